@@ -1,0 +1,159 @@
+//! The one source of randomness: Philox4x32-10, a counter-based generator (Salmon et al., "Parallel
+//! random numbers: as easy as 1, 2, 3", SC 2011). A value depends only on (seed, stream, position),
+//! never on the device, the number of threads, or what was drawn elsewhere.
+
+/// One stream of random numbers, named by a seed and a stream key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    key: [u32; 2],
+    lane: u64,
+    position: u64,
+    buffer: [u32; 4],
+    used: usize,
+}
+
+/// One Philox4x32 block of ten rounds.
+#[inline]
+pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+    for _ in 0..10 {
+        let a = u64::from(counter[0]) * 0xD251_1F53;
+        let b = u64::from(counter[2]) * 0xCD9E_8D57;
+        counter = [
+            (b >> 32) as u32 ^ counter[1] ^ key[0],
+            b as u32,
+            (a >> 32) as u32 ^ counter[3] ^ key[1],
+            a as u32,
+        ];
+        key[0] = key[0].wrapping_add(0x9E37_79B9);
+        key[1] = key[1].wrapping_add(0xBB67_AE85);
+    }
+    counter
+}
+
+/// FNV-1a, to turn a weight's or layer's path into a stream key that does not depend on its place.
+pub fn key_of(path: &str) -> u64 {
+    path.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+impl Stream {
+    /// The stream `lane` of `seed`.
+    pub fn new(seed: u64, lane: u64) -> Self {
+        Self { key: [seed as u32, (seed >> 32) as u32], lane, position: 0, buffer: [0; 4], used: 4 }
+    }
+
+    /// The stream of a seed for a named use ("shuffle", or a weight's path).
+    pub fn named(seed: u64, name: &str) -> Self {
+        Self::new(seed, key_of(name))
+    }
+
+    /// The key and lane, for kernels that evaluate blocks by position.
+    pub fn parts(&self) -> ([u32; 2], u64) {
+        (self.key, self.lane)
+    }
+
+    /// The next 32 random bits.
+    pub fn next_u32(&mut self) -> u32 {
+        if self.used == 4 {
+            let (p, l) = (self.position, self.lane);
+            self.buffer = philox([p as u32, (p >> 32) as u32, l as u32, (l >> 32) as u32], self.key);
+            self.position = self.position.wrapping_add(1);
+            self.used = 0;
+        }
+        let value = self.buffer[self.used & 3];
+        self.used += 1;
+        value
+    }
+
+    /// The next 64 random bits.
+    pub fn next_u64(&mut self) -> u64 {
+        u64::from(self.next_u32()) << 32 | u64::from(self.next_u32())
+    }
+
+    /// Uniform in [0, 1), 24 bits.
+    pub fn uniform(&mut self) -> f32 {
+        (self.next_u32() >> 8) as f32 * (1.0 / 16_777_216.0)
+    }
+
+    /// Uniform in [0, 1), 53 bits.
+    pub fn uniform_f64(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 * (1.0 / 9_007_199_254_740_992.0)
+    }
+
+    /// Standard normal (Box and Muller, 1958, in f64).
+    pub fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.uniform_f64()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.uniform_f64()).cos()
+    }
+
+    /// Standard normal redrawn until it lies within two standard deviations.
+    pub fn truncated_normal(&mut self) -> f64 {
+        loop {
+            let value = self.normal();
+            if value.abs() <= 2.0 {
+                return value;
+            }
+        }
+    }
+
+    /// Uniform in 0..bound without modulo bias (Lemire, 2019); 0 for a bound of 0.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        loop {
+            let wide = u128::from(self.next_u64()) * u128::from(bound);
+            if wide as u64 >= bound.wrapping_neg() % bound.max(1) {
+                return (wide >> 64) as u64;
+            }
+        }
+    }
+
+    /// Fisher and Yates's shuffle, in place.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i as u64 + 1) as usize);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Known answers published with Random123 (kat_vectors, philox4x32 10).
+    #[test]
+    fn philox_known_answers() {
+        assert_eq!(philox([0; 4], [0; 2]), [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]);
+        assert_eq!(
+            philox([u32::MAX; 4], [u32::MAX; 2]),
+            [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]
+        );
+        assert_eq!(
+            philox([0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0]),
+            [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1]
+        );
+    }
+
+    #[test]
+    fn normal_has_its_moments() {
+        let mut stream = Stream::named(7, "normal");
+        let values: Vec<f64> = (0..100_000).map(|_| stream.normal()).collect();
+        let mean = values.iter().sum::<f64>() / 1e5;
+        let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 1e5;
+        assert!(mean.abs() < 0.01, "{mean}");
+        assert!((variance - 1.0).abs() < 0.02, "{variance}");
+    }
+
+    #[test]
+    fn shuffle_is_a_permutation_and_repeats() {
+        let draw = || {
+            let mut items: Vec<u32> = (0..1000).collect();
+            Stream::named(3, "shuffle").shuffle(&mut items);
+            items
+        };
+        let mut sorted = draw();
+        assert_eq!(sorted, draw());
+        assert_ne!(sorted, (0..1000).collect::<Vec<_>>());
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..1000).collect::<Vec<_>>());
+    }
+}
