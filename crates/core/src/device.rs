@@ -28,7 +28,9 @@ pub fn parse(name: &str) -> Result<Device> {
         Ok(device) => Ok(device),
         Err(_) if !feature => Err(Error::config(
             "device",
-            format!("this program was built without `{flag}`; build it with `--features {flag}`, or use `cpu`"),
+            format!(
+                "this program was built without `{flag}`; build it with `--features {flag}`, or use `cpu`"
+            ),
         )),
         Err(error) => Err(Error::training(format!("the {flag} device cannot be opened: {error}"))),
     };

@@ -57,7 +57,8 @@ impl Stream {
     pub fn next_u32(&mut self) -> u32 {
         if self.used == 4 {
             let (p, l) = (self.position, self.lane);
-            self.buffer = philox([p as u32, (p >> 32) as u32, l as u32, (l >> 32) as u32], self.key);
+            self.buffer =
+                philox([p as u32, (p >> 32) as u32, l as u32, (l >> 32) as u32], self.key);
             self.position = self.position.wrapping_add(1);
             self.used = 0;
         }

@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// One row of a registry.
-pub struct Entry<K: Kind + ?Sized> {
+pub struct Entry<K: Kind> {
     /// Keras's class name, or the function's name for kinds written as bare names.
     pub class_name: &'static str,
     /// Other names Keras accepts for it; the first is what [`Style::Name`] kinds are written as.
@@ -105,8 +105,8 @@ impl<K: Kind> Part<K> {
 
     /// A part from a name and a (possibly partial) configuration.
     pub fn new(name: &str, config: Json) -> Result<Self> {
-        let entry = K::find(name)
-            .ok_or_else(|| Error::config("", unknown(K::NAME, name, K::names())))?;
+        let entry =
+            K::find(name).ok_or_else(|| Error::config("", unknown(K::NAME, name, K::names())))?;
         let object = (entry.build)(config.clone()).map_err(|e| e.under("config"))?;
         let config = (entry.complete)(config).map_err(|e| e.under("config"))?;
         Ok(Self::known(entry.class_name, config, object))
@@ -118,14 +118,24 @@ impl<K: Kind> Part<K> {
             Json::String(name) => Self::new(name, json!({})),
             Json::Object(map) => {
                 for key in map.keys() {
-                    let known =
-                        ["module", "class_name", "config", "registered_name", "build_config", "compile_config", "shared_object_id"];
+                    let known = [
+                        "module",
+                        "class_name",
+                        "config",
+                        "registered_name",
+                        "build_config",
+                        "compile_config",
+                        "shared_object_id",
+                    ];
                     if !known.contains(&key.as_str()) {
                         return Err(Error::config(key.clone(), unknown("key", key, known)));
                     }
                 }
                 let class_name = map.get("class_name").and_then(Json::as_str).ok_or_else(|| {
-                    Error::config("", format!("a {} is a name or an object with `class_name`", K::NAME))
+                    Error::config(
+                        "",
+                        format!("a {} is a name or an object with `class_name`", K::NAME),
+                    )
                 })?;
                 // Keras writes plain functions as {"class_name": "function", "config": "relu"}.
                 if let ("function", Some(Json::String(name))) = (class_name, map.get("config")) {

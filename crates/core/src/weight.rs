@@ -203,7 +203,10 @@ impl<'a> Weights<'a> {
     /// The weight of a name.
     pub fn get(&self, name: &str) -> Result<Weight<'a>> {
         self.find(name).ok_or_else(|| {
-            Error::layer("", format!("no weight `{name}` was declared; its weights: {:?}", self.parameters))
+            Error::layer(
+                "",
+                format!("no weight `{name}` was declared; its weights: {:?}", self.parameters),
+            )
         })
     }
 

@@ -3,3 +3,13 @@
 //! Every operation has two forms (see [`op`]): a fused CPU kernel for contiguous f32, and a form
 //! composed of plain candle operations, which Metal, CUDA and other types run. Both own their
 //! backward; candle's own gradients of pooling, convolution, softmax and relu are wrong or missing.
+
+pub mod activations;
+pub mod dense;
+pub mod gradient_check;
+pub mod kernels;
+pub mod op;
+
+pub use activations::{Activation, ActivationFn, Activations};
+pub use dense::dense;
+pub use op::Operation;

@@ -1,0 +1,34 @@
+//! `tanh(x) = (e^x - e^-x) / (e^x + e^-x)`.
+
+use super::Elementwise;
+use crate::kernels::math;
+use candle_core::{Result, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// The hyperbolic tangent.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tanh {}
+
+impl Elementwise for Tanh {
+    const NAME: &'static str = "tanh";
+    const FROM_RESULT: bool = true;
+
+    #[inline(always)]
+    fn value(self, x: f32) -> f32 {
+        math::tanh(x)
+    }
+
+    #[inline(always)]
+    fn slope(self, _: f32, y: f32) -> f32 {
+        1.0 - y * y
+    }
+
+    fn compose(self, x: &Tensor) -> Result<Tensor> {
+        x.tanh()
+    }
+
+    fn compose_slope(self, _: &Tensor, y: &Tensor) -> Result<Tensor> {
+        1.0 - y.sqr()?
+    }
+}

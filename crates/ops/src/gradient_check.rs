@@ -1,0 +1,107 @@
+//! Checks a gradient against finite differences in f64, and the two forms of an operation against
+//! each other. For our own tests, and for anyone who writes a layer.
+
+use crate::op::Operation;
+use candle_core::{DType, Device, Tensor, Var};
+use sconce_core::{Error, Result, Stream};
+
+/// A tensor of the given shape on the CPU, in f64, uniform in -2..2, the same for the same name.
+pub fn sample(name: &str, dims: &[usize]) -> Result<Tensor> {
+    let mut stream = Stream::named(11, name);
+    let len = dims.iter().product();
+    let values: Vec<f64> = (0..len).map(|_| 4.0 * stream.uniform_f64() - 2.0).collect();
+    Ok(Tensor::from_vec(values, dims, &Device::Cpu)?)
+}
+
+/// Compares the gradient of `sum(f(inputs) * g)`, for a fixed random `g`, with central differences,
+/// for every element of every input. `inputs` are taken in f64.
+///
+/// # Errors
+/// Names the input, the element and both values where they differ by more than `tolerance`
+/// (relative to the larger of 1 and the difference quotient); also where an input gets no gradient.
+pub fn check(
+    f: impl Fn(&[&Tensor]) -> candle_core::Result<Tensor>,
+    inputs: &[Tensor],
+    tolerance: f64,
+) -> Result<()> {
+    let vars: Vec<Var> = inputs
+        .iter()
+        .map(|x| Var::from_tensor(&x.to_dtype(DType::F64)?))
+        .collect::<candle_core::Result<_>>()?;
+    let tensors: Vec<&Tensor> = vars.iter().map(Var::as_tensor).collect();
+    let y = f(&tensors)?;
+    let g = sample("gradient of the result", y.dims())?;
+    let gradients = (&y * &g)?.sum_all()?.backward()?;
+    let value = |values: &[Tensor]| -> Result<f64> {
+        let values: Vec<&Tensor> = values.iter().collect();
+        Ok((f(&values)? * &g)?.sum_all()?.to_scalar::<f64>()?)
+    };
+    let step = 1e-5;
+    for (index, var) in vars.iter().enumerate() {
+        let gradient = gradients
+            .get(var.as_tensor())
+            .ok_or_else(|| Error::training(format!("input {index} gets no gradient")))?
+            .flatten_all()?
+            .to_vec1::<f64>()?;
+        let base = var.flatten_all()?.to_vec1::<f64>()?;
+        for (element, ours) in gradient.iter().enumerate() {
+            let moved = |by: f64| -> Result<f64> {
+                let mut values: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().detach()).collect();
+                let mut moved = base.clone();
+                if let Some(value) = moved.get_mut(element) {
+                    *value += by;
+                }
+                if let Some(slot) = values.get_mut(index) {
+                    *slot = Tensor::from_vec(moved, var.dims(), &Device::Cpu)?;
+                }
+                value(&values)
+            };
+            let quotient = (moved(step)? - moved(-step)?) / (2.0 * step);
+            if (quotient - ours).abs() > tolerance * quotient.abs().max(1.0) {
+                return Err(Error::training(format!(
+                    "input {index}, element {element}: the gradient is {ours}, finite differences give {quotient}"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks an operation three ways: its composed form against finite differences in f64, and its
+/// fused against its composed form in f32, values and gradients. `make` builds the operation anew
+/// for each run.
+///
+/// # Errors
+/// Says which comparison failed, where, and both values.
+pub fn check_operation<O: Operation>(make: impl Fn() -> O, inputs: &[Tensor]) -> Result<()> {
+    check(|x| make().apply_composed(x), inputs, 1e-6)?;
+    let run = |fused: bool| -> Result<Vec<Vec<f32>>> {
+        let vars: Vec<Var> = inputs
+            .iter()
+            .map(|x| Var::from_tensor(&x.to_dtype(DType::F32)?))
+            .collect::<candle_core::Result<_>>()?;
+        let tensors: Vec<&Tensor> = vars.iter().map(Var::as_tensor).collect();
+        let y = if fused { make().apply(&tensors)? } else { make().apply_composed(&tensors)? };
+        let g = sample("gradient of the result", y.dims())?.to_dtype(DType::F32)?;
+        let gradients = (&y * &g)?.sum_all()?.backward()?;
+        let mut out = vec![y.flatten_all()?.to_vec1::<f32>()?];
+        for var in &vars {
+            let gradient = gradients.get(var.as_tensor());
+            out.push(gradient.map_or(Ok(Vec::new()), |g| g.flatten_all()?.to_vec1::<f32>())?);
+        }
+        Ok(out)
+    };
+    for (which, (fused, composed)) in run(true)?.iter().zip(&run(false)?).enumerate() {
+        if fused.len() != composed.len() {
+            return Err(Error::training(format!("tensor {which}: the forms differ in length")));
+        }
+        for (element, (a, b)) in fused.iter().zip(composed).enumerate() {
+            if (a - b).abs() > 2e-5 * b.abs().max(1.0) {
+                return Err(Error::training(format!(
+                    "tensor {which} (0: result, then gradients), element {element}: fused {a}, composed {b}"
+                )));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Threads: candle's barrier pool, with parts that do not depend on how many threads there are.
+
+use candle_core::utils::barrier_pool;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Elements a part of an elementwise loop holds.
+pub const CHUNK: usize = 32 * 1024;
+
+/// Runs `part(0) .. part(parts - 1)`, on all threads if there is more than one part. `part` must not
+/// call candle operations: the pool does not nest.
+pub fn parallel(parts: usize, part: impl Fn(usize) + Sync) {
+    let pool = if parts > 1 { Some(barrier_pool()) } else { None };
+    match pool {
+        Some(pool) if pool.n_workers() > 0 => {
+            let next = AtomicUsize::new(0);
+            pool.execute(|_| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= parts {
+                        break;
+                    }
+                    part(index);
+                }
+            });
+        }
+        _ => (0..parts).for_each(part),
+    }
+}
+
+/// A slice that several threads write, each its own range.
+pub(crate) struct Shared<T>(*mut T, usize);
+
+// SAFETY: a `Shared` only hands out ranges through `range`, whose callers promise that no two live
+// ranges overlap; sending the pointer itself between threads is then sound for `Send` elements.
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    pub(crate) fn new(slice: &mut [T]) -> Self {
+        Self(slice.as_mut_ptr(), slice.len())
+    }
+
+    /// The start of the slice, for kernels that write strided parts of it.
+    pub(crate) fn pointer(&self) -> *mut T {
+        self.0
+    }
+
+    /// The range `start..end`, clamped to the slice.
+    ///
+    /// # Safety
+    /// No other live reference may overlap the range, and the slice must outlive the use.
+    #[allow(clippy::mut_from_ref)]
+    pub(crate) unsafe fn range(&self, start: usize, end: usize) -> &mut [T] {
+        let start = start.min(self.1);
+        let end = end.clamp(start, self.1);
+        // SAFETY: start <= end <= len, so the range lies in the slice; the caller rules out overlap.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(start), end - start) }
+    }
+}
+
+/// Cuts `slices` (all of one length) into chunks of [`CHUNK`] and calls `body(start, chunks)` for
+/// each, on all threads if there is more than one.
+pub fn for_chunks<const N: usize>(
+    slices: [&mut [f32]; N],
+    body: impl Fn(usize, [&mut [f32]; N]) + Sync,
+) {
+    let len = slices.iter().map(|s| s.len()).min().unwrap_or(0);
+    if len <= CHUNK {
+        return body(0, slices);
+    }
+    let shared = slices.map(Shared::new);
+    parallel(len.div_ceil(CHUNK), |part| {
+        let start = part * CHUNK;
+        let end = (start + CHUNK).min(len);
+        // SAFETY: each part takes its own range of each slice, parts do not overlap, and `slices`
+        // are borrowed mutably for the whole call.
+        let chunks = std::array::from_fn(|i| unsafe { shared[i].range(start, end) });
+        body(start, chunks);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_element_is_visited_once() {
+        for len in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7] {
+            let (mut a, mut b) = (vec![0f32; len], vec![1f32; len]);
+            for_chunks([&mut a, &mut b], |start, [a, b]| {
+                for (i, (a, b)) in a.iter_mut().zip(b.iter_mut()).enumerate() {
+                    *a += (start + i) as f32;
+                    *b += *a;
+                }
+            });
+            assert!(a.iter().enumerate().all(|(i, v)| *v == i as f32), "{len}");
+            assert!(b.iter().enumerate().all(|(i, v)| *v == i as f32 + 1.0), "{len}");
+        }
+    }
+}
