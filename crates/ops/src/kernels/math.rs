@@ -2,6 +2,9 @@
 //! same bits on every CPU (libm's do neither). Each states its largest error, measured in its test
 //! against f64.
 
+// Coefficients stand as their sources print them.
+#![allow(clippy::excessive_precision)]
+
 /// e^x; error below 2 ulp, 0 below -104, infinite above 88.73. Cody and Waite's reduction with a
 /// polynomial of degree 6 (Cephes `expf`).
 #[inline(always)]
