@@ -44,6 +44,12 @@ pub trait Kind: Sized + Send + Sync + 'static {
     /// The table.
     fn entries() -> &'static [Entry<Self>];
 
+    /// Refuses a configuration that no use could make right, such as a negative scale. The error's
+    /// path is relative to the configuration.
+    fn check(_object: &Self::Object) -> Result<()> {
+        Ok(())
+    }
+
     /// The row of a class name or alias. Underscores and case do not matter, as in Keras.
     fn find(name: &str) -> Option<&'static Entry<Self>> {
         let same = |a: &str| fold(a) == fold(name);
@@ -80,14 +86,14 @@ pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 }
 
 /// One configured member of a [`Kind`]. Made from a name (`"relu"`), from its configuration struct,
-/// or from JSON. A name that does not exist is kept and reported where the part is first used, so
-/// that builders need not return errors.
+/// or from JSON. A name that does not exist, or a configuration that cannot be used, is kept and
+/// reported where the part is first used, so that builders need not return errors.
 pub struct Part<K: Kind>(Repr<K>);
 
 enum Repr<K: Kind> {
     Known { class_name: &'static str, written: &'static str, config: Json, object: Arc<K::Object> },
     Custom { name: String, object: Arc<K::Object> },
-    Unknown { name: String, error: String },
+    Invalid { name: String, path: String, message: String },
 }
 
 impl<K: Kind> Part<K> {
@@ -95,7 +101,18 @@ impl<K: Kind> Part<K> {
     pub fn known(class_name: &'static str, config: Json, object: Arc<K::Object>) -> Self {
         let written = K::find(class_name)
             .map_or(class_name, |e| e.aliases.first().copied().unwrap_or(e.class_name));
-        Self(Repr::Known { class_name, written, config, object })
+        match K::check(&object) {
+            Ok(()) => Self(Repr::Known { class_name, written, config, object }),
+            Err(error) => Self::invalid(class_name, error),
+        }
+    }
+
+    fn invalid(name: &str, error: Error) -> Self {
+        let (path, message) = match error {
+            Error::Config { path, message, .. } => (path, message),
+            other => (String::new(), other.to_string()),
+        };
+        Self(Repr::Invalid { name: name.to_string(), path, message })
     }
 
     /// A user's own part, outside the table: it works, but cannot be written to a file.
@@ -108,6 +125,7 @@ impl<K: Kind> Part<K> {
         let entry =
             K::find(name).ok_or_else(|| Error::config("", unknown(K::NAME, name, K::names())))?;
         let object = (entry.build)(config.clone()).map_err(|e| e.under("config"))?;
+        K::check(&object).map_err(|e| e.under("config"))?;
         let config = (entry.complete)(config).map_err(|e| e.under("config"))?;
         Ok(Self::known(entry.class_name, config, object))
     }
@@ -156,11 +174,13 @@ impl<K: Kind> Part<K> {
         }
     }
 
-    /// The object; an unknown name is reported here.
+    /// The object; an unknown name or an unusable configuration is reported here.
     pub fn get(&self) -> Result<&Arc<K::Object>> {
         match &self.0 {
             Repr::Known { object, .. } | Repr::Custom { object, .. } => Ok(object),
-            Repr::Unknown { error, .. } => Err(Error::config("", error.clone())),
+            Repr::Invalid { path, message, .. } => {
+                Err(Error::config(path.clone(), message.clone()))
+            }
         }
     }
 
@@ -168,7 +188,7 @@ impl<K: Kind> Part<K> {
     pub fn class_name(&self) -> &str {
         match &self.0 {
             Repr::Known { class_name, .. } => class_name,
-            Repr::Custom { name, .. } | Repr::Unknown { name, .. } => name,
+            Repr::Custom { name, .. } | Repr::Invalid { name, .. } => name,
         }
     }
 
@@ -176,7 +196,7 @@ impl<K: Kind> Part<K> {
     pub fn name(&self) -> &str {
         match &self.0 {
             Repr::Known { written, .. } => written,
-            Repr::Custom { name, .. } | Repr::Unknown { name, .. } => name,
+            Repr::Custom { name, .. } | Repr::Invalid { name, .. } => name,
         }
     }
 
@@ -199,7 +219,9 @@ impl<K: Kind> Part<K> {
                 "",
                 format!("the {} `{name}` is your own code and cannot be written to JSON", K::NAME),
             )),
-            Repr::Unknown { error, .. } => Err(Error::config("", error.clone())),
+            Repr::Invalid { path, message, .. } => {
+                Err(Error::config(path.clone(), message.clone()))
+            }
         }
     }
 }
@@ -213,8 +235,8 @@ impl<K: Kind> Clone for Part<K> {
             Repr::Custom { name, object } => {
                 Repr::Custom { name: name.clone(), object: object.clone() }
             }
-            Repr::Unknown { name, error } => {
-                Repr::Unknown { name: name.clone(), error: error.clone() }
+            Repr::Invalid { name, path, message } => {
+                Repr::Invalid { name: name.clone(), path: path.clone(), message: message.clone() }
             }
         })
     }
@@ -228,15 +250,7 @@ impl<K: Kind> fmt::Debug for Part<K> {
 
 impl<K: Kind> From<&str> for Part<K> {
     fn from(name: &str) -> Self {
-        Self::new(name, json!({})).unwrap_or_else(|error| {
-            Self(Repr::Unknown {
-                name: name.to_string(),
-                error: match error {
-                    Error::Config { message, .. } => message,
-                    other => other.to_string(),
-                },
-            })
-        })
+        Self::new(name, json!({})).unwrap_or_else(|error| Self::invalid(name, error))
     }
 }
 

@@ -15,18 +15,33 @@ pub trait Initializer: Send + Sync {
     /// `dims.iter().product()` values in row-major order. `stream` is seeded by the model's seed and
     /// the weight's path; an initializer with a seed of its own uses that instead.
     fn values(&self, dims: &[usize], stream: &mut Stream) -> Result<Vec<f32>>;
+
+    /// Refuses hyperparameters that no weight could make right.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A penalty on a weight, added to the loss.
 pub trait Regularizer: Send + Sync {
     /// A differentiable scalar.
     fn penalty(&self, weight: &Tensor) -> Result<Tensor>;
+
+    /// Refuses hyperparameters that no weight could make right.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A projection applied to a weight after each update.
 pub trait Constraint: Send + Sync {
     /// The projected weight, of the same shape.
     fn project(&self, weight: &Tensor) -> Result<Tensor>;
+
+    /// Refuses hyperparameters that no weight could make right.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// One weight as a layer declares it.
@@ -238,7 +253,9 @@ impl Store {
             return Err(Error::layer(scope, format!("declares the weight `{}` twice", spec.name)));
         }
         let mut stream = Stream::named(seed, &path);
-        let values = spec.initializer.values(&spec.dims, &mut stream)?;
+        spec.initializer.check()?;
+        let values =
+            spec.initializer.values(&spec.dims, &mut stream).map_err(|e| e.in_layer(&path))?;
         let value = Tensor::from_vec(values, spec.dims.as_slice(), &self.device)?;
         let var = Var::from_tensor(&value.to_dtype(self.dtype)?)?;
         self.by_path.insert(path.clone(), self.parameters.len());
