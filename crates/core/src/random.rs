@@ -153,10 +153,26 @@ impl Stream {
         }
     }
 
+    /// As [`Stream::below`], from 32 random bits.
+    pub fn below_u32(&mut self, bound: u32) -> u32 {
+        loop {
+            let wide = u64::from(self.next_u32()) * u64::from(bound);
+            // The remainder is less than the bound, so most draws need no division.
+            if wide as u32 >= bound || wide as u32 >= bound.wrapping_neg() % bound.max(1) {
+                return (wide >> 32) as u32;
+            }
+        }
+    }
+
     /// Fisher and Yates's shuffle, in place.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
-            items.swap(i, self.below(i as u64 + 1) as usize);
+            // Half the random bits do for every list that fits in memory today.
+            let place = match u32::try_from(i + 1) {
+                Ok(bound) => self.below_u32(bound) as usize,
+                Err(_) => self.below(i as u64 + 1) as usize,
+            };
+            items.swap(i, place);
         }
     }
 }

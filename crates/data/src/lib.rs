@@ -1,1 +1,13 @@
-//! placeholder
+//! Data for Sconce: arrays and tensors as users have them, checks, splits, the order of an epoch,
+//! file readers and built-in data sets. Shapes: the first axis of every array is its rows.
+
+pub mod array;
+pub mod batches;
+pub mod check;
+pub mod shuffle;
+pub mod split;
+
+pub use array::{ToTensor, ToTensors};
+pub use batches::BatchPlan;
+pub use shuffle::Shuffle;
+pub use split::{Split, train_validation_split};

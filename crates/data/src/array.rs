@@ -1,0 +1,373 @@
+//! What users hand to `fit`, `evaluate` and `predict`, turned into tensors.
+//!
+//! Floats become `F32` and every integer or `bool` becomes `I64`, so that the rest of Sconce meets
+//! two types only. Arrays keep their shape: the first axis is the rows (samples).
+
+use ndarray::{ArrayBase, Data, Dimension};
+use sconce_core::{DType, Device, Error, Result, Tensor};
+
+/// One array of any kind, as a tensor.
+///
+/// Implemented for candle tensors (detached, on their own device), for `ndarray` arrays and views
+/// of any dimension and layout, and for (nested) `Vec`s, slices and arrays of numbers. Everything
+/// but a tensor arrives on the CPU.
+pub trait ToTensor {
+    /// The tensor, of the same shape, `F32` for floats and `I64` for integers and `bool`.
+    ///
+    /// # Errors
+    /// An unsigned value beyond `i64::MAX`; nested vectors of different lengths.
+    fn to_tensor(&self) -> Result<Tensor>;
+}
+
+/// One or several arrays (the inputs or the targets of a model), as tensors.
+///
+/// Implemented for everything that is [`ToTensor`], for slices, arrays and vectors of tensors or of
+/// `&dyn ToTensor`, and for tuples of up to four arrays. Functions take it as
+/// `x: &(impl ToTensors + ?Sized)`, so that `fit(&x, &y, ..)` needs no annotations.
+pub trait ToTensors {
+    /// The tensors, in order.
+    ///
+    /// # Errors
+    /// As [`ToTensor::to_tensor`].
+    fn to_tensors(&self) -> Result<Vec<Tensor>>;
+}
+
+impl<T: ToTensor + ?Sized> ToTensors for T {
+    fn to_tensors(&self) -> Result<Vec<Tensor>> {
+        Ok(vec![self.to_tensor()?])
+    }
+}
+
+macro_rules! several {
+    ($($item:ty),*) => {$(
+        impl ToTensors for [$item] {
+            fn to_tensors(&self) -> Result<Vec<Tensor>> {
+                self.iter().map(ToTensor::to_tensor).collect()
+            }
+        }
+
+        impl<const N: usize> ToTensors for [$item; N] {
+            fn to_tensors(&self) -> Result<Vec<Tensor>> {
+                self.as_slice().to_tensors()
+            }
+        }
+
+        impl ToTensors for Vec<$item> {
+            fn to_tensors(&self) -> Result<Vec<Tensor>> {
+                self.as_slice().to_tensors()
+            }
+        }
+    )*};
+}
+several!(Tensor, &Tensor, &dyn ToTensor, Box<dyn ToTensor>);
+
+macro_rules! tuple {
+    ($($name:ident $index:tt),*) => {
+        impl<$($name: ToTensor),*> ToTensors for ($($name,)*) {
+            fn to_tensors(&self) -> Result<Vec<Tensor>> {
+                Ok(vec![$(self.$index.to_tensor()?),*])
+            }
+        }
+    };
+}
+tuple!(A 0);
+tuple!(A 0, B 1);
+tuple!(A 0, B 1, C 2);
+tuple!(A 0, B 1, C 2, D 3);
+
+impl<T: ToTensor + ?Sized> ToTensor for &T {
+    fn to_tensor(&self) -> Result<Tensor> {
+        (**self).to_tensor()
+    }
+}
+
+impl<T: ToTensor + ?Sized> ToTensor for Box<T> {
+    fn to_tensor(&self) -> Result<Tensor> {
+        (**self).to_tensor()
+    }
+}
+
+impl ToTensor for Tensor {
+    fn to_tensor(&self) -> Result<Tensor> {
+        let dtype = if self.dtype().is_float() { DType::F32 } else { DType::I64 };
+        Ok(self.detach().to_dtype(dtype)?)
+    }
+}
+
+impl<A: Element, S: Data<Elem = A>, D: Dimension> ToTensor for ArrayBase<S, D> {
+    fn to_tensor(&self) -> Result<Tensor> {
+        let mut values = A::values(self.len());
+        match self.as_slice() {
+            Some(slice) => A::extend(slice, &mut values)?,
+            // Any other layout is visited in logical order, row by row where rows are contiguous.
+            None => {
+                for row in self.rows() {
+                    match row.as_slice() {
+                        Some(slice) => A::extend(slice, &mut values)?,
+                        None => row.iter().try_for_each(|v| A::push(*v, &mut values))?,
+                    }
+                }
+            }
+        }
+        values.tensor(self.shape())
+    }
+}
+
+/// Numbers on their way into a tensor.
+#[derive(Debug)]
+pub enum Values {
+    /// Floats.
+    F32(Vec<f32>),
+    /// Integers.
+    I64(Vec<i64>),
+}
+
+impl Values {
+    fn tensor(self, shape: &[usize]) -> Result<Tensor> {
+        Ok(match self {
+            Self::F32(values) => Tensor::from_vec(values, shape, &Device::Cpu)?,
+            Self::I64(values) => Tensor::from_vec(values, shape, &Device::Cpu)?,
+        })
+    }
+}
+
+/// A number that arrays may hold: `f32`, `f64`, every integer up to 64 bits, `bool`.
+pub trait Element: Copy + 'static {
+    /// An empty buffer of the type this becomes, with room for `len` values.
+    fn values(len: usize) -> Values;
+    /// Appends one value.
+    ///
+    /// # Errors
+    /// A value that the tensor's type cannot hold.
+    fn push(self, values: &mut Values) -> Result<()>;
+    /// Appends many values.
+    ///
+    /// # Errors
+    /// As [`Element::push`].
+    fn extend(slice: &[Self], values: &mut Values) -> Result<()> {
+        slice.iter().try_for_each(|value| value.push(values))
+    }
+}
+
+macro_rules! element {
+    ($variant:ident: $($ty:ty => |$v:ident| $convert:expr;)*) => {$(
+        impl Element for $ty {
+            fn values(len: usize) -> Values {
+                Values::$variant(Vec::with_capacity(len))
+            }
+
+            fn push(self, values: &mut Values) -> Result<()> {
+                Self::extend(&[self], values)
+            }
+
+            fn extend(slice: &[Self], values: &mut Values) -> Result<()> {
+                if let Values::$variant(out) = values {
+                    out.extend(slice.iter().map(|&$v| $convert));
+                }
+                Ok(())
+            }
+        }
+    )*};
+}
+element!(F32: f32 => |v| v; f64 => |v| v as f32;);
+element!(I64: i8 => |v| i64::from(v); i16 => |v| i64::from(v); i32 => |v| i64::from(v);
+    i64 => |v| v; u8 => |v| i64::from(v); u16 => |v| i64::from(v); u32 => |v| i64::from(v);
+    bool => |v| i64::from(v););
+
+macro_rules! wide_unsigned {
+    ($($ty:ty),*) => {$(
+        impl Element for $ty {
+            fn values(len: usize) -> Values {
+                Values::I64(Vec::with_capacity(len))
+            }
+
+            fn push(self, values: &mut Values) -> Result<()> {
+                let value = i64::try_from(self).map_err(|_| too_wide(self as u64))?;
+                value.push(values)
+            }
+        }
+    )*};
+}
+wide_unsigned!(u64, usize);
+
+pub(crate) fn too_wide(value: u64) -> Error {
+    Error::data(format!("the value {value} is beyond {}, the largest a tensor can hold", i64::MAX))
+}
+
+/// Numbers nested in vectors and arrays, all of one shape: `[[0.0, 1.0], [1.0, 0.0]]`.
+pub trait Nested {
+    /// The number at the bottom.
+    type Number: Element;
+    /// The shape, read along the first item of each level.
+    fn shape(&self, shape: &mut Vec<usize>);
+    /// Appends the numbers in order; an item whose shape differs from `shape` is an error.
+    ///
+    /// # Errors
+    /// Ragged nesting, or as [`Element::push`].
+    fn fill(&self, shape: &[usize], values: &mut Values) -> Result<()>;
+}
+
+macro_rules! bottom {
+    ($($ty:ty),*) => {$(
+        impl Nested for $ty {
+            type Number = Self;
+
+            fn shape(&self, _: &mut Vec<usize>) {}
+
+            fn fill(&self, _: &[usize], values: &mut Values) -> Result<()> {
+                self.push(values)
+            }
+        }
+    )*};
+}
+bottom!(f32, f64, i8, i16, i32, i64, u8, u16, u32, u64, usize, bool);
+
+impl<T: Nested> Nested for [T] {
+    type Number = T::Number;
+
+    fn shape(&self, shape: &mut Vec<usize>) {
+        shape.push(self.len());
+        if let Some(first) = self.first() {
+            first.shape(shape);
+        }
+    }
+
+    fn fill(&self, shape: &[usize], values: &mut Values) -> Result<()> {
+        let (len, inner) = shape.split_first().map_or((0, shape), |(len, inner)| (*len, inner));
+        if self.len() != len {
+            return Err(Error::data(format!(
+                "rows of different lengths: expected {len} values, found {}; every row of an \
+                 array needs the same length",
+                self.len()
+            )));
+        }
+        self.iter().try_for_each(|item| item.fill(inner, values))
+    }
+}
+
+macro_rules! nested_list {
+    ($([$($generics:tt)*] $ty:ty),*) => {$(
+        impl<$($generics)*> Nested for $ty {
+            type Number = T::Number;
+
+            fn shape(&self, shape: &mut Vec<usize>) {
+                self.as_slice().shape(shape);
+            }
+
+            fn fill(&self, shape: &[usize], values: &mut Values) -> Result<()> {
+                self.as_slice().fill(shape, values)
+            }
+        }
+
+        impl<$($generics)*> ToTensor for $ty {
+            fn to_tensor(&self) -> Result<Tensor> {
+                self.as_slice().to_tensor()
+            }
+        }
+    )*};
+}
+nested_list!([T: Nested] Vec<T>, [T: Nested, const N: usize] [T; N]);
+
+impl<T: Nested> ToTensor for [T] {
+    fn to_tensor(&self) -> Result<Tensor> {
+        let mut shape = Vec::new();
+        self.shape(&mut shape);
+        let mut values = T::Number::values(shape.iter().product());
+        self.fill(&shape, &mut values)?;
+        values.tensor(&shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array1, Array2, Array3, Axis, Slice, array};
+
+    fn floats(x: &(impl ToTensors + ?Sized)) -> (Vec<usize>, Vec<f32>) {
+        let tensor = x.to_tensors().unwrap().remove(0);
+        (tensor.dims().to_vec(), tensor.flatten_all().unwrap().to_vec1().unwrap())
+    }
+
+    fn integers(x: &(impl ToTensors + ?Sized)) -> (Vec<usize>, Vec<i64>) {
+        let tensor = x.to_tensors().unwrap().remove(0);
+        (tensor.dims().to_vec(), tensor.flatten_all().unwrap().to_vec1().unwrap())
+    }
+
+    #[test]
+    fn every_layout_keeps_its_logical_order() {
+        let x: Array2<f32> = array![[1., 2., 3.], [4., 5., 6.]];
+        assert_eq!(floats(&x), (vec![2, 3], vec![1., 2., 3., 4., 5., 6.]));
+        assert_eq!(floats(&x.t()), (vec![3, 2], vec![1., 4., 2., 5., 3., 6.]));
+        let columns = x.slice_axis(Axis(1), (1..).into());
+        assert_eq!(floats(&columns), (vec![2, 2], vec![2., 3., 5., 6.]));
+        let mut reversed = x.slice_axis(Axis(1), Slice::new(0, None, -2));
+        reversed.invert_axis(Axis(0));
+        assert_eq!(floats(&reversed), (vec![2, 2], vec![6., 4., 3., 1.]));
+        assert_eq!(floats(&x.broadcast((2, 2, 3)).unwrap()).1.len(), 12);
+        assert_eq!(floats(&x.into_dyn()), (vec![2, 3], vec![1., 2., 3., 4., 5., 6.]));
+        let cube = Array3::from_shape_fn((2, 3, 4), |(i, j, k)| (100 * i + 10 * j + k) as f64);
+        let mut moved = cube.view();
+        moved.swap_axes(0, 2);
+        let wanted: Vec<f32> = moved.iter().map(|v| *v as f32).collect();
+        assert_eq!(floats(&moved), (vec![4, 3, 2], wanted));
+        assert_eq!(floats(&cube.index_axis(Axis(1), 2)).0, [2, 4]);
+        assert_eq!(floats(&ndarray::arr0(2.5f64)), (vec![], vec![2.5]));
+        assert_eq!(floats(&Array2::<f32>::zeros((0, 3))), (vec![0, 3], vec![]));
+    }
+
+    #[test]
+    fn every_number_becomes_f32_or_i64() {
+        assert_eq!(floats(&vec![1.5f64, -2.0]), (vec![2], vec![1.5, -2.0]));
+        assert_eq!(integers(&vec![true, false]), (vec![2], vec![1, 0]));
+        assert_eq!(integers(&[i8::MIN, 3]), (vec![2], vec![-128, 3]));
+        assert_eq!(integers(&[u16::MAX]), (vec![1], vec![65535]));
+        assert_eq!(integers(&[1i16, 2][..]), (vec![2], vec![1, 2]));
+        assert_eq!(integers(&array![u32::MAX]), (vec![1], vec![4294967295]));
+        assert_eq!(integers(&array![[7usize]]), (vec![1, 1], vec![7]));
+        assert_eq!(integers(&vec![3u8; 2]), (vec![2], vec![3, 3]));
+        assert_eq!(integers(&Array1::from(vec![1i32, 2])), (vec![2], vec![1, 2]));
+        let labels = Tensor::from_vec(vec![1u32, 2], 2, &Device::Cpu).unwrap();
+        assert_eq!(integers(&labels), (vec![2], vec![1, 2]));
+        let message = [1, u64::MAX].to_tensor().unwrap_err().to_string();
+        assert!(message.contains("18446744073709551615"), "{message}");
+    }
+
+    #[test]
+    fn nested_vectors_are_arrays() {
+        assert_eq!(floats(&[[0.0, 1.0], [1.0, 0.0]]), (vec![2, 2], vec![0., 1., 1., 0.]));
+        assert_eq!(integers(&vec![vec![[1u8], [2]]; 2]), (vec![2, 2, 1], vec![1, 2, 1, 2]));
+        assert_eq!(floats(&Vec::<Vec<f32>>::new()), (vec![0], vec![]));
+        let message = vec![vec![1.0], vec![1.0, 2.0]].to_tensor().unwrap_err().to_string();
+        assert!(message.contains("expected 1 values, found 2"), "{message}");
+    }
+
+    /// The forms of `fit(&x, &y, ..)` that must be inferred without annotations.
+    #[test]
+    fn one_or_several() {
+        fn count<X: ToTensors + ?Sized, Y: ToTensors + ?Sized>(x: &X, y: &Y) -> (usize, usize) {
+            (x.to_tensors().unwrap().len(), y.to_tensors().unwrap().len())
+        }
+        let x = Array2::<f32>::zeros((4, 2));
+        let y = Array1::<i64>::zeros(4);
+        let t = Tensor::zeros(4, DType::F32, &Device::Cpu).unwrap();
+        assert_eq!(count(&x, &y), (1, 1));
+        assert_eq!(count(&x.view(), &vec![1, 2, 3, 4]), (1, 1));
+        assert_eq!(count(&[[0., 1.]], &[1]), (1, 1));
+        assert_eq!(count(&t, &&t), (1, 1));
+        assert_eq!(count(&(&x, &y), &(&t,)), (2, 1));
+        assert_eq!(count(&vec![t.clone(), t.clone()], &[&t, &t]), (2, 2));
+        assert_eq!(count(&[t.clone(), t.clone()][..], &vec![&t]), (2, 1));
+        let mixed: Vec<&dyn ToTensor> = vec![&x, &y, &t];
+        assert_eq!(count(&mixed, &mixed[1..]), (3, 2));
+        let boxed: [Box<dyn ToTensor>; 2] = [Box::new(x), Box::new(y)];
+        assert_eq!(count(&boxed, &boxed[0]), (2, 1));
+    }
+
+    #[test]
+    fn tensors_are_detached() {
+        let var = sconce_core::Var::from_slice(&[1f64, 2.], 2, &Device::Cpu).unwrap();
+        let tensor = var.as_tensor().to_tensor().unwrap();
+        assert_eq!(tensor.dtype(), DType::F32);
+        assert!(!tensor.track_op());
+    }
+}
