@@ -1,6 +1,7 @@
 //! The words every other room of Sconce speaks: errors, shapes, devices, random numbers, the
 //! registry of named parts, weights and the call context. Nothing here computes a layer.
 
+pub mod atomic;
 pub mod context;
 pub mod device;
 pub mod dims;

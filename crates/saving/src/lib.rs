@@ -5,10 +5,10 @@
 //! file is written; [`SafetensorsFile`] is one file format.
 
 mod array;
-pub mod atomic;
 mod named;
 mod safetensors_file;
 
 pub use array::{Array, Element};
 pub use named::NamedTensors;
 pub use safetensors_file::SafetensorsFile;
+pub use sconce_core::atomic;

@@ -1,6 +1,6 @@
 //! Files that are either the old one or the whole new one, whatever happens in between.
 
-use sconce_core::{Error, Result};
+use crate::{Error, Result};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
