@@ -6,10 +6,18 @@
 
 pub mod activations;
 pub mod dense;
+pub mod dropout;
+pub mod gather;
 pub mod gradient_check;
 pub mod kernels;
 pub mod op;
+pub mod reduce;
+pub mod softmax_crossentropy;
+pub mod update;
 
 pub use activations::{Activation, ActivationFn, Activations};
 pub use dense::dense;
+pub use dropout::dropout;
+pub use gather::gather_rows;
 pub use op::Operation;
+pub use reduce::weighted_sum;

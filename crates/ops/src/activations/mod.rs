@@ -10,7 +10,7 @@ mod tanh;
 pub use linear::Linear;
 pub use relu::Relu;
 pub use sigmoid::Sigmoid;
-pub use softmax::Softmax;
+pub use softmax::{Softmax, softmax_rows};
 pub use tanh::Tanh;
 
 use crate::kernels::{for_chunks, vectorized};

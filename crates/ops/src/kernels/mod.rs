@@ -8,7 +8,7 @@ pub mod math;
 pub mod threads;
 
 pub use gemm::{Matrix, product};
-pub use threads::{for_chunks, parallel};
+pub use threads::{CHUNK, for_chunks, parallel};
 
 use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Result, Tensor};
 use std::cell::RefCell;

@@ -1,0 +1,125 @@
+//! Dropout: `y = x m / (1 - rate)`, where each `m` is 0 with probability `rate`, else 1.
+
+use crate::kernels::{CHUNK, parallel, threads::Shared, vectorized};
+use crate::op::{Input, Operation, with_slice};
+use candle_core::{Result, Shape, Tensor};
+use sconce_core::Stream;
+use sconce_core::random::philox;
+
+/// Drops values of `x` with probability `rate`; the mask, of shape `noise` (broadcast to `x`), is a
+/// function of `stream` alone.
+pub fn dropout(x: &Tensor, rate: f64, noise: &[usize], stream: &Stream) -> Result<Tensor> {
+    let mut mask = vec![0.0; noise.iter().product()];
+    fill_mask(&mut mask, rate, stream);
+    let mask = Tensor::from_vec(mask, noise, x.device())?.to_dtype(x.dtype())?;
+    Dropout { mask: mask.broadcast_as(x.shape())?.contiguous()? }.apply(&[x])
+}
+
+/// Fills a mask with 0 (probability `rate`) and `1 / (1 - rate)`. Element i reads word i % 4 of
+/// block i / 4 of the stream.
+fn fill_mask(mask: &mut [f32], rate: f64, stream: &Stream) {
+    let threshold = (rate * 4_294_967_296.0).min(4_294_967_295.0) as u32;
+    let keep = if rate < 1.0 { (1.0 / (1.0 - rate)) as f32 } else { 0.0 };
+    let (key, lane) = stream.parts();
+    let len = mask.len();
+    let shared = Shared::new(mask);
+    parallel(len.div_ceil(CHUNK), |part| {
+        let start = part * CHUNK;
+        // SAFETY: parts take disjoint ranges, and `mask` is borrowed mutably for the whole call.
+        let mask = unsafe { shared.range(start, start + CHUNK) };
+        vectorized(
+            #[inline(always)]
+            || {
+                for (block, four) in mask.chunks_mut(4).enumerate() {
+                    let at = (start / 4 + block) as u64;
+                    let words = philox(
+                        [at as u32, (at >> 32) as u32, lane as u32, (lane >> 32) as u32],
+                        key,
+                    );
+                    for (value, word) in four.iter_mut().zip(words) {
+                        *value = if word < threshold { 0.0 } else { keep };
+                    }
+                }
+            },
+        );
+    });
+}
+
+/// The operation, given its scaled mask of the shape of `x`.
+pub struct Dropout {
+    mask: Tensor,
+}
+
+impl Operation for Dropout {
+    fn name(&self) -> &'static str {
+        "dropout"
+    }
+
+    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        inputs[0] * &self.mask
+    }
+
+    fn backward(
+        &self,
+        _inputs: &[&Tensor],
+        _y: &Tensor,
+        dy: &Tensor,
+        _needs: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![Some((dy * &self.mask)?)])
+    }
+
+    fn has_kernel(&self) -> bool {
+        true
+    }
+
+    fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
+        let x = inputs[0];
+        let y = with_slice(&self.mask, |mask| {
+            Ok(vectorized(
+                #[inline(always)]
+                || x.data.iter().zip(mask).map(|(x, m)| x * m).collect(),
+            ))
+        })?;
+        Ok((y, Shape::from(x.dims)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gradient_check::{check, sample};
+    use candle_core::{DType, Device};
+
+    #[test]
+    fn keeps_the_expected_part_and_scales_it() {
+        let x = Tensor::ones(100_003, DType::F32, &Device::Cpu).unwrap();
+        let y = dropout(&x, 0.3, &[100_003], &Stream::named(1, "d")).unwrap();
+        let y = y.to_vec1::<f32>().unwrap();
+        let kept = y.iter().filter(|v| **v != 0.0).count() as f64 / 100_003.0;
+        assert!((kept - 0.7).abs() < 0.01, "{kept}");
+        assert!(y.iter().all(|v| *v == 0.0 || (*v - 1.0 / 0.7).abs() < 1e-6));
+    }
+
+    #[test]
+    fn gradient_is_the_mask() {
+        let mask = Tensor::new(&[[0f64, 2.0, 2.0], [2.0, 0.0, 0.0]], &Device::Cpu).unwrap();
+        let x = sample("x", &[2, 3]).unwrap();
+        let make = || Dropout { mask: mask.clone() };
+        check(|x| make().apply_composed(x), std::slice::from_ref(&x), 1e-6).unwrap();
+        let mask = mask.to_dtype(DType::F32).unwrap();
+        let x = x.to_dtype(DType::F32).unwrap();
+        let fused = Dropout { mask: mask.clone() }.apply(&[&x]).unwrap();
+        let composed = Dropout { mask }.apply_composed(&[&x]).unwrap();
+        assert_eq!(fused.to_vec2::<f32>().unwrap(), composed.to_vec2::<f32>().unwrap());
+    }
+
+    #[test]
+    fn ends_of_the_range() {
+        let x = Tensor::ones(64, DType::F32, &Device::Cpu).unwrap();
+        let all = dropout(&x, 1.0, &[64], &Stream::named(1, "d")).unwrap();
+        assert!(all.to_vec1::<f32>().unwrap().iter().all(|v| *v == 0.0));
+        let empty = Tensor::zeros(0, DType::F32, &Device::Cpu).unwrap();
+        assert_eq!(dropout(&empty, 0.5, &[0], &Stream::named(1, "d")).unwrap().dims(), [0]);
+    }
+}

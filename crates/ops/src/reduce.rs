@@ -1,0 +1,106 @@
+//! Reductions to a scalar, for losses.
+
+use crate::op::{Input, Operation, with_slice};
+use candle_core::{Result, Shape, Tensor, bail};
+
+/// `scale * sum(values * weights)`, summed in f64 on the CPU. `weights` has the shape of `values`.
+pub fn weighted_sum(values: &Tensor, weights: Option<&Tensor>, scale: f64) -> Result<Tensor> {
+    if let Some(weights) = weights
+        && weights.dims() != values.dims()
+    {
+        bail!("weights of shape {:?} for values of shape {:?}", weights.dims(), values.dims())
+    }
+    let weights = match weights {
+        Some(weights) => Some(weights.to_dtype(values.dtype())?.detach().contiguous()?),
+        None => None,
+    };
+    WeightedSum { weights, scale }.apply(&[values])
+}
+
+/// The operation.
+struct WeightedSum {
+    weights: Option<Tensor>,
+    scale: f64,
+}
+
+impl Operation for WeightedSum {
+    fn name(&self) -> &'static str {
+        "weighted_sum"
+    }
+
+    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        let values = match &self.weights {
+            Some(weights) => (inputs[0] * weights)?,
+            None => inputs[0].clone(),
+        };
+        values.sum_all()? * self.scale
+    }
+
+    fn backward(
+        &self,
+        inputs: &[&Tensor],
+        _result: &Tensor,
+        gradient: &Tensor,
+        _needs: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let gradient = (gradient * self.scale)?;
+        Ok(vec![Some(match &self.weights {
+            Some(weights) => weights.broadcast_mul(&gradient)?,
+            None => gradient.broadcast_as(inputs[0].shape())?.contiguous()?,
+        })])
+    }
+
+    fn has_kernel(&self) -> bool {
+        true
+    }
+
+    fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
+        let values = inputs[0].data;
+        let sum = match &self.weights {
+            Some(weights) => with_slice(weights, |weights| {
+                Ok(values
+                    .iter()
+                    .zip(weights)
+                    .map(|(v, w)| f64::from(*v) * f64::from(*w))
+                    .sum::<f64>())
+            })?,
+            None => values.iter().map(|v| f64::from(*v)).sum(),
+        };
+        Ok((vec![(sum * self.scale) as f32], Shape::from(())))
+    }
+
+    fn fused_backward(
+        &self,
+        inputs: &[&Tensor],
+        _result: &Tensor,
+        gradient: &Tensor,
+        _needs: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let x = inputs[0];
+        let g = (f64::from(gradient.to_scalar::<f32>()?) * self.scale) as f32;
+        let dx = match &self.weights {
+            Some(weights) => with_slice(weights, |w| Ok(w.iter().map(|w| w * g).collect()))?,
+            None => vec![g; x.elem_count()],
+        };
+        Ok(vec![Some(Tensor::from_vec(dx, x.shape(), x.device())?)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gradient_check::{check, check_operation, sample};
+
+    #[test]
+    fn gradients_and_forms_agree() {
+        let x = sample("x", &[3, 5]).unwrap();
+        check_operation(|| WeightedSum { weights: None, scale: 0.3 }, std::slice::from_ref(&x))
+            .unwrap();
+        let w = sample("w", &[3, 5]).unwrap();
+        check(|x| weighted_sum(x[0], Some(&w), 0.5), std::slice::from_ref(&x), 1e-6).unwrap();
+        let f32s = |t: &Tensor| t.to_dtype(candle_core::DType::F32).unwrap();
+        let fused = weighted_sum(&f32s(&x), Some(&f32s(&w)), 0.5).unwrap();
+        let exact = weighted_sum(&x, Some(&w), 0.5).unwrap().to_scalar::<f64>().unwrap();
+        assert!((f64::from(fused.to_scalar::<f32>().unwrap()) - exact).abs() < 1e-5);
+    }
+}
