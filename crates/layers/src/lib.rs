@@ -1,1 +1,30 @@
-//! placeholder
+//! Keras's layers, activations, initializers, regularizers and constraints.
+//!
+//! One layer is one short file: its configuration, which is Keras's, its shapes, its weights, its
+//! maths, its tests, and one line in the table below.
+
+pub mod constraints;
+pub mod core;
+pub mod initializers;
+pub mod layer;
+pub mod preprocessing;
+pub mod regularization;
+pub mod regularizers;
+pub mod reshaping;
+
+pub use crate::core::{Activation, Dense, Identity, InputLayer};
+pub use crate::preprocessing::Rescaling;
+pub use crate::regularization::Dropout;
+pub use crate::reshaping::{Flatten, Reshape};
+pub use layer::{Base, Configured, Layer, LayerExt, Layers};
+pub use sconce_ops::activations;
+
+layers! {
+    Activation,
+    Dense,
+    Dropout,
+    Flatten,
+    Identity,
+    Rescaling,
+    Reshape,
+}

@@ -1,1 +1,11 @@
-//! placeholder
+//! Models: the graph of layers ([`Graph`]), how one is stated ([`Architecture`]), and one with
+//! weights that runs ([`Network`]).
+
+pub mod architecture;
+pub mod graph;
+pub mod network;
+pub mod summary;
+
+pub use architecture::Architecture;
+pub use graph::{EdgeId, Graph, LayerEntry, Node, snake_case};
+pub use network::Network;

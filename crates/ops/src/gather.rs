@@ -1,18 +1,18 @@
 //! Batches: chosen rows of an array.
 
 use crate::kernels::{parallel, threads::Shared};
-use candle_core::{CpuStorage, DType, Device, Result, Storage, Tensor, bail};
+use candle_core::{CpuStorage, Device, Result, Storage, Tensor, bail};
 
 /// Values below which rows are copied on one thread.
 const SERIAL: usize = 256 * 1024;
 
 /// The rows (of the first axis) at `indices`, in that order. Not differentiable.
-pub fn gather_rows(x: &Tensor, indices: &[usize]) -> Result<Tensor> {
+pub fn gather_rows(x: &Tensor, indices: &[u32]) -> Result<Tensor> {
     let Some((rows, sample)) = x.dims().split_first() else { bail!("rows of a scalar") };
     let mut dims = vec![indices.len()];
     dims.extend_from_slice(sample);
     let width = sample.iter().product();
-    if let Some(index) = indices.iter().find(|i| **i >= *rows) {
+    if let Some(index) = indices.iter().find(|i| **i as usize >= *rows) {
         bail!("row {index} of an array of {rows} rows")
     }
     if x.device().is_cpu() && x.is_contiguous() {
@@ -33,17 +33,16 @@ pub fn gather_rows(x: &Tensor, indices: &[usize]) -> Result<Tensor> {
     by_candle(&x.contiguous()?, indices)
 }
 
-fn by_candle(x: &Tensor, indices: &[usize]) -> Result<Tensor> {
-    let indices: Vec<u32> = indices.iter().map(|i| *i as u32).collect();
+fn by_candle(x: &Tensor, indices: &[u32]) -> Result<Tensor> {
     let count = indices.len();
-    let indices = Tensor::from_vec(indices, count, &Device::Cpu)?.to_dtype(DType::U32)?;
+    let indices = Tensor::from_slice(indices, count, &Device::Cpu)?;
     x.index_select(&indices.to_device(x.device())?, 0)
 }
 
 fn copy<T: Copy + Default + Send + Sync>(
     data: &[T],
     (start, end): (usize, usize),
-    indices: &[usize],
+    indices: &[u32],
     width: usize,
 ) -> Vec<T> {
     let data = &data[start..end];
@@ -51,8 +50,8 @@ fn copy<T: Copy + Default + Send + Sync>(
     if indices.len() * width < SERIAL {
         let mut out = Vec::with_capacity(indices.len() * width);
         match width {
-            1 => out.extend(indices.iter().map(|i| data[*i])),
-            _ => indices.iter().for_each(|i| out.extend_from_slice(row(*i))),
+            1 => out.extend(indices.iter().map(|i| data[*i as usize])),
+            _ => indices.iter().for_each(|i| out.extend_from_slice(row(*i as usize))),
         }
         return out;
     }
@@ -62,7 +61,7 @@ fn copy<T: Copy + Default + Send + Sync>(
     parallel(indices.len().div_ceil(step), |part| {
         for (at, index) in indices.iter().enumerate().skip(part * step).take(step) {
             // SAFETY: each output row is written by one part only, and `out` is not read meanwhile.
-            unsafe { shared.range(at * width, (at + 1) * width) }.copy_from_slice(row(*index));
+            unsafe { shared.range(at * width, (at + 1) * width) }.copy_from_slice(row(*index as usize));
         }
     });
     out
@@ -99,7 +98,7 @@ mod tests {
     fn large_batches_match_candle() {
         let x =
             Tensor::arange(0f32, 700_000.0, &Device::Cpu).unwrap().reshape((1000, 700)).unwrap();
-        let indices: Vec<usize> = (0..1000).map(|i| (i * 7919) % 1000).collect();
+        let indices: Vec<u32> = (0..1000).map(|i| (i * 7919) % 1000).collect();
         let ours = gather_rows(&x, &indices).unwrap();
         let theirs = by_candle(&x, &indices).unwrap();
         assert_eq!(

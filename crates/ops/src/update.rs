@@ -125,6 +125,31 @@ pub fn map_in_place(x: &Tensor, f: impl Fn(f32) -> f32 + Sync + Copy) -> Result<
     })
 }
 
+/// `to = from`, in place.
+pub fn assign(to: &Tensor, from: &Tensor) -> Result<()> {
+    if fuses(to) && fuses(from) {
+        return update(to, from, [], |_, from, []| (from, []));
+    }
+    to.flatten_all()?.slice_set(&from.contiguous()?.flatten_all()?, 0, 0)
+}
+
+/// `to += from`, in place.
+pub fn add_to(to: &Tensor, from: &Tensor) -> Result<()> {
+    if fuses(to) && fuses(from) {
+        return update(to, from, [], |to, from, []| (to + from, []));
+    }
+    assign(to, &(to + from)?)
+}
+
+/// `x *= factor`, in place.
+pub fn scale_in_place(x: &Tensor, factor: f64) -> Result<()> {
+    if fuses(x) {
+        let factor = factor as f32;
+        return map_in_place(x, move |v| v * factor);
+    }
+    assign(x, &(x * factor)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

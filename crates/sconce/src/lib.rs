@@ -1,1 +1,23 @@
-//! placeholder
+//! Keras for Rust, on candle.
+
+pub use sconce_core as core;
+pub use sconce_data as data;
+pub use sconce_layers as layers;
+pub use sconce_model as model;
+pub use sconce_ops as ops;
+pub use sconce_saving as saving;
+pub use sconce_train as train;
+
+/// Everything a program that trains needs.
+pub mod prelude {
+    pub use crate::core::{Context, DType, Device, Error, Gradients, Result, Tensor};
+    pub use crate::layers::{
+        Activation, Dense, Dropout, Flatten, Identity, InputLayer, Layer, LayerExt, Rescaling,
+        Reshape,
+    };
+    pub use crate::train::optimizers::{Adam, OptimizerExt, SGD};
+    pub use crate::train::{
+        Callback, CancelToken, Compile, Event, Fit, Flow, History, Model, Scores, Sequential,
+        Verbose,
+    };
+}

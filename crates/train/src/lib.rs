@@ -1,1 +1,19 @@
-//! placeholder
+//! The training loop: compile, fit, evaluate, predict.
+
+pub mod callbacks;
+pub mod compile;
+pub mod evaluate;
+pub mod fit;
+pub mod history;
+pub mod losses;
+pub mod metrics;
+pub mod model;
+pub mod optimizers;
+pub mod schedules;
+pub mod step;
+
+pub use callbacks::{Callback, Event, Flow, Run, Verbose};
+pub use compile::Compile;
+pub use fit::{CancelToken, Fit};
+pub use history::{History, Logs, Scores};
+pub use model::{Model, Sequential};

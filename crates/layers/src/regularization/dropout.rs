@@ -1,0 +1,86 @@
+//! Dropout: in training, sets a random part of the values to 0 and scales the rest.
+//!
+//! Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
+
+use crate::layer::single;
+use crate::{Base, Layer};
+use sconce_core::{Context, Dims, Error, Result, Stream, Tensor, Weights};
+use serde::{Deserialize, Serialize};
+
+/// In training each value is 0 with probability `rate`, else divided by `1 - rate`; elsewhere
+/// `y = x`. The mask is a function of the run's seed, the layer's name and the step, so a run
+/// repeats bit for bit on any device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dropout {
+    /// Probability of 0, in 0..1.
+    pub rate: f64,
+    /// A seed of its own, instead of the run's.
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// Shape of the mask, broadcast to the inputs; an axis of `None` takes the input's length.
+    #[serde(default)]
+    pub noise_shape: Option<Vec<Option<usize>>>,
+    /// Name, trainable flag, input shape.
+    #[serde(skip)]
+    pub base: Base,
+}
+
+impl Dropout {
+    /// With a probability in 0..1 of setting a value to 0.
+    pub fn new(rate: f64) -> Self {
+        Self { rate, seed: None, noise_shape: None, base: Base::default() }
+    }
+
+    /// With a seed of its own.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+}
+
+impl Layer for Dropout {
+    fn check(&self) -> Result<()> {
+        if (0.0..=1.0).contains(&self.rate) {
+            return Ok(());
+        }
+        Err(Error::config("rate", format!("must be a probability in 0..1, got {}", self.rate)))
+    }
+
+    fn output_dims(&self, inputs: &[Dims]) -> Result<Vec<Dims>> {
+        Ok(vec![single(inputs, "Dropout")?.clone()])
+    }
+
+    fn call(&self, _: &Weights<'_>, inputs: &[Tensor], cx: &mut Context) -> Result<Vec<Tensor>> {
+        let x = single(inputs, "Dropout")?;
+        if !cx.is_training() || self.rate == 0.0 {
+            return Ok(vec![x.clone()]);
+        }
+        let mut stream = cx.stream(0);
+        if let Some(seed) = self.seed {
+            let (_, lane) = stream.parts();
+            stream = Stream::new(seed, lane);
+        }
+        let dims: Vec<usize> = match &self.noise_shape {
+            Some(shape) if shape.len() == x.rank() => {
+                shape.iter().zip(x.dims()).map(|(wanted, len)| wanted.unwrap_or(*len)).collect()
+            }
+            Some(shape) => {
+                return Err(Error::layer(
+                    "",
+                    format!("noise_shape {shape:?} does not fit inputs of shape {:?}", x.dims()),
+                ));
+            }
+            None => x.dims().to_vec(),
+        };
+        Ok(vec![sconce_ops::dropout(x, self.rate, &dims, &stream)?])
+    }
+
+    fn outputs_probabilities(&self) -> Option<bool> {
+        None
+    }
+
+    fn seed_generators(&self) -> usize {
+        1
+    }
+}

@@ -1,0 +1,5 @@
+//! Layers that only act in training, against overfitting.
+
+mod dropout;
+
+pub use dropout::Dropout;

@@ -1,0 +1,7 @@
+//! Layers that change shapes only.
+
+mod flatten;
+mod reshape;
+
+pub use flatten::Flatten;
+pub use reshape::Reshape;

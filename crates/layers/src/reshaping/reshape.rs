@@ -1,0 +1,77 @@
+//! Reshape: another shape for each sample.
+
+use crate::layer::single;
+use crate::{Base, Layer};
+use sconce_core::{Context, Dims, Error, Result, Tensor, Weights};
+use serde::{Deserialize, Serialize};
+
+/// x `[batch, ..]` to y `[batch, target_shape..]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reshape {
+    /// Shape of one sample; one axis may be -1, which takes what is left.
+    pub target_shape: Vec<i64>,
+    /// Name, trainable flag, input shape.
+    #[serde(skip)]
+    pub base: Base,
+}
+
+impl Reshape {
+    /// To a shape of one sample (without the batch axis); one axis may be -1.
+    pub fn new(target_shape: impl AsRef<[i64]>) -> Self {
+        Self { target_shape: target_shape.as_ref().to_vec(), base: Base::default() }
+    }
+
+    /// The target for samples of `len` values (`None`: not known yet).
+    fn resolve(&self, len: Option<usize>) -> Result<Vec<Option<usize>>> {
+        let known: usize = self.target_shape.iter().filter(|a| **a >= 0).map(|a| *a as usize).product();
+        let open = self.target_shape.contains(&-1);
+        if let Some(len) = len {
+            let fits = if open { known > 0 && len.is_multiple_of(known) } else { known == len };
+            if !fits {
+                return Err(Error::layer(
+                    "",
+                    format!(
+                        "a sample of {len} values cannot be reshaped to {:?} ({known} values{})",
+                        self.target_shape,
+                        if open { " times the open axis" } else { "" }
+                    ),
+                ));
+            }
+        }
+        let rest = len.map(|len| len / known.max(1));
+        Ok(self.target_shape.iter().map(|a| if *a < 0 { rest } else { Some(*a as usize) }).collect())
+    }
+}
+
+impl Layer for Reshape {
+    fn check(&self) -> Result<()> {
+        let open = self.target_shape.iter().filter(|a| **a == -1).count();
+        if open > 1 || self.target_shape.iter().any(|a| *a < -1) {
+            return Err(Error::config(
+                "target_shape",
+                format!("axes are lengths, at most one of them -1, got {:?}", self.target_shape),
+            ));
+        }
+        Ok(())
+    }
+
+    fn output_dims(&self, inputs: &[Dims]) -> Result<Vec<Dims>> {
+        let x = single(inputs, "Reshape")?;
+        let batch = x.0.first().copied().flatten();
+        let sample = self.resolve(x.sample_len())?;
+        Ok(vec![Dims(std::iter::once(batch).chain(sample).collect())])
+    }
+
+    fn call(&self, _: &Weights<'_>, inputs: &[Tensor], _: &mut Context) -> Result<Vec<Tensor>> {
+        let x = single(inputs, "Reshape")?;
+        let (rows, width) = (x.dims().first().copied().unwrap_or(0), x.dims().iter().skip(1).product());
+        let sample = self.resolve(Some(width))?;
+        let shape: Vec<usize> = [rows].into_iter().chain(sample.into_iter().flatten()).collect();
+        Ok(vec![x.reshape(shape)?])
+    }
+
+    fn outputs_probabilities(&self) -> Option<bool> {
+        None
+    }
+}

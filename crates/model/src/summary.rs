@@ -1,0 +1,109 @@
+//! The summary of a model: Keras's table of layers, shapes and numbers of weights.
+
+use crate::network::Network;
+use std::fmt::Write;
+
+/// The widest the table gets.
+const WIDEST: usize = 100;
+
+/// The table of a network, at most `width` columns wide (and no narrower than 40).
+pub fn summary(network: &Network, width: usize) -> String {
+    let graph = network.graph();
+    let mut rows = vec![["Layer (type)".to_string(), "Output Shape".to_string(), "Param #".to_string()]];
+    for (index, entry) in graph.layers().iter().enumerate() {
+        let shapes: Vec<String> = graph
+            .nodes()
+            .iter()
+            .filter(|n| n.layer == index)
+            .flat_map(|n| n.outputs.iter().map(|e| graph.dims(*e).to_string()))
+            .collect();
+        let weights: usize = graph
+            .parameters(index, network.store())
+            .iter()
+            .map(|p| p.var.elem_count())
+            .sum();
+        rows.push([
+            format!("{} ({})", entry.name, entry.layer.class_name()),
+            shapes.join(", "),
+            thousands(weights),
+        ]);
+    }
+    let widest = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or(0);
+    let room = width.clamp(40, WIDEST) - 10;
+    let last = widest(2).min(room / 3);
+    let first = widest(0).min((room - last) * 3 / 5);
+    let second = widest(1).min(room - last - first);
+    let widths = [first, second, last];
+    let rule = |left: &str, middle: &str, right: &str, line: &str| {
+        let parts: Vec<String> = widths.iter().map(|w| line.repeat(w + 2)).collect();
+        format!("{left}{}{right}\n", parts.join(middle))
+    };
+    let mut out = format!("Model: \"{}\"\n", network.architecture().name());
+    out += &rule("┏", "┳", "┓", "━");
+    for (index, row) in rows.iter().enumerate() {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .enumerate()
+            .map(|(column, (cell, width))| pad(cell, width, column == 2 && index > 0))
+            .collect();
+        let bar = if index == 0 { "┃" } else { "│" };
+        let _ = writeln!(out, "{bar}{}{bar}", cells.join(bar));
+        out += &if index == 0 { rule("┡", "╇", "┩", "━") } else { String::new() };
+    }
+    out += &rule("└", "┴", "┘", "─");
+    let count = |trainable: bool| -> usize {
+        let parameters = network.store().parameters().iter();
+        parameters.filter(|p| p.trainable == trainable).map(|p| p.var.elem_count()).sum()
+    };
+    let (trainable, fixed) = (count(true), count(false));
+    let line = |name: &str, n: usize| format!(" {name} params: {} ({})\n", thousands(n), bytes(n * 4));
+    out += &line("Total", trainable + fixed);
+    out += &line("Trainable", trainable);
+    out += &line("Non-trainable", fixed);
+    out
+}
+
+fn pad(text: &str, width: usize, right: bool) -> String {
+    let length = text.chars().count();
+    let cut: String = if length > width {
+        text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+    } else {
+        text.to_string()
+    };
+    if right { format!(" {cut:>width$} ") } else { format!(" {cut:<width$} ") }
+}
+
+/// 12345 as "12,345".
+pub fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A number of bytes as Keras writes it: "1.50 KB".
+fn bytes(n: usize) -> String {
+    let mut value = n as f64;
+    for unit in ["B", "KB", "MB", "GB"] {
+        if value < 1024.0 {
+            return format!("{value:.2} {unit}");
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.2} TB")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn numbers_are_grouped() {
+        let cases = [(0, "0"), (999, "999"), (1000, "1,000"), (1234567, "1,234,567")];
+        cases.iter().for_each(|(n, text)| assert_eq!(super::thousands(*n), *text));
+    }
+}

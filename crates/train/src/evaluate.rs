@@ -1,0 +1,103 @@
+//! `evaluate`, `predict` and the single-batch methods.
+
+use crate::history::Scores;
+use crate::model::Model;
+use crate::step::{self, Batch};
+use sconce_core::{Context, Error, Result, Tensor};
+use sconce_data::{BatchPlan, ToTensor, ToTensors};
+
+/// Keras's default batch size.
+pub const BATCH_SIZE: usize = 32;
+
+impl Model {
+    /// Loss and metrics on data, in batches of 32.
+    pub fn evaluate(
+        &mut self,
+        x: &(impl ToTensors + ?Sized),
+        y: &(impl ToTensor + ?Sized),
+    ) -> Result<Scores> {
+        self.evaluate_with(x, y, BATCH_SIZE, None)
+    }
+
+    /// Loss and metrics on data, with a batch size and sample weights.
+    pub fn evaluate_with(
+        &mut self,
+        x: &(impl ToTensors + ?Sized),
+        y: &(impl ToTensor + ?Sized),
+        batch_size: usize,
+        sample_weight: Option<&Tensor>,
+    ) -> Result<Scores> {
+        let data = crate::fit::prepare(self, x.to_tensors()?, y.to_tensor()?, sample_weight.cloned(), "x", "y")?;
+        evaluate_data(self, &data, batch_size)
+    }
+
+    /// The model's output for data, in batches of 32.
+    pub fn predict(&self, x: &(impl ToTensors + ?Sized)) -> Result<Tensor> {
+        self.predict_with(x, BATCH_SIZE)
+    }
+
+    /// The model's output for data, with a batch size.
+    pub fn predict_with(&self, x: &(impl ToTensors + ?Sized), batch_size: usize) -> Result<Tensor> {
+        let x = crate::fit::to_model(self, x.to_tensors()?)?;
+        let network = self.network()?;
+        let rows = sconce_data::check::rows(x.iter().map(|x| ("x", x)))?;
+        let plan = BatchPlan::new(rows, batch_size)?;
+        let mut outputs = Vec::new();
+        for range in plan.batches(0) {
+            let batch: Vec<Tensor> = x
+                .iter()
+                .map(|x| x.narrow(0, range.start, range.len()))
+                .collect::<candle_core::Result<_>>()?;
+            let mut out = network.forward(&batch, &mut Context::inference())?;
+            outputs.push(out.swap_remove(0).detach());
+        }
+        Ok(Tensor::cat(&outputs, 0)?)
+    }
+
+    /// One update on one batch; loss and metrics of that batch.
+    pub fn train_on_batch(
+        &mut self,
+        x: &(impl ToTensors + ?Sized),
+        y: &(impl ToTensor + ?Sized),
+    ) -> Result<Scores> {
+        let data = crate::fit::prepare(self, x.to_tensors()?, y.to_tensor()?, None, "x", "y")?;
+        let seed = self.run_seed();
+        let (network, compiled) = self.parts()?;
+        compiled.reset_metrics();
+        let first = compiled.optimizer()?.iterations == 0;
+        step::train(network, compiled, &data, seed, first)?;
+        compiled.logs()
+    }
+
+    /// Loss and metrics of one batch.
+    pub fn test_on_batch(
+        &mut self,
+        x: &(impl ToTensors + ?Sized),
+        y: &(impl ToTensor + ?Sized),
+    ) -> Result<Scores> {
+        let rows = usize::MAX;
+        self.evaluate_with(x, y, rows, None)
+    }
+
+    /// The model's output for one batch.
+    pub fn predict_on_batch(&self, x: &(impl ToTensors + ?Sized)) -> Result<Tensor> {
+        self.predict_with(x, usize::MAX)
+    }
+}
+
+/// Loss and metrics on prepared data.
+pub(crate) fn evaluate_data(model: &mut Model, data: &Batch, batch_size: usize) -> Result<Scores> {
+    let (network, compiled) = model.parts()?;
+    compiled.reset_metrics();
+    let rows = data.y.dims().first().copied().unwrap_or(0);
+    for range in BatchPlan::new(rows, batch_size)?.batches(0) {
+        step::test(network, compiled, &data.narrow(range.start, range.len())?)?;
+    }
+    let logs = compiled.logs()?;
+    match logs.0.first() {
+        Some((_, loss)) if !loss.is_finite() => {
+            Err(Error::training("the loss on this data is not finite; check the data and the weights"))
+        }
+        _ => Ok(logs),
+    }
+}

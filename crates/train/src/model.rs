@@ -1,0 +1,265 @@
+//! The model as users hold it: an architecture, its weights once they exist, and what `compile` gave.
+
+use crate::compile::{Compile, Compiled};
+use crate::losses::LossFn;
+use crate::optimizers::Optimizer;
+use sconce_core::{Context, Device, Dims, Error, Gradients, Json, Result, Store, Tensor};
+use sconce_layers::Layer;
+use sconce_model::{Architecture, Network};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+/// A model that can be compiled, trained, evaluated and saved.
+pub struct Model {
+    architecture: Architecture,
+    network: Option<Network>,
+    pub(crate) compiled: Option<Compiled>,
+    device: Device,
+    seed: u64,
+    run_seed: u64,
+}
+
+impl Model {
+    /// A model of an architecture. Weights are drawn when the shape of the input is known: at once,
+    /// if the architecture states it, when `compile`, `build` or `fit` is called.
+    pub fn new(architecture: Architecture) -> Self {
+        Self { architecture, network: None, compiled: None, device: Device::Cpu, seed: 0, run_seed: 0 }
+    }
+
+    /// A model with weights.
+    pub fn from_network(network: Network) -> Self {
+        let (device, seed) = (network.store().device().clone(), network.seed());
+        let architecture = network.architecture().clone();
+        Self { architecture, network: Some(network), compiled: None, device, seed, run_seed: 0 }
+    }
+
+    /// Reads Keras's JSON of a model. Keys left out take Keras's defaults.
+    ///
+    /// # Errors
+    /// With the JSON path of what is unknown or wrong, and the nearest known name.
+    pub fn from_json(json: &str) -> Result<Self> {
+        let value: Json = serde_json::from_str(json)
+            .map_err(|e| Error::config("", format!("this is not JSON: {e}")))?;
+        Ok(Self::new(Architecture::from_json(&value)?))
+    }
+
+    /// Keras's JSON of the model.
+    pub fn to_json(&self) -> Result<String> {
+        let graph = self.network.as_ref().map(Network::graph);
+        let json = self.architecture.to_json(graph)?;
+        serde_json::to_string_pretty(&json).map_err(|e| Error::config("", e.to_string()))
+    }
+
+    /// The seed of the weights' first values. Default 0, so that a program repeats.
+    pub fn set_seed(&mut self, seed: u64) {
+        self.seed = seed;
+    }
+
+    /// The seed of shuffling and dropout of the last or current run.
+    pub fn run_seed(&self) -> u64 {
+        self.run_seed
+    }
+
+    pub(crate) fn set_run_seed(&mut self, seed: u64) {
+        self.run_seed = seed;
+    }
+
+    /// The device to run on. Weights that exist already stay where they are, so call it first.
+    pub fn set_device(&mut self, device: &Device) {
+        self.device = device.clone();
+    }
+
+    /// The device the model runs on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The architecture.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    pub(crate) fn architecture_mut(&mut self) -> &mut Architecture {
+        &mut self.architecture
+    }
+
+    /// Draws the weights for inputs of this shape (with the batch axis), unless they exist.
+    pub fn build(&mut self, input: &Dims) -> Result<()> {
+        self.build_for(Some(input))
+    }
+
+    pub(crate) fn build_for(&mut self, input: Option<&Dims>) -> Result<()> {
+        if self.network.is_none() {
+            self.network =
+                Some(Network::build(&self.architecture, input, &self.device, self.seed)?);
+        }
+        Ok(())
+    }
+
+    /// The graph and its weights.
+    ///
+    /// # Errors
+    /// If the shape of the input is not known yet.
+    pub fn network(&self) -> Result<&Network> {
+        self.network.as_ref().ok_or_else(not_built)
+    }
+
+    /// The graph and its weights, to change them.
+    ///
+    /// # Errors
+    /// If the shape of the input is not known yet.
+    pub fn network_mut(&mut self) -> Result<&mut Network> {
+        self.network.as_mut().ok_or_else(not_built)
+    }
+
+    /// The weights.
+    ///
+    /// # Errors
+    /// If the shape of the input is not known yet.
+    pub fn store(&self) -> Result<&Store> {
+        Ok(self.network()?.store())
+    }
+
+    /// Sets how the model learns.
+    pub fn compile(
+        &mut self,
+        optimizer: impl Into<Optimizer>,
+        loss: impl Into<LossFn>,
+    ) -> Result<()> {
+        self.compile_with(Compile::new(optimizer, loss))
+    }
+
+    /// Sets how the model learns, with everything else Keras's `compile` takes.
+    pub fn compile_with(&mut self, compile: Compile) -> Result<()> {
+        if self.network.is_none() && self.architecture.input_dims().is_some() {
+            self.build_for(None)?;
+        }
+        self.compiled = Some(Compiled::new(compile)?);
+        if let (Some(network), Some(compiled)) = (&self.network, &mut self.compiled) {
+            compiled.bind(network)?;
+        }
+        Ok(())
+    }
+
+    /// What `compile` gave.
+    ///
+    /// # Errors
+    /// If `compile` was not called.
+    pub fn compiled(&self) -> Result<&Compiled> {
+        self.compiled.as_ref().ok_or_else(not_compiled)
+    }
+
+    /// What `compile` gave, to change it.
+    ///
+    /// # Errors
+    /// If `compile` was not called.
+    pub fn compiled_mut(&mut self) -> Result<&mut Compiled> {
+        self.compiled.as_mut().ok_or_else(not_compiled)
+    }
+
+    /// The network and what `compile` gave, both to work on.
+    pub(crate) fn parts(&mut self) -> Result<(&mut Network, &mut Compiled)> {
+        match (&mut self.network, &mut self.compiled) {
+            (None, _) => Err(not_built()),
+            (_, None) => Err(not_compiled()),
+            (Some(network), Some(compiled)) => Ok((network, compiled)),
+        }
+    }
+
+    /// Runs the model on one input for a loop of your own: the result is part of candle's graph.
+    /// `cx` says whether this is training ([`Context::training`]) or not ([`Context::inference`]).
+    pub fn forward(&self, x: &Tensor, cx: &mut Context) -> Result<Tensor> {
+        let outputs = self.network()?.forward(std::slice::from_ref(x), cx)?;
+        outputs.into_iter().next().ok_or_else(|| Error::config("", "the model has no output"))
+    }
+
+    /// Differentiates a scalar loss with respect to every trainable weight.
+    pub fn backward(&self, loss: &Tensor) -> Result<Gradients> {
+        self.store()?.backward(loss)
+    }
+
+    /// The table of layers, shapes and numbers of weights.
+    pub fn summary(&self) -> Result<String> {
+        Ok(self.network()?.summary(80))
+    }
+}
+
+fn not_built() -> Error {
+    Error::config(
+        "",
+        "the model has no weights yet, since the shape of its input is not known: give the first \
+         layer `.input_shape([..])`, or call `build` or `fit` first",
+    )
+}
+
+fn not_compiled() -> Error {
+    Error::training("the model is not compiled: call `model.compile(optimizer, loss)` first")
+}
+
+/// A stack of layers, each fed by the one before it. Everything a [`Model`] does, it does.
+pub struct Sequential(Model);
+
+impl Sequential {
+    /// An empty stack.
+    pub fn new() -> Self {
+        Self(Model::new(Architecture::sequential()))
+    }
+
+    /// Adds a layer on top.
+    #[allow(clippy::should_implement_trait)] // Keras's name; layers are not numbers.
+    pub fn add(mut self, layer: impl Layer + 'static) -> Self {
+        self.0.architecture_mut().add(Arc::new(layer));
+        self
+    }
+
+    /// Names the model.
+    pub fn name(mut self, name: &str) -> Self {
+        self.0.architecture_mut().set_name(name);
+        self
+    }
+
+    /// Sets the seed of the weights' first values. Default 0, so that a program repeats.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.0.set_seed(seed);
+        self
+    }
+
+    /// Sets the device to run on. Default: the CPU.
+    pub fn device(mut self, device: &Device) -> Self {
+        self.0.set_device(device);
+        self
+    }
+
+    /// Reads Keras's JSON of a Sequential model. Keys left out take Keras's defaults.
+    ///
+    /// # Errors
+    /// With the JSON path of what is unknown or wrong, and the nearest known name.
+    pub fn from_json(json: &str) -> Result<Self> {
+        Model::from_json(json).map(Self)
+    }
+
+    /// The model inside.
+    pub fn into_model(self) -> Model {
+        self.0
+    }
+}
+
+impl Default for Sequential {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for Sequential {
+    type Target = Model;
+
+    fn deref(&self) -> &Model {
+        &self.0
+    }
+}
+
+impl DerefMut for Sequential {
+    fn deref_mut(&mut self) -> &mut Model {
+        &mut self.0
+    }
+}

@@ -1,0 +1,137 @@
+//! Adam: adaptive moments.
+
+use super::{Common, Rule, Slot, Step};
+use crate::schedules::LearningRate;
+use sconce_core::{Result, Tensor};
+use sconce_ops::update;
+use serde::{Deserialize, Serialize};
+
+/// `m += (g - m)(1 - beta_1)`, `v += (g^2 - v)(1 - beta_2)`,
+/// `w -= rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)`; with `amsgrad` the
+/// largest v so far takes the place of v. Keras's default learning rate is 0.001.
+///
+/// Kingma and Ba, "Adam: a method for stochastic optimization", 2014 (epsilon as in the form just
+/// before section 2.1, "epsilon hat"); Reddi et al., "On the convergence of Adam and beyond", 2018.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Adam {
+    /// Retention of the first moment.
+    pub beta_1: f64,
+    /// Retention of the second moment.
+    pub beta_2: f64,
+    /// Added to the denominator.
+    pub epsilon: f64,
+    /// Whether to use the largest second moment so far.
+    pub amsgrad: bool,
+    /// The arguments all optimizers share.
+    #[serde(skip, default = "defaults")]
+    pub common: Common,
+}
+
+fn defaults() -> Common {
+    Common::with_rate(0.001)
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Self { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad: false, common: defaults() }
+    }
+}
+
+impl Adam {
+    /// With a learning rate, a number or a schedule.
+    pub fn new(learning_rate: impl Into<LearningRate>) -> Self {
+        Self { common: Common::with_rate(learning_rate), ..Self::default() }
+    }
+
+    /// Sets the retention of the first moment.
+    pub fn beta_1(mut self, beta_1: f64) -> Self {
+        self.beta_1 = beta_1;
+        self
+    }
+
+    /// Sets the retention of the second moment.
+    pub fn beta_2(mut self, beta_2: f64) -> Self {
+        self.beta_2 = beta_2;
+        self
+    }
+
+    /// Sets what is added to the denominator.
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        self.epsilon = epsilon;
+        self
+    }
+
+    /// Uses the largest second moment so far.
+    pub fn amsgrad(mut self, amsgrad: bool) -> Self {
+        self.amsgrad = amsgrad;
+        self
+    }
+}
+
+impl Rule for Adam {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn slots(&self) -> Vec<Slot> {
+        let mut slots = vec![Slot::zeros("momentum"), Slot::zeros("velocity")];
+        if self.amsgrad {
+            slots.push(Slot::zeros("velocity_hat"));
+        }
+        slots
+    }
+
+    fn update(&self, step: &Step, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
+        let t = step.iteration as f64;
+        let alpha = step.rate * (1.0 - self.beta_2.powf(t)).sqrt() / (1.0 - self.beta_1.powf(t));
+        let (a, b1, b2) = (alpha as f32, (1.0 - self.beta_1) as f32, (1.0 - self.beta_2) as f32);
+        let (epsilon, scale) = (self.epsilon as f32, step.scale as f32);
+        match slots {
+            [m, v] if update::fuses(w) => update::update(
+                w,
+                g,
+                [m, v],
+                #[inline(always)]
+                move |w, g, [m, v]| {
+                    let g = g * scale;
+                    let m = m + (g - m) * b1;
+                    let v = v + (g * g - v) * b2;
+                    (w - m * a / (v.sqrt() + epsilon), [m, v])
+                },
+            )?,
+            [m, v, top] if update::fuses(w) => update::update(
+                w,
+                g,
+                [m, v, top],
+                #[inline(always)]
+                move |w, g, [m, v, top]| {
+                    let g = g * scale;
+                    let m = m + (g - m) * b1;
+                    let v = v + (g * g - v) * b2;
+                    let top = top.max(v);
+                    (w - m * a / (top.sqrt() + epsilon), [m, v, top])
+                },
+            )?,
+            [m, v, rest @ ..] => {
+                let g = (g * step.scale)?;
+                let first = (m + ((&g - m)? * (1.0 - self.beta_1))?)?;
+                let second = (v + ((g.sqr()? - v)? * (1.0 - self.beta_2))?)?;
+                update::assign(m, &first)?;
+                update::assign(v, &second)?;
+                let second = match rest {
+                    [top, ..] => {
+                        let top_now = top.maximum(&second)?;
+                        update::assign(top, &top_now)?;
+                        top_now
+                    }
+                    [] => second,
+                };
+                let change = ((first * alpha)? / (second.sqrt()? + self.epsilon)?)?;
+                update::assign(w, &(w - change)?)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
