@@ -2,8 +2,6 @@
 //! random numbers: as easy as 1, 2, 3", SC 2011). A value depends only on (seed, stream, position),
 //! never on the device, the number of threads, or what was drawn elsewhere.
 
-use std::array::from_fn;
-
 /// One stream of random numbers, named by a seed and a stream key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
@@ -25,25 +23,6 @@ pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
             b as u32,
             (a >> 32) as u32 ^ counter[3] ^ key[1],
             a as u32,
-        ];
-        key[0] = key[0].wrapping_add(0x9E37_79B9);
-        key[1] = key[1].wrapping_add(0xBB67_AE85);
-    }
-    counter
-}
-
-/// `N` blocks at once, lane by lane, so that the compiler can use vector instructions.
-#[inline]
-fn philox_lanes<const N: usize>(mut counter: [[u32; N]; 4], mut key: [u32; 2]) -> [[u32; N]; 4] {
-    for _ in 0..10 {
-        let [c0, c1, c2, c3] = counter;
-        let a = c0.map(|word| u64::from(word) * 0xD251_1F53);
-        let b = c2.map(|word| u64::from(word) * 0xCD9E_8D57);
-        counter = [
-            from_fn(|lane| (b[lane] >> 32) as u32 ^ c1[lane] ^ key[0]),
-            b.map(|product| product as u32),
-            from_fn(|lane| (a[lane] >> 32) as u32 ^ c3[lane] ^ key[1]),
-            a.map(|product| product as u32),
         ];
         key[0] = key[0].wrapping_add(0x9E37_79B9);
         key[1] = key[1].wrapping_add(0xBB67_AE85);
@@ -88,28 +67,22 @@ impl Stream {
         value
     }
 
-    /// The same bits as calling [`Stream::next_u32`] for each item in turn, several times faster.
+    /// The same bits as calling [`Stream::next_u32`] for each item in turn, but faster.
     pub fn fill(&mut self, out: &mut [u32]) {
         let buffered = out.len().min(4 - self.used);
         let (head, rest) = out.split_at_mut(buffered);
         head.iter_mut().for_each(|item| *item = self.next_u32());
-        const LANES: usize = 8;
-        let (groups, tail) = rest.as_chunks_mut::<{ 4 * LANES }>();
-        for group in groups {
-            let positions: [u64; LANES] = from_fn(|lane| self.position.wrapping_add(lane as u64));
-            let counter = [
-                positions.map(|position| position as u32),
-                positions.map(|position| (position >> 32) as u32),
-                [self.lane as u32; LANES],
-                [(self.lane >> 32) as u32; LANES],
-            ];
-            let blocks = philox_lanes(counter, self.key);
-            for (lane, block) in group.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                *block = from_fn(|word| blocks[word][lane]);
-            }
-            self.position = self.position.wrapping_add(LANES as u64);
+        let (blocks, tail) = rest.as_chunks_mut::<4>();
+        for block in blocks {
+            *block = self.block();
         }
         tail.iter_mut().for_each(|item| *item = self.next_u32());
+    }
+
+    fn block(&mut self) -> [u32; 4] {
+        let (p, l) = (self.position, self.lane);
+        self.position = self.position.wrapping_add(1);
+        philox([p as u32, (p >> 32) as u32, l as u32, (l >> 32) as u32], self.key)
     }
 
     /// The next 64 random bits.

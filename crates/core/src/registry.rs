@@ -107,7 +107,8 @@ impl<K: Kind> Part<K> {
         }
     }
 
-    fn invalid(name: &str, error: Error) -> Self {
+    /// A part that cannot be used, kept until it is.
+    pub fn invalid(name: &str, error: Error) -> Self {
         let (path, message) = match error {
             Error::Config { path, message, .. } => (path, message),
             other => (String::new(), other.to_string()),

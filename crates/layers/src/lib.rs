@@ -5,6 +5,7 @@
 
 pub mod constraints;
 pub mod core;
+mod fields;
 pub mod initializers;
 pub mod layer;
 pub mod preprocessing;

@@ -66,7 +66,10 @@ impl Architecture {
         let mut edge = graph.input(id, dims)?;
         for layer in layers {
             if layer.class_name() == InputLayer::CLASS_NAME {
-                return Err(Error::config("", "an InputLayer must be the first layer of a Sequential"));
+                return Err(Error::config(
+                    "",
+                    "an InputLayer must be the first layer of a Sequential",
+                ));
             }
             let id = graph.add(layer.clone())?;
             edge = match graph.apply(id, &[edge])?.as_slice() {
@@ -75,7 +78,10 @@ impl Architecture {
                     let name = graph.layers().last().map_or("", |l| l.name.as_str());
                     return Err(Error::layer(
                         name,
-                        format!("a Sequential needs layers with one output, this has {}", outputs.len()),
+                        format!(
+                            "a Sequential needs layers with one output, this has {}",
+                            outputs.len()
+                        ),
                     ));
                 }
             };
@@ -90,7 +96,8 @@ impl Architecture {
     /// # Errors
     /// With the JSON path of what is unknown or wrong.
     pub fn from_json(value: &Json) -> Result<Self> {
-        let known = ["module", "class_name", "config", "registered_name", "build_config", "compile_config"];
+        let known =
+            ["module", "class_name", "config", "registered_name", "build_config", "compile_config"];
         let map = object(value.clone(), "a model")?;
         if let Some(key) = map.keys().find(|k| !known.contains(&k.as_str())) {
             return Err(Error::config(key, sconce_core::registry::unknown("key", key, known)));
@@ -101,7 +108,9 @@ impl Architecture {
                 let message = sconce_core::registry::unknown("model class", other, ["Sequential"]);
                 return Err(Error::config("class_name", message));
             }
-            None => return Err(Error::config("class_name", "a model needs its class: \"Sequential\"")),
+            None => {
+                return Err(Error::config("class_name", "a model needs its class: \"Sequential\""));
+            }
         }
         let config = map.get("config").cloned().unwrap_or(json!({}));
         Self::from_config(config).map_err(|e| e.under("config"))

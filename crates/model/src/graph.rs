@@ -138,7 +138,9 @@ impl Graph {
     }
 
     fn entry(&self, layer: usize) -> Result<&LayerEntry> {
-        self.layers.get(layer).ok_or_else(|| Error::config("", format!("there is no layer {layer}")))
+        self.layers
+            .get(layer)
+            .ok_or_else(|| Error::config("", format!("there is no layer {layer}")))
     }
 
     /// The shape of an edge.
@@ -226,7 +228,10 @@ impl Graph {
             for edge in &node.inputs {
                 let value = values.get(edge.0).and_then(Option::clone);
                 taken.push(value.ok_or_else(|| {
-                    Error::layer(&entry.name, "runs before one of its inputs; the graph is not in order")
+                    Error::layer(
+                        &entry.name,
+                        "runs before one of its inputs; the graph is not in order",
+                    )
                 })?);
             }
             cx.enter(node.lane);
@@ -301,7 +306,8 @@ fn set(values: &mut [Option<Tensor>], edge: EdgeId, tensor: Tensor) {
 
 /// Keras's `to_snake_case`: "InputLayer" to "input_layer", "Conv2D" to "conv2d".
 pub fn snake_case(class_name: &str) -> String {
-    let chars: Vec<char> = class_name.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
+    let chars: Vec<char> =
+        class_name.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
     let mut out = String::new();
     for (i, c) in chars.iter().enumerate() {
         let before = i.checked_sub(1).and_then(|i| chars.get(i));

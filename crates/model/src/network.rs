@@ -112,7 +112,8 @@ impl Network {
 
     /// Copies of all weights, in order.
     pub fn get_weights(&self) -> Result<Vec<Tensor>> {
-        let copy = |p: &sconce_core::Parameter| Ok(p.var.as_tensor().detach().force_contiguous()?);
+        let copy =
+            |p: &sconce_core::Parameter| Ok(p.var.as_tensor().detach().force_contiguous()?);
         self.store.parameters().iter().map(copy).collect()
     }
 }

@@ -9,7 +9,8 @@ const WIDEST: usize = 100;
 /// The table of a network, at most `width` columns wide (and no narrower than 40).
 pub fn summary(network: &Network, width: usize) -> String {
     let graph = network.graph();
-    let mut rows = vec![["Layer (type)".to_string(), "Output Shape".to_string(), "Param #".to_string()]];
+    let mut rows =
+        vec![["Layer (type)".to_string(), "Output Shape".to_string(), "Param #".to_string()]];
     for (index, entry) in graph.layers().iter().enumerate() {
         let shapes: Vec<String> = graph
             .nodes()
@@ -17,11 +18,8 @@ pub fn summary(network: &Network, width: usize) -> String {
             .filter(|n| n.layer == index)
             .flat_map(|n| n.outputs.iter().map(|e| graph.dims(*e).to_string()))
             .collect();
-        let weights: usize = graph
-            .parameters(index, network.store())
-            .iter()
-            .map(|p| p.var.elem_count())
-            .sum();
+        let weights: usize =
+            graph.parameters(index, network.store()).iter().map(|p| p.var.elem_count()).sum();
         rows.push([
             format!("{} ({})", entry.name, entry.layer.class_name()),
             shapes.join(", "),
@@ -57,7 +55,8 @@ pub fn summary(network: &Network, width: usize) -> String {
         parameters.filter(|p| p.trainable == trainable).map(|p| p.var.elem_count()).sum()
     };
     let (trainable, fixed) = (count(true), count(false));
-    let line = |name: &str, n: usize| format!(" {name} params: {} ({})\n", thousands(n), bytes(n * 4));
+    let line =
+        |name: &str, n: usize| format!(" {name} params: {} ({})\n", thousands(n), bytes(n * 4));
     out += &line("Total", trainable + fixed);
     out += &line("Trainable", trainable);
     out += &line("Non-trainable", fixed);

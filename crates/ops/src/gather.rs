@@ -61,7 +61,8 @@ fn copy<T: Copy + Default + Send + Sync>(
     parallel(indices.len().div_ceil(step), |part| {
         for (at, index) in indices.iter().enumerate().skip(part * step).take(step) {
             // SAFETY: each output row is written by one part only, and `out` is not read meanwhile.
-            unsafe { shared.range(at * width, (at + 1) * width) }.copy_from_slice(row(*index as usize));
+            unsafe { shared.range(at * width, (at + 1) * width) }
+                .copy_from_slice(row(*index as usize));
         }
     });
     out

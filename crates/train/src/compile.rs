@@ -1,9 +1,9 @@
 //! `compile`: how a model learns.
 
+use crate::history::Logs;
 use crate::losses::LossFn;
 use crate::metrics::{Mean, MetricFn, Running};
 use crate::optimizers::{Optimizer, OptimizerState};
-use crate::history::Logs;
 use sconce_core::{Error, Json, Result, Tensor};
 use sconce_model::Network;
 
@@ -86,7 +86,7 @@ impl Compiled {
             return Ok(());
         }
         let probabilities = network.graph().outputs_probabilities(0);
-        if let Some(None) = self.compile.loss.get()?.from_logits() {
+        if let Some(None) = self.compile.loss.get()?.takes_logits() {
             let loss = &self.compile.loss;
             let mut config = loss.config().cloned().unwrap_or_default();
             config["from_logits"] = Json::Bool(!probabilities);
@@ -99,7 +99,9 @@ impl Compiled {
             }
             self.compile.loss = LossFn::new(loss.class_name(), config)?;
         }
-        for (index, metric) in self.compile.metrics.iter().chain(&self.compile.weighted_metrics).enumerate() {
+        for (index, metric) in
+            self.compile.metrics.iter().chain(&self.compile.weighted_metrics).enumerate()
+        {
             let metric = metric.get().map_err(|e| e.under(&format!("metrics[{index}]")))?;
             self.names.push(metric.name());
             self.metrics.push(metric.start());

@@ -27,7 +27,14 @@ impl Model {
         batch_size: usize,
         sample_weight: Option<&Tensor>,
     ) -> Result<Scores> {
-        let data = crate::fit::prepare(self, x.to_tensors()?, y.to_tensor()?, sample_weight.cloned(), "x", "y")?;
+        let data = crate::fit::prepare(
+            self,
+            x.to_tensors()?,
+            y.to_tensor()?,
+            sample_weight.cloned(),
+            "x",
+            "y",
+        )?;
         evaluate_data(self, &data, batch_size)
     }
 
@@ -95,9 +102,9 @@ pub(crate) fn evaluate_data(model: &mut Model, data: &Batch, batch_size: usize) 
     }
     let logs = compiled.logs()?;
     match logs.0.first() {
-        Some((_, loss)) if !loss.is_finite() => {
-            Err(Error::training("the loss on this data is not finite; check the data and the weights"))
-        }
+        Some((_, loss)) if !loss.is_finite() => Err(Error::training(
+            "the loss on this data is not finite; check the data and the weights",
+        )),
         _ => Ok(logs),
     }
 }

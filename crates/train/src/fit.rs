@@ -342,7 +342,12 @@ fn check_labels(y: &Tensor, classes: usize, ignored: Option<i64>, name: &str) ->
 }
 
 /// The epochs.
-fn run(model: &mut Model, data: &Batch, validation: Option<&Batch>, mut fit: Fit) -> Result<History> {
+fn run(
+    model: &mut Model,
+    data: &Batch,
+    validation: Option<&Batch>,
+    mut fit: Fit,
+) -> Result<History> {
     let rows = data.y.dims().first().copied().unwrap_or(0);
     let mut plan = BatchPlan::new(rows, fit.batch_size)?;
     if let Some(steps) = fit.steps_per_epoch {
@@ -396,7 +401,9 @@ fn run(model: &mut Model, data: &Batch, validation: Option<&Batch>, mut fit: Fit
             step::train(network, compiled, &batch, fit.seed, first)?;
             first = false;
             let logs = if batch_logs { Some(compiled.logs()?) } else { None };
-            if let stop @ Flow::Stop(_) = tell(model, Event::BatchEnd { batch: index, logs }, steps)? {
+            if let stop @ Flow::Stop(_) =
+                tell(model, Event::BatchEnd { batch: index, logs }, steps)?
+            {
                 flow = stop;
             }
             if flow != Flow::Continue || fit.cancel.is_cancelled() {
@@ -417,7 +424,10 @@ fn run(model: &mut Model, data: &Batch, validation: Option<&Batch>, mut fit: Fit
         {
             let batch_size = fit.validation_batch_size.unwrap_or(fit.batch_size);
             let scores: Logs = evaluate_data(model, validation, batch_size)?;
-            scores.0.into_iter().for_each(|(name, value)| logs.0.push((format!("val_{name}"), value)));
+            scores
+                .0
+                .into_iter()
+                .for_each(|(name, value)| logs.0.push((format!("val_{name}"), value)));
         }
         history.push(epoch, &logs);
         if let stop @ Flow::Stop(_) = tell(model, Event::EpochEnd { epoch, logs }, steps)? {

@@ -32,7 +32,8 @@ pub type Scores = Logs;
 
 impl std::fmt::Display for Logs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let parts: Vec<String> = self.0.iter().map(|(n, v)| format!("{n}: {}", short(*v))).collect();
+        let parts: Vec<String> =
+            self.0.iter().map(|(n, v)| format!("{n}: {}", short(*v))).collect();
         write!(f, "{}", parts.join(" - "))
     }
 }
@@ -57,7 +58,8 @@ impl History {
     pub fn push(&mut self, epoch: usize, logs: &Logs) {
         self.epoch.push(epoch);
         for (name, value) in &logs.0 {
-            let series = self.history.entry(name.clone()).or_insert_with(|| Vec::<f64>::new().into());
+            let series =
+                self.history.entry(name.clone()).or_insert_with(|| Vec::<f64>::new().into());
             if let Some(series) = series.as_array_mut() {
                 series.push(serde_json::json!(value));
             }
@@ -67,7 +69,9 @@ impl History {
     /// The values of a name, an epoch each; empty if it was never logged.
     pub fn get(&self, name: &str) -> Vec<f64> {
         let series = self.history.get(name).and_then(serde_json::Value::as_array);
-        series.map(|s| s.iter().map(|v| v.as_f64().unwrap_or(f64::NAN)).collect()).unwrap_or_default()
+        series
+            .map(|s| s.iter().map(|v| v.as_f64().unwrap_or(f64::NAN)).collect())
+            .unwrap_or_default()
     }
 
     /// The last value of a name.

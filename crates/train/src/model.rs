@@ -23,7 +23,14 @@ impl Model {
     /// A model of an architecture. Weights are drawn when the shape of the input is known: at once,
     /// if the architecture states it, when `compile`, `build` or `fit` is called.
     pub fn new(architecture: Architecture) -> Self {
-        Self { architecture, network: None, compiled: None, device: Device::Cpu, seed: 0, run_seed: 0 }
+        Self {
+            architecture,
+            network: None,
+            compiled: None,
+            device: Device::Cpu,
+            seed: 0,
+            run_seed: 0,
+        }
     }
 
     /// A model with weights.

@@ -29,8 +29,9 @@ pub(crate) fn forward(
     cx: &mut Context,
 ) -> Result<Outcome> {
     let outputs = network.forward(&batch.x, cx)?;
-    let [y_pred] = <[Tensor; 1]>::try_from(outputs)
-        .map_err(|o| Error::training(format!("training takes one output, the model has {}", o.len())))?;
+    let [y_pred] = <[Tensor; 1]>::try_from(outputs).map_err(|o| {
+        Error::training(format!("training takes one output, the model has {}", o.len()))
+    })?;
     let loss = compiled.compile().loss.get()?;
     let values = loss.per_sample(&batch.y, &y_pred)?;
     let mut total = reduce(values, batch.sample_weight.as_ref(), loss.reduction())?;

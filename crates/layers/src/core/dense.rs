@@ -164,9 +164,8 @@ impl Layer for Dense {
 
     fn weights(&self, inputs: &[Dims]) -> Result<Vec<WeightSpec>> {
         let features = single(inputs, "Dense")?.last()?;
-        let initializer = |part: &Initializer, key: &str| {
-            part.get().cloned().map_err(|e| e.under(key))
-        };
+        let initializer =
+            |part: &Initializer, key: &str| part.get().cloned().map_err(|e| e.under(key));
         let kernel = initializer(&self.kernel_initializer, "kernel_initializer")?;
         let mut specs = vec![
             WeightSpec::new("kernel", &[features, self.units], kernel)

@@ -97,8 +97,10 @@ impl Layer for InputLayer {
         if self.batch_shape.rank() == 0 {
             return Err(Error::config("batch_shape", "needs at least the batch axis"));
         }
-        let known =
-            ["float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "bool"];
+        let known = [
+            "float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64",
+            "uint8", "uint16", "uint32", "bool",
+        ];
         if !known.contains(&self.dtype.as_str()) {
             return Err(Error::config(
                 "dtype",

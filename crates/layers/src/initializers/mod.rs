@@ -1,33 +1,87 @@
-//! tmp
-use sconce_core::{Entry, Kind, Part, Result, Stream, registry};
-use serde::{Deserialize, Serialize};
-/// table
+//! Initializers: the first values of weights.
+//!
+//! Separation of concerns: a member's file holds its configuration and formula, `draw` turns random
+//! bits into samples, `fans` reads the fans off a weight's shape. The values of a weight depend only
+//! on the model's seed, the weight's path and shape, or on the initializer's own `seed`, not on
+//! the device or the number of threads.
+
+mod constant;
+mod draw;
+mod fans;
+mod glorot_normal;
+mod glorot_uniform;
+mod he_normal;
+mod he_uniform;
+mod identity;
+mod lecun_normal;
+mod lecun_uniform;
+mod ones;
+mod orthogonal;
+mod random_normal;
+mod random_uniform;
+mod stft;
+mod truncated_normal;
+mod variance_scaling;
+mod windows;
+mod zeros;
+
+pub use constant::{Constant, ConstantValue};
+pub use fans::fans;
+pub use glorot_normal::GlorotNormal;
+pub use glorot_uniform::GlorotUniform;
+pub use he_normal::HeNormal;
+pub use he_uniform::HeUniform;
+pub use identity::Identity;
+pub use lecun_normal::LecunNormal;
+pub use lecun_uniform::LecunUniform;
+pub use ones::Ones;
+pub use orthogonal::Orthogonal;
+pub use random_normal::RandomNormal;
+pub use random_uniform::RandomUniform;
+pub use stft::{Scaling, Side, Stft, Window};
+pub use truncated_normal::TruncatedNormal;
+pub use variance_scaling::{Distribution, Mode, VarianceScaling};
+pub use zeros::Zeros;
+
+use sconce_core::{Entry, Kind, Part, Result, registry};
+
+/// The table of initializers.
 pub struct Initializers;
+
+/// A configured initializer, as layers hold it: `"he_normal".into()`, `HeNormal::default().into()`,
+/// or from JSON.
+pub type Initializer = Part<Initializers>;
+
 impl Kind for Initializers {
     type Object = dyn sconce_core::Initializer;
     const NAME: &'static str = "initializer";
     const MODULE: &'static str = "keras.initializers";
+
     fn entries() -> &'static [Entry<Self>] {
         Self::ENTRIES
     }
-}
-/// part
-pub type Initializer = Part<Initializers>;
-registry! { Initializers: GlorotUniform = "GlorotUniform" ["glorot_uniform"]; Zeros = "Zeros" ["zeros"]; }
-/// g
-#[derive(Serialize, Deserialize, Default)]
-pub struct GlorotUniform { seed: Option<u64> }
-impl sconce_core::Initializer for GlorotUniform {
-    fn values(&self, dims: &[usize], stream: &mut Stream) -> Result<Vec<f32>> {
-        let l = (6.0 / (dims[0] + dims[1]) as f32).sqrt();
-        Ok((0..dims.iter().product()).map(|_| (stream.uniform() * 2.0 - 1.0) * l).collect())
+
+    fn check(object: &Self::Object) -> Result<()> {
+        object.check()
     }
 }
-/// g
-#[derive(Serialize, Deserialize, Default)]
-pub struct Zeros {}
-impl sconce_core::Initializer for Zeros {
-    fn values(&self, dims: &[usize], _: &mut Stream) -> Result<Vec<f32>> {
-        Ok(vec![0.0; dims.iter().product()])
-    }
+
+registry! {
+    Initializers:
+    Constant = "Constant" ["constant"];
+    Identity = "Identity" ["identity", "IdentityInitializer"];
+    Ones = "Ones" ["ones", "one"];
+    Stft = "STFT" ["stft", "STFTInitializer"];
+    Zeros = "Zeros" ["zeros", "zero"];
+    GlorotNormal = "GlorotNormal" ["glorot_normal"];
+    GlorotUniform = "GlorotUniform" ["glorot_uniform"];
+    HeNormal = "HeNormal" ["he_normal"];
+    HeUniform = "HeUniform" ["he_uniform"];
+    LecunNormal = "LecunNormal" ["lecun_normal"];
+    LecunUniform = "LecunUniform" ["lecun_uniform"];
+    Orthogonal = "Orthogonal" ["orthogonal", "OrthogonalInitializer"];
+    RandomNormal = "RandomNormal" ["random_normal", "normal"];
+    RandomUniform = "RandomUniform" ["random_uniform", "uniform"];
+    TruncatedNormal = "TruncatedNormal" ["truncated_normal"];
+    VarianceScaling = "VarianceScaling" ["variance_scaling"];
 }

@@ -59,7 +59,8 @@ impl Layer for Flatten {
         if rank == 1 {
             return Ok(vec![x.unsqueeze(1)?]);
         }
-        let (rows, width) = (x.dims().first().copied().unwrap_or(0), x.dims().iter().skip(1).product::<usize>());
+        let (rows, width) =
+            (x.dims().first().copied().unwrap_or(0), x.dims().iter().skip(1).product::<usize>());
         Ok(vec![x.reshape((rows, width))?])
     }
 

@@ -24,7 +24,8 @@ impl Reshape {
 
     /// The target for samples of `len` values (`None`: not known yet).
     fn resolve(&self, len: Option<usize>) -> Result<Vec<Option<usize>>> {
-        let known: usize = self.target_shape.iter().filter(|a| **a >= 0).map(|a| *a as usize).product();
+        let known: usize =
+            self.target_shape.iter().filter(|a| **a >= 0).map(|a| *a as usize).product();
         let open = self.target_shape.contains(&-1);
         if let Some(len) = len {
             let fits = if open { known > 0 && len.is_multiple_of(known) } else { known == len };
@@ -40,7 +41,11 @@ impl Reshape {
             }
         }
         let rest = len.map(|len| len / known.max(1));
-        Ok(self.target_shape.iter().map(|a| if *a < 0 { rest } else { Some(*a as usize) }).collect())
+        Ok(self
+            .target_shape
+            .iter()
+            .map(|a| if *a < 0 { rest } else { Some(*a as usize) })
+            .collect())
     }
 }
 
@@ -65,7 +70,8 @@ impl Layer for Reshape {
 
     fn call(&self, _: &Weights<'_>, inputs: &[Tensor], _: &mut Context) -> Result<Vec<Tensor>> {
         let x = single(inputs, "Reshape")?;
-        let (rows, width) = (x.dims().first().copied().unwrap_or(0), x.dims().iter().skip(1).product());
+        let (rows, width) =
+            (x.dims().first().copied().unwrap_or(0), x.dims().iter().skip(1).product());
         let sample = self.resolve(Some(width))?;
         let shape: Vec<usize> = [rows].into_iter().chain(sample.into_iter().flatten()).collect();
         Ok(vec![x.reshape(shape)?])

@@ -39,7 +39,12 @@ impl Callback for Progress {
         match event {
             Event::EpochBegin { .. } => self.started = Instant::now(),
             Event::EpochEnd { epoch, logs } => {
-                eprintln!("Epoch {}/{} - {:.2}s - {logs}", epoch + 1, run.epochs, self.started.elapsed().as_secs_f64());
+                eprintln!(
+                    "Epoch {}/{} - {:.2}s - {logs}",
+                    epoch + 1,
+                    run.epochs,
+                    self.started.elapsed().as_secs_f64()
+                );
             }
             _ => {}
         }

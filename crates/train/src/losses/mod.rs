@@ -66,7 +66,7 @@ pub trait Loss: Send + Sync {
     }
 
     /// `Some(None)` if the loss takes logits or probabilities and was not told which.
-    fn from_logits(&self) -> Option<Option<bool>> {
+    fn takes_logits(&self) -> Option<Option<bool>> {
         None
     }
 }

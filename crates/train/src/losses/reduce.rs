@@ -48,7 +48,9 @@ pub fn reduce(
         Reduction::SumOverBatchSize | Reduction::None => 1.0 / valid.max(1e-7),
         Reduction::MeanWithSampleWeight => {
             let total = match &weight {
-                Some(weight) => f64::from(weight.to_dtype(DType::F32)?.sum_all()?.to_scalar::<f32>()?),
+                Some(weight) => {
+                    f64::from(weight.to_dtype(DType::F32)?.sum_all()?.to_scalar::<f32>()?)
+                }
                 None => count,
             };
             1.0 / total.max(1e-7)

@@ -52,7 +52,7 @@ impl Loss for SparseCategoricalCrossentropy {
         Some((y_pred.last().ok()?, self.ignore_class))
     }
 
-    fn from_logits(&self) -> Option<Option<bool>> {
+    fn takes_logits(&self) -> Option<Option<bool>> {
         Some(self.from_logits)
     }
 }

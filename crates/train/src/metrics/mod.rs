@@ -37,8 +37,12 @@ pub trait Metric: Send + Sync {
 /// A metric at work.
 pub trait Running: Send {
     /// Takes in one batch.
-    fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>)
-    -> Result<()>;
+    fn update(
+        &mut self,
+        y_true: &Tensor,
+        y_pred: &Tensor,
+        sample_weight: Option<&Tensor>,
+    ) -> Result<()>;
 
     /// The value so far. The only read of the device.
     fn result(&self) -> Result<f64>;

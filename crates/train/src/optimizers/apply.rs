@@ -44,9 +44,8 @@ impl OptimizerState {
         let (mut slots, mut averages, mut accumulated) = (Vec::new(), Vec::new(), Vec::new());
         for parameter in store.trainable() {
             let w = &parameter.var.as_tensor().detach();
-            slots.push(
-                rule.slots().iter().map(|s| like(w, s.initial)).collect::<Result<Vec<_>>>()?,
-            );
+            slots
+                .push(rule.slots().iter().map(|s| like(w, s.initial)).collect::<Result<Vec<_>>>()?);
             if common.use_ema {
                 averages.push(like(w, 0.0)?);
             }
@@ -114,8 +113,11 @@ impl OptimizerState {
         }
         let total = match common.global_clipnorm {
             Some(_) => {
-                let squares =
-                    taken.iter().flatten().map(update::sum_of_squares).sum::<candle_core::Result<f64>>();
+                let squares = taken
+                    .iter()
+                    .flatten()
+                    .map(update::sum_of_squares)
+                    .sum::<candle_core::Result<f64>>();
                 Some(squares?.sqrt() * scale)
             }
             None => None,

@@ -97,7 +97,8 @@ impl Common {
                 format!("only one kind of clipping can be used, got {}", given.join(" and ")),
             ));
         }
-        let positive = [("weight_decay", self.weight_decay), ("loss_scale_factor", self.loss_scale_factor)];
+        let positive =
+            [("weight_decay", self.weight_decay), ("loss_scale_factor", self.loss_scale_factor)];
         for (name, value) in clips.into_iter().chain(positive) {
             if value.is_some_and(|v| v.is_nan() || v < 0.0) {
                 return Err(Error::config(name, format!("must be at least 0, got {value:?}")));

@@ -59,8 +59,13 @@ pub trait Rule: Send + Sync {
     fn slots(&self) -> Vec<Slot>;
 
     /// Changes `weight` and `slots` in place. `gradient * step.scale` is the clipped gradient.
-    fn update(&self, step: &Step, weight: &Tensor, gradient: &Tensor, slots: &[Tensor])
-    -> Result<()>;
+    fn update(
+        &self,
+        step: &Step,
+        weight: &Tensor,
+        gradient: &Tensor,
+        slots: &[Tensor],
+    ) -> Result<()>;
 }
 
 /// The configuration of a rule with the common arguments, as Keras writes it.

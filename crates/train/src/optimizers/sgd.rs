@@ -93,7 +93,11 @@ impl Rule for SGD {
             [v, ..] => {
                 let delta = (g * (step.scale * step.rate))?;
                 let velocity = ((v * self.momentum)? - &delta)?;
-                let moved = if nesterov { ((&velocity * self.momentum)? - delta)? } else { velocity.clone() };
+                let moved = if nesterov {
+                    ((&velocity * self.momentum)? - delta)?
+                } else {
+                    velocity.clone()
+                };
                 update::assign(v, &velocity)?;
                 update::assign(w, &(w + moved)?)?;
             }
