@@ -9,6 +9,8 @@ mod fields;
 pub mod initializers;
 pub mod layer;
 pub mod preprocessing;
+#[cfg(test)]
+mod registry_case;
 pub mod regularization;
 pub mod regularizers;
 pub mod reshaping;

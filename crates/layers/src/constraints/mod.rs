@@ -46,3 +46,6 @@ registry! {
 
 /// Keras's backend.epsilon(), added to a norm before dividing by it.
 const EPSILON: f64 = 1e-7;
+
+#[cfg(test)]
+mod tests;

@@ -85,3 +85,6 @@ registry! {
     TruncatedNormal = "TruncatedNormal" ["truncated_normal"];
     VarianceScaling = "VarianceScaling" ["variance_scaling"];
 }
+
+#[cfg(test)]
+mod tests;

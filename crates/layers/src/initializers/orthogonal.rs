@@ -1,6 +1,7 @@
 use super::draw;
 use crate::fields::{require_finite, seed};
 use sconce_core::{Error, Initializer, Result, Stream};
+use sconce_ops::kernels::vectorized;
 use serde::{Deserialize, Serialize};
 
 /// A random matrix with orthonormal columns (or rows, if it has fewer of them), times `gain`: the Q of
@@ -61,7 +62,11 @@ impl Initializer for Orthogonal {
         vectors.extend((0..count).map(|_| stream.normal()));
         // The vectors of a wide matrix are its rows, of a tall one its columns.
         let wide = rows < *columns;
-        orthonormalize(&mut vectors, rows.max(*columns).max(1));
+        let length = rows.max(*columns).max(1);
+        vectorized(
+            #[inline(always)]
+            || orthonormalize(&mut vectors, length),
+        );
         let mut values = draw::filled(dims, 0.0)?;
         for (i, value) in values.iter_mut().enumerate() {
             let at = if wide { i } else { i % columns * rows + i / columns };
@@ -74,6 +79,7 @@ impl Initializer for Orthogonal {
 /// Replaces vectors of `length` by Q of their QR factorization (modified Gram-Schmidt), which has R's
 /// diagonal positive by construction. In f64 one pass is enough: the loss of orthogonality is the
 /// condition number of a normal matrix, some thousands, times 2e-16, below what f32 can hold.
+#[inline(always)]
 fn orthonormalize(vectors: &mut [f64], length: usize) {
     let mut rest = vectors;
     while let Some((vector, others)) = rest.split_at_mut_checked(length) {
@@ -88,6 +94,7 @@ fn orthonormalize(vectors: &mut [f64], length: usize) {
 }
 
 /// In eight sums, which vector instructions can hold.
+#[inline(always)]
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     let (a, a_rest) = a.as_chunks::<8>();

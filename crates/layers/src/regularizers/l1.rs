@@ -3,7 +3,7 @@ use crate::fields::require_non_negative;
 use sconce_core::{Regularizer, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// `l1 * sum(|x|)`, with the slope 0 at 0. Keras: `L1`, `"l1"`.
+/// `l1 * sum(|x|)`. Keras: `L1`, `"l1"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct L1 {

@@ -3,8 +3,8 @@ use crate::fields::require_non_negative;
 use sconce_core::{Regularizer, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// `l1 * sum(|x|) + l2 * sum(x^2)`, with the slope of |x| 0 at 0. Both factors are 0 unless given, as in
-/// Keras, so that the bare name is no penalty at all. Keras: `L1L2`, `"l1_l2"`.
+/// `l1 * sum(|x|) + l2 * sum(x^2)`. Both factors are 0 unless given, as in Keras, so that the bare name
+/// is no penalty at all. Keras: `L1L2`, `"l1_l2"`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct L1L2 {

@@ -1,0 +1,46 @@
+//! What must hold for every row of every registry: tests of a kind walk its table with this.
+
+use sconce_core::{Json, Kind, Part};
+use serde_json::json;
+
+/// Looks every row up by all of its names, writes and reads it, and misspells it. `keras` lists Keras's
+/// class names with their configurations as Keras writes them.
+pub fn check_rows<K: Kind>(keras: &[(&str, Json)]) {
+    let written: Vec<&str> = K::entries().iter().map(|entry| entry.class_name).collect();
+    let expected: Vec<&str> = keras.iter().map(|(name, _)| *name).collect();
+    assert_eq!(written, expected);
+    for (entry, (name, config)) in K::entries().iter().zip(keras) {
+        let part = Part::<K>::new(name, json!({})).unwrap();
+        let document = json!({
+            "module": K::MODULE, "class_name": name, "config": config, "registered_name": null,
+        });
+        assert_eq!(part.to_json().unwrap(), document, "the defaults of {name}");
+        let read = Part::<K>::from_json(&document).unwrap();
+        assert_eq!(read.to_json().unwrap(), document, "{name} after a round trip");
+        for alias in entry.aliases.iter().chain([name]) {
+            assert_eq!(Part::<K>::from(*alias).class_name(), *name);
+            assert!(Part::<K>::from(*alias).get().is_ok(), "{alias}");
+        }
+        refuses::<K>(
+            json!({"class_name": name, "config": {"sed": 1}}),
+            "config.sed",
+            "unknown key `sed`",
+        );
+        // One letter missing, from a name long enough for that to be no other name.
+        let alias = entry.aliases.first().unwrap_or(name);
+        if alias.len() > 5 {
+            let misspelled = &alias[..alias.len() - 1];
+            let error = Part::<K>::from(misspelled).get().err().unwrap().to_string();
+            let hint = format!("unknown {} `{misspelled}`. Did you mean `{alias}`?", K::NAME);
+            assert!(error.starts_with(&hint), "{error}");
+        }
+    }
+}
+
+/// Reading `document` is an error at `path` that says `message`.
+#[track_caller]
+pub fn refuses<K: Kind>(document: Json, path: &str, message: &str) {
+    let error = Part::<K>::from_json(&document).err().map(|error| error.to_string());
+    let error = error.unwrap_or_else(|| panic!("accepted {document}"));
+    assert!(error.contains(&format!("at `{path}`: ")) && error.contains(message), "{error}");
+}
