@@ -42,6 +42,7 @@ GROUPS = [
     "initializers",
     "regularizers",
     "constraints",
+    "saving",
 ]
 
 

@@ -1,0 +1,255 @@
+//! Where Keras puts each variable inside its files: the only place that knows.
+//!
+//! Keras walks a model's attributes. An object found as an attribute is called by the attribute, one
+//! found in a list by its class, numbered within the list; its variables are `vars/0`, `vars/1`, ...
+//!
+//! Source: `_save_state`, `_save_container_state` and `_walk_saveable` in Keras's `saving_lib.py`;
+//! `map_graph` in `ops/function.py` for the order of layers.
+
+use sconce_core::{Error, Result};
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+
+/// An object with variables, as the walk sees it: a model, a layer, a layer inside a layer, an
+/// optimizer.
+#[derive(Clone, Debug, Default)]
+pub struct Saved {
+    /// The same number wherever the same object appears. A layer that two models share is written
+    /// once, where the walk meets it first.
+    pub id: usize,
+    /// "Dense". Layers are called by their class, not by their name.
+    pub class_name: String,
+    /// "dense_3", kept as the attribute `name` of the group.
+    pub name: String,
+    /// Its own variables in the order of their declaration, not those of its children.
+    pub variables: Vec<Variable>,
+    /// Objects in its attributes: "layers" of a model, "optimizer", "cell" of a recurrent layer,
+    /// "forward_layer" of Bidirectional. Their order does not matter.
+    pub children: Vec<(String, Child)>,
+}
+
+/// A variable of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// What the caller calls it; comes back in [`Placement::variables`].
+    pub key: String,
+    /// Whether it was declared trainable (freezing a layer does not count): trainable ones come first
+    /// in the file.
+    pub trainable: bool,
+}
+
+/// What an attribute holds.
+#[derive(Clone, Debug)]
+pub enum Child {
+    /// One object.
+    One(Saved),
+    /// A list of objects.
+    Many(Vec<Saved>),
+}
+
+/// Where everything goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// Groups that exist even without a variable, with the attribute `name`.
+    pub groups: Vec<(String, String)>,
+    /// Paths of datasets, each with the key of its variable.
+    pub variables: Vec<(String, String)>,
+}
+
+/// Where Keras writes, and looks for, the variables of a model.
+pub fn place(model: &Saved) -> Placement {
+    let mut walk = Walk { seen: HashSet::new(), placement: Placement::default() };
+    walk.object(model, "");
+    walk.placement
+}
+
+/// The group of the variables of the object at a path ("layers/dense", or "" for the model itself).
+pub fn variables_of(object: &str) -> String {
+    join(object, "vars")
+}
+
+struct Walk {
+    seen: HashSet<usize>,
+    placement: Placement,
+}
+
+impl Walk {
+    fn object(&mut self, object: &Saved, path: &str) {
+        if !self.seen.insert(object.id) {
+            return;
+        }
+        let group = variables_of(path);
+        let (trainable, rest): (Vec<_>, Vec<_>) =
+            object.variables.iter().partition(|v| v.trainable);
+        for (i, variable) in trainable.into_iter().chain(rest).enumerate() {
+            self.placement.variables.push((join(&group, &i.to_string()), variable.key.clone()));
+        }
+        self.placement.groups.push((group, object.name.clone()));
+
+        let mut children: Vec<_> = object.children.iter().collect();
+        children.sort_by_key(|(attribute, _)| attribute_order(attribute));
+        for (attribute, child) in children {
+            let path = join(path, attribute);
+            match child {
+                Child::One(child) => self.object(child, &path),
+                Child::Many(list) => self.list(listed(object, attribute, list), &path),
+            }
+        }
+    }
+
+    fn list(&mut self, list: &[Saved], path: &str) {
+        let mut used: HashMap<String, usize> = HashMap::new();
+        for object in list {
+            let class = snake_case(&object.class_name);
+            // An object written elsewhere uses up its number here all the same.
+            let count = used.entry(class.clone()).or_default();
+            let name = if *count == 0 { class } else { format!("{class}_{count}") };
+            *count += 1;
+            self.object(object, &join(path, &name));
+        }
+    }
+}
+
+/// A sequential model does not count the input layer it starts with among its layers; a functional
+/// one does.
+fn listed<'a>(object: &Saved, attribute: &str, list: &'a [Saved]) -> &'a [Saved] {
+    match list {
+        [first, rest @ ..]
+            if attribute == "layers"
+                && object.class_name == "Sequential"
+                && first.class_name == "InputLayer" =>
+        {
+            rest
+        }
+        _ => list,
+    }
+}
+
+/// A model's layers first, private attributes last, else by name.
+fn attribute_order(attribute: &str) -> (bool, bool, String) {
+    (attribute != "layers", attribute.starts_with('_'), attribute.to_string())
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_string() } else { format!("{path}/{name}") }
+}
+
+/// Keras's `to_snake_case`: "BatchNormalization" is "batch_normalization", "Conv2D" "conv2d",
+/// "ReLU" "re_lu".
+pub fn snake_case(class_name: &str) -> String {
+    let name: Vec<char> = class_name.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
+    let upper = |name: &[char], i: usize| name.get(i).is_some_and(char::is_ascii_uppercase);
+    let lower = |name: &[char], i: usize| name.get(i).is_some_and(char::is_ascii_lowercase);
+
+    // The expression (.)([A-Z][a-z]+) becomes \1_\2 ...
+    let mut words = Vec::with_capacity(2 * name.len());
+    let mut i = 0;
+    while let Some(c) = name.get(i) {
+        words.push(*c);
+        i += 1;
+        if upper(&name, i) && lower(&name, i + 1) {
+            words.push('_');
+            let end = (i + 1..).find(|j| !lower(&name, *j)).unwrap_or(i);
+            words.extend(name.iter().take(end).skip(i));
+            i = end;
+        }
+    }
+    // ... and then ([a-z])([A-Z]) becomes \1_\2.
+    let mut out = String::with_capacity(words.len() + 4);
+    for (i, c) in words.iter().enumerate() {
+        if i > 0 && upper(&words, i) && lower(&words, i - 1) {
+            out.push('_');
+        }
+        out.extend(c.to_lowercase());
+    }
+    out
+}
+
+/// One use of a layer in a functional model.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The layer, by its index.
+    pub layer: usize,
+    /// The calls its arguments come from, in order; none for an input layer.
+    pub inputs: Vec<usize>,
+}
+
+/// The order in which Keras lists the layers of a functional model, whatever order its configuration
+/// states them in: by their distance from the outputs, then as a walk from the outputs meets them.
+/// Layers that no output depends on are left out, except input layers.
+///
+/// `inputs` and `outputs` are calls. The result are indices of layers.
+pub fn functional_order(calls: &[Call], inputs: &[usize], outputs: &[usize]) -> Result<Vec<usize>> {
+    let (sorted, met) = depth_first(calls, outputs)?;
+    let mut call_depth = vec![0; calls.len()];
+    let mut layer_depth: HashMap<usize, usize> = HashMap::new();
+    for index in sorted.into_iter().rev() {
+        let (Some(call), Some(depth)) = (calls.get(index), call_depth.get(index).copied()) else {
+            continue;
+        };
+        let known = layer_depth.entry(call.layer).or_default();
+        *known = depth.max(*known);
+        for input in &call.inputs {
+            if let Some(depth) = call_depth.get_mut(*input) {
+                *depth = (*known + 1).max(*depth);
+            }
+        }
+    }
+    let mut order: Vec<(Reverse<usize>, Option<usize>, usize)> = Vec::new();
+    for call in inputs.iter().filter_map(|input| calls.get(*input)) {
+        if !layer_depth.contains_key(&call.layer) {
+            order.push((Reverse(0), None, call.layer));
+        }
+    }
+    order.extend(
+        layer_depth.iter().map(|(layer, depth)| (Reverse(*depth), met.get(layer).copied(), *layer)),
+    );
+    order.sort_by_key(|(depth, met, _)| (*depth, *met));
+    Ok(order.into_iter().map(|(_, _, layer)| layer).collect())
+}
+
+/// Calls after all that they depend on, and when the walk met each layer first.
+fn depth_first(calls: &[Call], outputs: &[usize]) -> Result<(Vec<usize>, HashMap<usize, usize>)> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum State {
+        New,
+        Open,
+        Done,
+    }
+    let mut state = vec![State::New; calls.len()];
+    let mut sorted = Vec::with_capacity(calls.len());
+    let mut met = HashMap::new();
+    // Pairs of a call and the number of its inputs that were visited.
+    let mut stack: Vec<(usize, usize)> = Vec::new();
+    for output in outputs {
+        stack.push((*output, 0));
+        while let Some((index, visited)) = stack.pop() {
+            let (Some(call), Some(now)) = (calls.get(index), state.get_mut(index)) else {
+                return Err(Error::config(
+                    "",
+                    format!("the graph refers to a call {index} that is not there"),
+                ));
+            };
+            if visited == 0 {
+                match *now {
+                    State::Done => continue,
+                    State::Open => {
+                        return Err(Error::config("", "the graph of the model has a cycle"));
+                    }
+                    State::New => {}
+                }
+                *now = State::Open;
+                let count = met.len();
+                met.entry(call.layer).or_insert(count);
+            }
+            match call.inputs.get(visited) {
+                Some(input) => stack.extend([(index, visited + 1), (*input, 0)]),
+                None => {
+                    *now = State::Done;
+                    sorted.push(index);
+                }
+            }
+        }
+    }
+    Ok((sorted, met))
+}
