@@ -1,17 +1,27 @@
 //! Data for Sconce: arrays and tensors as users have them, checks, splits, the order of an epoch,
 //! file readers and built-in data sets. Shapes: the first axis of every array is its rows.
+//!
+//! Separation of concerns: [`array`] makes tensors of what users hold; [`check`] refuses what cannot
+//! be trained on; [`split`], [`shuffle`] and [`batches`] say which rows go where and when; [`npy`] and
+//! [`csv_file`] read files; [`datasets`] are built in; [`spec`] is what run configurations state.
 
 pub mod array;
 pub mod batches;
 pub mod check;
 pub mod csv_file;
+pub mod datasets;
 pub mod npy;
 pub mod shuffle;
+pub mod spec;
 pub mod split;
+pub mod standardize;
 
 pub use array::{ToTensor, ToTensors};
 pub use batches::BatchPlan;
 pub use csv_file::{CsvData, read_csv};
+pub use datasets::Dataset;
 pub use npy::{read_npy, write_npy};
 pub use shuffle::Shuffle;
+pub use spec::{DatasetSpec, check_same_classes, load};
 pub use split::{Split, train_validation_split};
+pub use standardize::Standardizer;
