@@ -11,7 +11,7 @@ use std::path::Path;
 pub struct CsvData {
     /// All columns but the target, in the file's order: [rows, columns - 1], `F32`.
     pub x: Tensor,
-    /// The target: [rows]. `I64` for whole numbers and classes, else `F32`.
+    /// The target: `[rows]`. `I64` for whole numbers and classes, else `F32`.
     pub y: Tensor,
     /// What the numbers of a target of text stand for; `None` for a numeric target.
     pub class_names: Option<Vec<String>>,
@@ -233,7 +233,7 @@ impl Targets {
         }
     }
 
-    /// y [rows] and the names of its classes.
+    /// y `[rows]` and the names of its classes.
     fn finish(self) -> (Result<Tensor>, Option<Vec<String>>) {
         use crate::ToTensor;
         match self {

@@ -1,7 +1,7 @@
 //! Data for Sconce: arrays and tensors as users have them, checks, splits, the order of an epoch,
 //! file readers and built-in data sets. Shapes: the first axis of every array is its rows.
 //!
-//! Separation of concerns: [`array`] makes tensors of what users hold; [`check`] refuses what cannot
+//! Separation of concerns: [`mod@array`] makes tensors of what users hold; [`check`] refuses what cannot
 //! be trained on; [`split`], [`shuffle`] and [`batches`] say which rows go where and when; [`npy`] and
 //! [`csv_file`] read files; [`datasets`] are built in; [`spec`] is what run configurations state.
 

@@ -16,7 +16,7 @@ pub enum Shuffle {
 }
 
 impl Shuffle {
-    /// The rows of pass `pass` in their order, [rows]; `None` for the order they have.
+    /// The rows of pass `pass` in their order, `[rows]`; `None` for the order they have.
     ///
     /// # Errors
     /// More than 2^32 - 1 rows.

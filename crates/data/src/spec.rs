@@ -50,7 +50,7 @@ pub enum Files {
     Many(Vec<PathBuf>),
 }
 
-/// A CSV file with a header line: x [rows, columns - 1] of all columns but one, y [rows].
+/// A CSV file with a header line: x [rows, columns - 1] of all columns but one, y `[rows]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Csv {
@@ -215,7 +215,7 @@ impl Csv {
     }
 }
 
-/// Whether y [rows] are whole numbers that occur ten times each on average.
+/// Whether y `[rows]` are whole numbers that occur ten times each on average.
 fn has_classes(y: &Tensor) -> Result<bool> {
     if y.dtype() != DType::I64 {
         return Ok(false);

@@ -61,7 +61,7 @@ pub fn random_split(rows: usize, validation_split: f64, seed: u64) -> Result<Spl
     stratified_split(&vec![0; rows], validation_split, seed)
 }
 
-/// Holds out the same part of each class, at random. `classes` [rows] holds each row's class.
+/// Holds out the same part of each class, at random. `classes` `[rows]` holds each row's class.
 ///
 /// The whole is of the size of [`split_at`]; what rounding leaves over goes to the classes with the
 /// largest remainders. No class is held out entirely.

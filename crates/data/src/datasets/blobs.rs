@@ -17,7 +17,7 @@ pub enum BlobsName {
 }
 
 /// Generated clusters, one normally distributed cluster for each class: x [rows, features] `F32`,
-/// y [rows] `I64` from 0 to classes - 1.
+/// y `[rows]` `I64` from 0 to classes - 1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Blobs {

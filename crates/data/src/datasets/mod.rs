@@ -28,7 +28,7 @@ pub struct Dataset {
     pub x: Vec<Tensor>,
     /// The targets [rows, ...]: `I64` for classes, else `F32`.
     pub y: Option<Tensor>,
-    /// A weight for each row [rows].
+    /// A weight for each row `[rows]`.
     pub sample_weight: Option<Tensor>,
     /// What the classes in `y` stand for, where they have names.
     pub class_names: Option<Vec<String>>,
@@ -77,13 +77,13 @@ impl Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BuiltinName {
-    /// Handwritten digits: x [1797, 64] pixels from 0 to 16 (8 x 8, row by row), y [1797] from 0 to 9.
+    /// Handwritten digits: x [1797, 64] pixels from 0 to 16 (8 x 8, row by row), y `[1797]` from 0 to 9.
     Digits,
-    /// Iris flowers: x [150, 4] lengths in cm, y [150] one of 3 species.
+    /// Iris flowers: x [150, 4] lengths in cm, y `[150]` one of 3 species.
     Iris,
-    /// Breast tumours: x [569, 30] measures of cells, y [569] malignant (0) or benign (1).
+    /// Breast tumours: x [569, 30] measures of cells, y `[569]` malignant (0) or benign (1).
     BreastCancer,
-    /// Diabetes patients: x [442, 10] centred features of norm 1, y [442] the progression of the
+    /// Diabetes patients: x [442, 10] centred features of norm 1, y `[442]` the progression of the
     /// disease (a regression).
     Diabetes,
 }
@@ -91,7 +91,7 @@ pub enum BuiltinName {
 /// The names that `"dataset"` may have.
 pub(crate) const NAMES: [&str; 5] = ["digits", "iris", "breast_cancer", "diabetes", "blobs"];
 
-/// A built-in data set: x [rows, features] `F32`, y [rows] `I64` classes (`F32` for `diabetes`).
+/// A built-in data set: x [rows, features] `F32`, y `[rows]` `I64` classes (`F32` for `diabetes`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Builtin {
