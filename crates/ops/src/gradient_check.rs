@@ -75,13 +75,25 @@ pub fn check(
 /// Says which comparison failed, where, and both values.
 pub fn check_operation<O: Operation>(make: impl Fn() -> O, inputs: &[Tensor]) -> Result<()> {
     check(|x| make().apply_composed(x), inputs, 1e-6)?;
-    let run = |fused: bool| -> Result<Vec<Vec<f32>>> {
+    check_forms(|x| make().apply(x), |x| make().apply_composed(x), inputs)
+}
+
+/// Checks two forms of one function against each other in f32, values and gradients.
+///
+/// # Errors
+/// Says where they differ, and both values.
+pub fn check_forms(
+    fused: impl Fn(&[&Tensor]) -> candle_core::Result<Tensor>,
+    composed: impl Fn(&[&Tensor]) -> candle_core::Result<Tensor>,
+    inputs: &[Tensor],
+) -> Result<()> {
+    let run = |f: &dyn Fn(&[&Tensor]) -> candle_core::Result<Tensor>| -> Result<Vec<Vec<f32>>> {
         let vars: Vec<Var> = inputs
             .iter()
             .map(|x| Var::from_tensor(&x.to_dtype(DType::F32)?))
             .collect::<candle_core::Result<_>>()?;
         let tensors: Vec<&Tensor> = vars.iter().map(Var::as_tensor).collect();
-        let y = if fused { make().apply(&tensors)? } else { make().apply_composed(&tensors)? };
+        let y = f(&tensors)?;
         let g = sample("gradient of the result", y.dims())?.to_dtype(DType::F32)?;
         let gradients = (&y * &g)?.sum_all()?.backward()?;
         let mut out = vec![y.flatten_all()?.to_vec1::<f32>()?];
@@ -91,7 +103,7 @@ pub fn check_operation<O: Operation>(make: impl Fn() -> O, inputs: &[Tensor]) ->
         }
         Ok(out)
     };
-    for (which, (fused, composed)) in run(true)?.iter().zip(&run(false)?).enumerate() {
+    for (which, (fused, composed)) in run(&fused)?.iter().zip(&run(&composed)?).enumerate() {
         if fused.len() != composed.len() {
             return Err(Error::training(format!("tensor {which}: the forms differ in length")));
         }

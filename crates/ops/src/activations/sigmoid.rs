@@ -1,6 +1,6 @@
 //! `sigmoid(x) = 1 / (1 + e^-x)`.
 
-use super::{Elementwise, Range};
+use super::{Elementwise, Range, composed};
 use crate::kernels::math;
 use candle_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,11 @@ pub struct Sigmoid {}
 
 impl Elementwise for Sigmoid {
     const NAME: &'static str = "sigmoid";
-    const FROM_RESULT: bool = true;
     const RANGE: Range = Range::Probability;
+
+    fn result_suffices(self) -> bool {
+        true
+    }
 
     #[inline(always)]
     fn value(self, x: f32) -> f32 {
@@ -26,8 +29,7 @@ impl Elementwise for Sigmoid {
     }
 
     fn compose(self, x: &Tensor) -> Result<Tensor> {
-        // 1 / (1 + e^-x) is exact at both ends: e^-x overflows to infinity, whose inverse is 0.
-        (x.neg()?.exp()? + 1.0)?.recip()
+        composed::sigmoid(x)
     }
 
     fn compose_slope(self, _: &Tensor, y: &Tensor) -> Result<Tensor> {

@@ -1,19 +1,33 @@
-//! `softmax(x)_i = e^(x_i) / sum_j e^(x_j)` over the last axis.
+//! `softmax(x)_i = e^(x_i) / sum_j e^(x_j)` along an axis.
 
+use super::axis::{LAST, along};
 use super::{Activation, Range};
-use crate::kernels::{math, vectorized};
+use crate::kernels::{for_rows, lane_max, lane_sum, math, vectorized};
 use crate::op::{Input, Operation, with_slice};
 use candle_core::{D, Result, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Softmax over the last axis.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Softmax {}
+/// Probabilities from logits.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Softmax {
+    /// The axis whose values add up to 1; negative ones count from the end. Default -1.
+    pub axis: i64,
+}
+
+impl Default for Softmax {
+    fn default() -> Self {
+        Self { axis: LAST }
+    }
+}
 
 impl Activation for Softmax {
     fn call(&self, x: &Tensor) -> Result<Tensor> {
-        (*self).apply(&[x])
+        along("softmax", x, self.axis, |x| Rows.apply(&[x]))
+    }
+
+    fn call_composed(&self, x: &Tensor) -> Result<Tensor> {
+        along("softmax", x, self.axis, |x| Rows.apply_composed(&[x]))
     }
 
     fn range(&self) -> Range {
@@ -30,20 +44,23 @@ pub fn softmax_rows(values: &mut [f32], width: usize) {
         #[inline(always)]
         || {
             for row in values.chunks_exact_mut(width) {
-                let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let max = lane_max(row);
                 row.iter_mut().for_each(|v| *v -= max);
             }
             // One pass over everything, since rows are often shorter than a vector.
             values.iter_mut().for_each(|v| *v = math::exp(*v));
             for row in values.chunks_exact_mut(width) {
-                let scale = 1.0 / row.iter().sum::<f32>();
+                let scale = 1.0 / lane_sum(width, |i| row[i]);
                 row.iter_mut().for_each(|v| *v *= scale);
             }
         },
     );
 }
 
-impl Operation for Softmax {
+/// Along the last axis.
+struct Rows;
+
+impl Operation for Rows {
     fn name(&self) -> &'static str {
         "softmax"
     }
@@ -71,7 +88,8 @@ impl Operation for Softmax {
 
     fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
         let mut y = inputs[0].data.to_vec();
-        softmax_rows(&mut y, inputs[0].dims.last().copied().unwrap_or(1));
+        let width = inputs[0].dims.last().copied().unwrap_or(1);
+        for_rows(&mut y, width, |_, rows| softmax_rows(rows, width));
         Ok((y, Shape::from(inputs[0].dims)))
     }
 
@@ -82,20 +100,23 @@ impl Operation for Softmax {
         dy: &Tensor,
         _needs: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
-        let width = y.dims().last().copied().unwrap_or(1).max(1);
+        let width = y.dims().last().copied().unwrap_or(1);
         let mut dx = with_slice(dy, |dy| Ok(dy.to_vec()))?;
         with_slice(y, |y| {
-            vectorized(
-                #[inline(always)]
-                || {
-                    for (dx, y) in dx.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
-                        let inner: f32 = dx.iter().zip(y).map(|(d, y)| d * y).sum();
-                        for (dx, y) in dx.iter_mut().zip(y) {
-                            *dx = y * (*dx - inner);
+            for_rows(&mut dx, width, |first, dx| {
+                let y = &y[first * width..][..dx.len()];
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for (dx, y) in dx.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
+                            let inner = lane_sum(width, |i| dx[i] * y[i]);
+                            for (dx, y) in dx.iter_mut().zip(y) {
+                                *dx = y * (*dx - inner);
+                            }
                         }
-                    }
-                },
-            );
+                    },
+                );
+            });
             Ok(())
         })?;
         Ok(vec![Some(Tensor::from_vec(dx, y.shape(), y.device())?)])

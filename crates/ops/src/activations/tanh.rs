@@ -12,7 +12,10 @@ pub struct Tanh {}
 
 impl Elementwise for Tanh {
     const NAME: &'static str = "tanh";
-    const FROM_RESULT: bool = true;
+
+    fn result_suffices(self) -> bool {
+        true
+    }
 
     #[inline(always)]
     fn value(self, x: f32) -> f32 {
@@ -21,7 +24,8 @@ impl Elementwise for Tanh {
 
     #[inline(always)]
     fn slope(self, _: f32, y: f32) -> f32 {
-        1.0 - y * y
+        // More exact near 1 than 1 - y^2.
+        (1.0 - y) * (1.0 + y)
     }
 
     fn compose(self, x: &Tensor) -> Result<Tensor> {
@@ -29,6 +33,6 @@ impl Elementwise for Tanh {
     }
 
     fn compose_slope(self, _: &Tensor, y: &Tensor) -> Result<Tensor> {
-        1.0 - y.sqr()?
+        (1.0 - y)? * (1.0 + y)?
     }
 }

@@ -4,11 +4,13 @@
 //! the same bits on any machine.
 
 pub mod gemm;
+mod map;
 pub mod math;
 pub mod threads;
 
 pub use gemm::{Matrix, product};
-pub use threads::{CHUNK, for_chunks, parallel};
+pub use map::map;
+pub use threads::{CHUNK, for_chunks, for_rows, parallel};
 
 use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Result, Tensor};
 use std::cell::RefCell;
@@ -38,6 +40,21 @@ pub fn lane_sum(len: usize, f: impl Fn(usize) -> f32) -> f32 {
         }
     }
     lanes[0]
+}
+
+/// The largest of some values in 16 lanes that vectorise; not-a-numbers do not count.
+#[inline(always)]
+pub fn lane_max(values: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    let (whole, rest) = values.as_chunks::<16>();
+    for chunk in whole {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = larger(*lane, *value);
+        }
+    }
+    let rest = rest.iter().copied().fold(f32::NEG_INFINITY, larger);
+    if whole.is_empty() { rest } else { lanes.into_iter().fold(rest, larger) }
 }
 
 type Write<'a> = dyn FnMut(&mut [f32]) -> Result<()> + 'a;

@@ -59,9 +59,9 @@ impl<T> Shared<T> {
 
 /// Cuts `slices` (all of one length) into chunks of [`CHUNK`] and calls `body(start, chunks)` for
 /// each, on all threads if there is more than one.
-pub fn for_chunks<const N: usize>(
-    slices: [&mut [f32]; N],
-    body: impl Fn(usize, [&mut [f32]; N]) + Sync,
+pub fn for_chunks<T: Send, const N: usize>(
+    slices: [&mut [T]; N],
+    body: impl Fn(usize, [&mut [T]; N]) + Sync,
 ) {
     let len = slices.iter().map(|s| s.len()).min().unwrap_or(0);
     if len <= CHUNK {
@@ -75,6 +75,21 @@ pub fn for_chunks<const N: usize>(
         // are borrowed mutably for the whole call.
         let chunks = std::array::from_fn(|i| unsafe { shared[i].range(start, end) });
         body(start, chunks);
+    });
+}
+
+/// Cuts `values`, rows of `width`, into parts of whole rows of about [`CHUNK`] elements and calls
+/// `body(first row, rows)` for each, on all threads if there is more than one.
+pub fn for_rows(values: &mut [f32], width: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
+    if values.is_empty() || width == 0 {
+        return;
+    }
+    let rows = (CHUNK / width).max(1);
+    let shared = Shared::new(values);
+    parallel(shared.1.div_ceil(rows * width), |part| {
+        let start = part * rows * width;
+        // SAFETY: each part takes its own rows, and `values` is borrowed mutably for the whole call.
+        body(part * rows, unsafe { shared.range(start, start + rows * width) });
     });
 }
 
@@ -94,6 +109,21 @@ mod tests {
             });
             assert!(a.iter().enumerate().all(|(i, v)| *v == i as f32), "{len}");
             assert!(b.iter().enumerate().all(|(i, v)| *v == i as f32 + 1.0), "{len}");
+        }
+    }
+
+    #[test]
+    fn every_row_is_visited_once() {
+        for (rows, width) in [(0, 3), (3, 0), (1, 1), (CHUNK, 3), (5, CHUNK + 1), (7, CHUNK / 3)] {
+            let mut values = vec![0f32; rows * width];
+            for_rows(&mut values, width, |first, part| {
+                assert_eq!(part.len() % width, 0);
+                for (i, row) in part.chunks_exact_mut(width).enumerate() {
+                    row.iter_mut().for_each(|v| *v += (first + i) as f32);
+                }
+            });
+            let right = |(i, v): (usize, &f32)| *v == (i / width) as f32;
+            assert!(values.iter().enumerate().all(right), "{rows} rows of {width}");
         }
     }
 }

@@ -1,0 +1,148 @@
+//! `glu(x) = a * sigmoid(b)`, where a and b are the halves of x along an axis.
+
+use super::axis::{LAST, along, position};
+use super::{Activation, composed};
+use crate::kernels::{for_rows, math, vectorized};
+use crate::op::{Input, Operation, with_slice};
+use candle_core::{D, Result, Shape, Tensor, bail};
+use sconce_core::{Dims, Error};
+use serde::{Deserialize, Serialize};
+
+/// Gated linear unit ([Dauphin et al., 2017](https://arxiv.org/abs/1612.08083)). x `[.., 2 n, ..]`, y
+/// `[.., n, ..]`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Glu {
+    /// The axis that is halved, of even length; negative ones count from the end. Default -1.
+    pub axis: i64,
+}
+
+impl Default for Glu {
+    fn default() -> Self {
+        Self { axis: LAST }
+    }
+}
+
+impl Activation for Glu {
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        along("glu", x, self.axis, |x| Rows.apply(&[x]))
+    }
+
+    fn call_composed(&self, x: &Tensor) -> Result<Tensor> {
+        along("glu", x, self.axis, |x| Rows.apply_composed(&[x]))
+    }
+
+    fn output_dims(&self, input: &Dims) -> sconce_core::Result<Dims> {
+        let axis = position("glu", input.rank(), self.axis)?;
+        let mut dims = input.clone();
+        if let Some(Some(length)) = dims.0.get_mut(axis) {
+            *length = half(*length).map_err(|e| Error::layer("", e.to_string()))?;
+        }
+        Ok(dims)
+    }
+}
+
+fn half(length: usize) -> Result<usize> {
+    if !length.is_multiple_of(2) {
+        bail!("glu: the axis to halve has {length} elements, which is odd")
+    }
+    Ok(length / 2)
+}
+
+/// The shape with half its last axis, and that half.
+fn halved(dims: &[usize]) -> Result<(Shape, usize)> {
+    match dims.split_last() {
+        Some((last, front)) => {
+            let half = half(*last)?;
+            Ok((Shape::from([front, &[half]].concat()), half))
+        }
+        None => bail!("glu: a scalar has no halves"),
+    }
+}
+
+/// Along the last axis.
+struct Rows;
+
+impl Operation for Rows {
+    fn name(&self) -> &'static str {
+        "glu"
+    }
+
+    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        let (_, half) = halved(inputs[0].dims())?;
+        let a = inputs[0].narrow(D::Minus1, 0, half)?;
+        let b = inputs[0].narrow(D::Minus1, half, half)?;
+        a * composed::sigmoid(&b)?
+    }
+
+    fn backward(
+        &self,
+        inputs: &[&Tensor],
+        _y: &Tensor,
+        dy: &Tensor,
+        _needs: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let (_, half) = halved(inputs[0].dims())?;
+        let a = inputs[0].narrow(D::Minus1, 0, half)?;
+        let s = composed::sigmoid(&inputs[0].narrow(D::Minus1, half, half)?)?;
+        let da = (dy * &s)?;
+        let db = ((&da * a)? * (1.0 - s)?)?;
+        Ok(vec![Some(Tensor::cat(&[da, db], D::Minus1)?)])
+    }
+
+    fn has_kernel(&self) -> bool {
+        true
+    }
+
+    fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
+        let (shape, half) = halved(inputs[0].dims)?;
+        let mut y = vec![0.0; shape.elem_count()];
+        for_rows(&mut y, half, |first, y| {
+            let x = &inputs[0].data[2 * first * half..];
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (y, x) in y.chunks_exact_mut(half).zip(x.chunks_exact(2 * half)) {
+                        let (a, b) = x.split_at(half);
+                        for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
+                            *y = a * math::sigmoid(*b);
+                        }
+                    }
+                },
+            );
+        });
+        Ok((y, shape))
+    }
+
+    fn fused_backward(
+        &self,
+        inputs: &[&Tensor],
+        _y: &Tensor,
+        dy: &Tensor,
+        _needs: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let x = inputs[0];
+        let (_, half) = halved(x.dims())?;
+        let mut dx = with_slice(x, |x| Ok(x.to_vec()))?;
+        with_slice(dy, |dy| {
+            for_rows(&mut dx, 2 * half, |first, dx| {
+                let dy = &dy[first * half..];
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for (x, dy) in dx.chunks_exact_mut(2 * half).zip(dy.chunks_exact(half)) {
+                            let (a, b) = x.split_at_mut(half);
+                            for ((a, b), dy) in a.iter_mut().zip(b).zip(dy) {
+                                let s = math::sigmoid(*b);
+                                *b = dy * *a * s * (1.0 - s);
+                                *a = dy * s;
+                            }
+                        }
+                    },
+                );
+            });
+            Ok(())
+        })?;
+        Ok(vec![Some(Tensor::from_vec(dx, x.shape(), x.device())?)])
+    }
+}

@@ -1,0 +1,119 @@
+//! `log_softmax(x)_i = x_i - ln(sum_j e^(x_j))` along an axis.
+
+use super::Activation;
+use super::axis::{LAST, along};
+use crate::kernels::{for_rows, lane_max, lane_sum, map, math, vectorized};
+use crate::op::{Input, Operation, with_slice};
+use candle_core::{D, Result, Shape, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// The logarithm of softmax, exact where the probability underflows.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSoftmax {
+    /// The axis whose probabilities add up to 1; negative ones count from the end. Default -1.
+    pub axis: i64,
+}
+
+impl Default for LogSoftmax {
+    fn default() -> Self {
+        Self { axis: LAST }
+    }
+}
+
+impl Activation for LogSoftmax {
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        along("log_softmax", x, self.axis, |x| Rows.apply(&[x]))
+    }
+
+    fn call_composed(&self, x: &Tensor) -> Result<Tensor> {
+        along("log_softmax", x, self.axis, |x| Rows.apply_composed(&[x]))
+    }
+}
+
+/// Along the last axis.
+struct Rows;
+
+impl Operation for Rows {
+    fn name(&self) -> &'static str {
+        "log_softmax"
+    }
+
+    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        let x = inputs[0];
+        let x = x.broadcast_sub(&x.max_keepdim(D::Minus1)?)?;
+        x.broadcast_sub(&x.exp()?.sum_keepdim(D::Minus1)?.log()?)
+    }
+
+    fn backward(
+        &self,
+        _inputs: &[&Tensor],
+        y: &Tensor,
+        dy: &Tensor,
+        _needs: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let sum = dy.sum_keepdim(D::Minus1)?;
+        Ok(vec![Some((dy - y.exp()?.broadcast_mul(&sum)?)?)])
+    }
+
+    fn has_kernel(&self) -> bool {
+        true
+    }
+
+    fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
+        let mut y = inputs[0].data.to_vec();
+        let width = inputs[0].dims.last().copied().unwrap_or(1);
+        for_rows(&mut y, width, |_, rows| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    for row in rows.chunks_exact_mut(width) {
+                        let max = lane_max(row);
+                        row.iter_mut().for_each(|v| *v -= max);
+                    }
+                },
+            );
+            // One pass over everything, since rows are often shorter than a vector.
+            let e = map([rows], |[v]| math::exp(v));
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (row, e) in rows.chunks_exact_mut(width).zip(e.chunks_exact(width)) {
+                        let log = math::ln(lane_sum(width, |i| e[i]));
+                        row.iter_mut().for_each(|v| *v -= log);
+                    }
+                },
+            );
+        });
+        Ok((y, Shape::from(inputs[0].dims)))
+    }
+
+    fn fused_backward(
+        &self,
+        _inputs: &[&Tensor],
+        y: &Tensor,
+        dy: &Tensor,
+        _needs: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let width = y.dims().last().copied().unwrap_or(1);
+        let mut dx = with_slice(y, |y| Ok(map([y], |[y]| math::exp(y))))?;
+        with_slice(dy, |dy| {
+            for_rows(&mut dx, width, |first, dx| {
+                let dy = &dy[first * width..][..dx.len()];
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for (dx, dy) in dx.chunks_exact_mut(width).zip(dy.chunks_exact(width)) {
+                            let sum = lane_sum(width, |i| dy[i]);
+                            for (dx, dy) in dx.iter_mut().zip(dy) {
+                                *dx = dy - *dx * sum;
+                            }
+                        }
+                    },
+                );
+            });
+            Ok(())
+        })?;
+        Ok(vec![Some(Tensor::from_vec(dx, y.shape(), y.device())?)])
+    }
+}

@@ -1,0 +1,47 @@
+//! `soft_shrink(x) = sign(x) * max(|x| - threshold, 0)`.
+
+use super::Elementwise;
+use super::composed::flag;
+use candle_core::{Result, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// Moves everything towards 0 by a threshold. The slope is 0 up to the threshold and there.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SoftShrink {
+    /// How far; not negative. Default 0.5.
+    pub threshold: f64,
+}
+
+impl Default for SoftShrink {
+    fn default() -> Self {
+        Self { threshold: 0.5 }
+    }
+}
+
+impl Elementwise for SoftShrink {
+    const NAME: &'static str = "soft_shrink";
+
+    fn result_suffices(self) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn value(self, x: f32) -> f32 {
+        let threshold = self.threshold as f32;
+        if x.abs() <= threshold { 0.0 } else { x - threshold.copysign(x) }
+    }
+
+    #[inline(always)]
+    fn slope(self, _: f32, y: f32) -> f32 {
+        if y == 0.0 { 0.0 } else { 1.0 }
+    }
+
+    fn compose(self, x: &Tensor) -> Result<Tensor> {
+        x - x.maximum(-self.threshold)?.minimum(self.threshold)?
+    }
+
+    fn compose_slope(self, _: &Tensor, y: &Tensor) -> Result<Tensor> {
+        flag(&y.ne(0f64)?, y)
+    }
+}
