@@ -3,13 +3,14 @@
 //!
 //! Separation of concerns: [`Array`] and [`NamedTensors`] are what files hold; [`KerasArchive`],
 //! [`NamedTensors::read_h5`] and [`SafetensorsFile`] are the file formats; [`paths`] knows where Keras
-//! puts things inside them; [`atomic`] is how any file is written.
+//! puts things inside them; [`keras_json`] refuses documents that hold what is not supported; [`atomic`] is how any file is written.
 
 mod archive;
 mod array;
 mod first_error;
 mod h5;
 mod h5_types;
+pub mod keras_json;
 mod metadata;
 mod named;
 pub mod paths;

@@ -7,6 +7,7 @@
 //! `map_graph` in `ops/function.py` for the order of layers.
 
 use sconce_core::{Error, Result};
+use sconce_model::snake_case;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
@@ -132,37 +133,6 @@ fn attribute_order(attribute: &str) -> (bool, bool, String) {
 
 fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_string() } else { format!("{path}/{name}") }
-}
-
-/// Keras's `to_snake_case`: "BatchNormalization" is "batch_normalization", "Conv2D" "conv2d",
-/// "ReLU" "re_lu".
-pub fn snake_case(class_name: &str) -> String {
-    let name: Vec<char> = class_name.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
-    let upper = |name: &[char], i: usize| name.get(i).is_some_and(char::is_ascii_uppercase);
-    let lower = |name: &[char], i: usize| name.get(i).is_some_and(char::is_ascii_lowercase);
-
-    // The expression (.)([A-Z][a-z]+) becomes \1_\2 ...
-    let mut words = Vec::with_capacity(2 * name.len());
-    let mut i = 0;
-    while let Some(c) = name.get(i) {
-        words.push(*c);
-        i += 1;
-        if upper(&name, i) && lower(&name, i + 1) {
-            words.push('_');
-            let end = (i + 1..).find(|j| !lower(&name, *j)).unwrap_or(i);
-            words.extend(name.iter().take(end).skip(i));
-            i = end;
-        }
-    }
-    // ... and then ([a-z])([A-Z]) becomes \1_\2.
-    let mut out = String::with_capacity(words.len() + 4);
-    for (i, c) in words.iter().enumerate() {
-        if i > 0 && upper(&words, i) && lower(&words, i - 1) {
-            out.push('_');
-        }
-        out.extend(c.to_lowercase());
-    }
-    out
 }
 
 /// One use of a layer in a functional model.

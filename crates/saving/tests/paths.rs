@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use proptest::prelude::*;
-use sconce_saving::paths::{Call, Child, Saved, Variable, functional_order, place, snake_case};
+use sconce_model::snake_case;
+use sconce_saving::paths::{Call, Child, Saved, Variable, functional_order, place};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -27,6 +27,7 @@ class Saving:
         weights = small("float32")
         weights.load_weights(folder / "float32.keras")
         weights.save_weights(folder / "float32.weights.h5")
+        (folder / "unsupported.json").write_text(dumps(unsupported()) + "\n")
         types(folder / "types.h5")
         links(folder / "links.h5")
         head = {
@@ -318,3 +319,43 @@ def ends(value):
     """Keras writes a single input or output without the outer list."""
     value = value if isinstance(value[0], (list, tuple)) else [value]
     return [list(end[:2]) for end in value]
+
+
+# What cannot be used.
+
+
+def unsupported():
+    """A model with everything that cannot be read from a file, as JSON."""
+    keras.utils.clear_session()
+
+    @keras.saving.register_keras_serializable(package="mine")
+    class OwnDense(layers.Dense):
+        pass
+
+    class Unregistered(layers.Dense):
+        pass
+
+    @keras.saving.register_keras_serializable(package="mine")
+    def own_function(x):
+        return x
+
+    def own_loss(y_true, y_pred):
+        return keras.ops.mean(y_true - y_pred)
+
+    def code(text):
+        """A lambda that does not carry the path of this file."""
+        return eval(compile(text, "model.py", "eval"))
+
+    inputs = keras.Input((4,))
+    x = layers.Dense(4, activation=own_function, name="function")(inputs)
+    x = layers.Dense(4, activation=code("lambda z: z"), name="activation")(x)
+    x = layers.Lambda(code("lambda z: z * 2"), name="lambda")(x)
+    x = OwnDense(4, name="own")(x)
+    x = keras.Sequential([layers.Dense(4), Unregistered(4, name="inside")], name="inner")(x)
+    x = keras.ops.relu(x + 1)
+    x = layers.Reshape((2, 2))(x)
+    x = layers.TimeDistributed(Unregistered(3, name="wrapped"), name="wrapper")(x)
+    x = layers.Bidirectional(layers.GRU(2), name="both")(x)
+    model = keras.Model(inputs, x)
+    model.compile("sgd", own_loss, metrics=[code("lambda y_true, y_pred: y_true")])
+    return keras.saving.serialize_keras_object(model)
