@@ -1,5 +1,6 @@
 //! `compile`: how a model learns.
 
+use crate::compile_config::Execution;
 use crate::history::Logs;
 use crate::losses::LossFn;
 use crate::metrics::{Mean, MetricFn, Running};
@@ -20,6 +21,8 @@ pub struct Compile {
     pub metrics: Vec<MetricFn>,
     /// Metrics that take sample weights into account.
     pub weighted_metrics: Vec<MetricFn>,
+    /// How Keras runs the model; Sconce does not read it.
+    pub execution: Execution,
 }
 
 impl Compile {
@@ -31,6 +34,7 @@ impl Compile {
             loss_weights: None,
             metrics: Vec::new(),
             weighted_metrics: Vec::new(),
+            execution: Execution::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod callbacks;
 pub mod compile;
+pub mod compile_config;
 pub mod evaluate;
 pub mod fit;
 pub mod history;
