@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras.src.activations import ALL_OBJECTS_DICT
 
-from .common import Group, in_both, normal, numpy, rng
+from .common import Group, aliases, in_both, normal, numpy, rng
 
 # Points where some activation changes its piece, and their neighbours' neighbours.
 KINKS = [
@@ -54,7 +54,8 @@ RANK_3 = ["softmax", "log_softmax", "sparsemax", "glu"]
 
 
 def make(_folder):
-    group = Group("activations", "y = f(x); gradient = d sum(y * g) / d x")
+    group = Group("activations", "y = f(x); gradient = d sum(y * g) / d x",
+                  aliases(ALL_OBJECTS_DICT))
     draw = rng(101)
     x = np.concatenate([normal(draw, (5, 6), 2.0), np.float32(KINKS), np.float32([LARGE])])
     cube = normal(draw, (3, 4, 6), 2.0)

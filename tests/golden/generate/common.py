@@ -24,9 +24,10 @@ def check_versions(requirements):
 class Group:
     """A list of cases: `NAME.json` is the index, `NAME.safetensors` holds the tensors."""
 
-    def __init__(self, name, about):
+    def __init__(self, name, about, aliases=None):
         self.name = name
         self.about = about
+        self.aliases = {} if aliases is None else {"aliases": aliases}
         self.cases = []
         self._names = set()
         self._tensors = {}
@@ -66,6 +67,7 @@ class Group:
             "group": self.name,
             "about": self.about,
             "versions": {p: importlib.metadata.version(p) for p in ("keras", "jax", "numpy")},
+            **self.aliases,
         }
         lines = ",\n".join(dumps(case) for case in self.cases)
         text = f'{dumps(head)[:-1]}, "cases": [\n{lines}\n]}}\n'
@@ -87,6 +89,11 @@ def _plain(value):
     if hasattr(value, "shape") and np.shape(value) == ():
         return np.asarray(value).item()
     raise TypeError(f"{type(value)} has no place in an index")
+
+
+def aliases(objects):
+    """Keras's table of the names that JSON and users may use, and what each name stands for."""
+    return {name: objects[name].__name__ for name in sorted(objects)}
 
 
 def rng(seed):

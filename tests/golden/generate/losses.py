@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+from keras.src.losses import ALL_OBJECTS_DICT
 
-from .common import Group, in_both, normal, numpy, rng
+from .common import Group, aliases, in_both, normal, numpy, rng
 
 REDUCTIONS = ["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None]
 BATCH = 6
@@ -18,6 +19,7 @@ def make(_folder):
         "losses",
         "per_sample = loss.call(y_true, y_pred); loss = loss(y_true, y_pred, sample_weight); "
         "gradient = d sum(loss) / d y_pred",
+        aliases(ALL_OBJECTS_DICT),
     )
     draw = rng(202)
     data = Data(draw)

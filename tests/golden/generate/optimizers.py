@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+from keras.src.optimizers import ALL_OBJECTS_DICT
 
-from .common import Group, double, normal, numpy, rng
+from .common import Group, aliases, double, normal, numpy, rng
 
 STEPS = 12
 # (name scope, name, shape); a scalar is a weight too.
@@ -78,6 +79,7 @@ def make(_folder):
     group = Group(
         "optimizers",
         "weights[i] = weight i after each of the steps, stacked; gradients[i] likewise",
+        aliases(ALL_OBJECTS_DICT),
     )
     draw = rng(303)
     initial = [normal(draw, shape) for _, _, shape in WEIGHTS]

@@ -47,7 +47,7 @@ CASES = {
         dict(initial_learning_rate=0.1, first_decay_steps=4),
         dict(initial_learning_rate=0.1, first_decay_steps=4, t_mul=1.0, m_mul=0.9, alpha=0.1),
     ]),
-}  # fmt: skip
+}
 
 
 def make(_folder):
