@@ -1,6 +1,7 @@
 //! What must hold for every row of every registry: tests of a kind walk its table with this.
 
 use sconce_core::{Json, Kind, Part};
+use sconce_testkit::golden::{self, Case};
 use serde_json::json;
 
 /// Looks every row up by all of its names, writes and reads it, and misspells it. `keras` lists Keras's
@@ -34,6 +35,31 @@ pub fn check_rows<K: Kind>(keras: &[(&str, Json)]) {
             let hint = format!("unknown {} `{misspelled}`. Did you mean `{alias}`?", K::NAME);
             assert!(error.starts_with(&hint), "{error}");
         }
+    }
+}
+
+/// Knows every name that Keras's index of a golden group lists, and reads and writes every
+/// configuration in it; gives each case with its part to `check`.
+pub fn check_golden<K: Kind>(group: &str, check: impl Fn(&Case, &Part<K>)) {
+    let index = std::fs::read_to_string(golden::path(&format!("{group}.json"))).unwrap();
+    let index: Json = serde_json::from_str(&index).unwrap();
+    // Keras also lists the base class, which is no member.
+    let base = K::NAME.to_lowercase();
+    for (alias, class_name) in index["aliases"].as_object().unwrap() {
+        if alias.to_lowercase() != base {
+            assert_eq!(Json::from(Part::<K>::from(alias.as_str()).class_name()), *class_name);
+        }
+    }
+    for case in golden::load(group) {
+        let part = Part::<K>::from_json(case.config()).unwrap();
+        let written = part.to_json().unwrap();
+        for (key, value) in case.config()["config"].as_object().unwrap() {
+            let ours = &written["config"][key];
+            let equal = ours == value || (ours.is_number() && ours.as_f64() == value.as_f64());
+            let renamed = value == "normal" && ours == "truncated_normal";
+            assert!(equal || renamed, "{}: {key} is {ours}, expected {value}", case.name());
+        }
+        check(&case, &part);
     }
 }
 

@@ -60,19 +60,26 @@ impl Initializer for Orthogonal {
         let stream = own.as_mut().unwrap_or(stream);
         let mut vectors = draw::reserve(dims)?;
         vectors.extend((0..count).map(|_| stream.normal()));
-        // The vectors of a wide matrix are its rows, of a tall one its columns.
-        let wide = rows < *columns;
-        let length = rows.max(*columns).max(1);
+        let mut values = draw::filled(dims, 0.0)?;
+        self.assemble(vectors, (rows, *columns), &mut values);
+        Ok(values)
+    }
+}
+
+impl Orthogonal {
+    /// Writes the matrix that normal numbers determine. They are the vectors to make orthogonal, one
+    /// after the other: the rows of a wide matrix, the columns of a tall one.
+    fn assemble(&self, mut vectors: Vec<f64>, (rows, columns): (usize, usize), values: &mut [f32]) {
+        let length = rows.max(columns).max(1);
         vectorized(
             #[inline(always)]
             || orthonormalize(&mut vectors, length),
         );
-        let mut values = draw::filled(dims, 0.0)?;
+        let wide = rows < columns;
         for (i, value) in values.iter_mut().enumerate() {
             let at = if wide { i } else { i % columns * rows + i / columns };
             *value = (self.gain * vectors[at]) as f32;
         }
-        Ok(values)
     }
 }
 
@@ -105,4 +112,31 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
         }
     }
     sums.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sconce_testkit::golden;
+
+    /// The matrix that Keras makes of given normal numbers, which it takes as a tall matrix.
+    #[test]
+    fn keras_makes_the_same_of_the_same_numbers() {
+        let cases = golden::load("initializers");
+        let cases: Vec<_> = cases.iter().filter(|case| case.has("drawn")).collect();
+        assert!(cases.len() > 4);
+        for case in cases {
+            let drawn = case.tensor("drawn").t().unwrap().flatten_all().unwrap().to_vec1::<f32>();
+            let expected = case.tensor("value").flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let columns = *case.tensor("value").dims().last().unwrap();
+            let dims = (expected.len() / columns, columns);
+            let mut values = vec![0.0; expected.len()];
+            let drawn = drawn.unwrap().into_iter().map(f64::from).collect();
+            let gain = case.field("gain").as_f64().unwrap();
+            Orthogonal::new(gain).assemble(drawn, dims, &mut values);
+            for (a, b) in values.iter().zip(&expected) {
+                assert!((a - b).abs() < 3e-6, "{}: {a}, expected {b}", case.name());
+            }
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! Against Keras 3.15.1 (JAX), and gradients against finite differences in f64.
 
 use super::*;
-use crate::registry_case::{check_rows, refuses};
-use sconce_core::{Device, Json, Regularizer as _, Var};
+use crate::registry_case::{check_golden, check_rows, refuses};
+use sconce_core::{DType, Device, Json, Regularizer as _, Var};
 use sconce_ops::gradient_check;
+use sconce_testkit::assert_close;
 use serde_json::json;
 
 #[test]
@@ -16,45 +17,35 @@ fn every_row_is_keras() {
     ]);
 }
 
-fn cases() -> Vec<(Regularizer, f32, [f32; 6])> {
-    vec![
-        (L1::new(0.1).into(), 0.675, [0.1, -0.1, 0.1, 0.1, 0.1, -0.1]),
-        (L2::new(0.2).into(), 2.8625, [0.2, -0.4, 0.0, 0.8, 0.1, -1.2]),
-        (L1L2::new(0.1, 0.2).into(), 3.5375, [0.3, -0.5, 0.1, 0.9, 0.2, -1.3]),
-        (
-            OrthogonalRegularizer::new(0.5, Orthogonality::Rows).into(),
-            0.092_803_23,
-            [0.210_354, 0.105_176_985, -0.371_212_93, 0.047_659_714, -0.125_513_78, 0.021_313_658],
-        ),
-        (
-            OrthogonalRegularizer::new(0.5, Orthogonality::Columns).into(),
-            0.202_113_02,
-            [-0.097_453_77, 0.077_260_494, 0.040_422_607, 0.024_363_443, 0.309_041_98, 0.0],
-        ),
+#[test]
+fn penalties_and_gradients_are_keras() {
+    check_golden::<Regularizers>("regularizers", |case, part| {
+        for (suffix, dtype, tolerance) in [("", DType::F32, 2e-6), ("64", DType::F64, 1e-7)] {
+            let weight = Var::from_tensor(&case.tensor("w").to_dtype(dtype).unwrap()).unwrap();
+            let penalty = part.get().unwrap().penalty(&weight).unwrap();
+            // candle leaves out a gradient that is multiplied by 0.
+            let gradient = penalty.backward().unwrap().remove(&weight);
+            let gradient = gradient.unwrap_or_else(|| weight.zeros_like().unwrap());
+            let expected = |role: &str| case.tensor(&format!("{role}{suffix}"));
+            assert_close(case.name(), &penalty, &expected("value"), tolerance);
+            assert_close(case.name(), &gradient, &expected("gradient"), tolerance);
+        }
+    });
+}
+
+fn every_kind() -> [Regularizer; 5] {
+    [
+        L1::new(0.1).into(),
+        L2::new(0.2).into(),
+        L1L2::new(0.1, 0.2).into(),
+        OrthogonalRegularizer::new(0.5, Orthogonality::Rows).into(),
+        OrthogonalRegularizer::new(0.5, Orthogonality::Columns).into(),
     ]
 }
 
 #[test]
-fn penalties_and_gradients_are_keras() {
-    let weight = [[0.5f32, -1.0, 0.0], [2.0, 0.25, -3.0]];
-    for (regularizer, penalty, gradient) in cases() {
-        let weight = Var::new(&weight, &Device::Cpu).unwrap();
-        let found = regularizer.get().unwrap().penalty(&weight).unwrap();
-        assert!(
-            (found.to_scalar::<f32>().unwrap() - penalty).abs() < 1e-6,
-            "{regularizer:?}: {found}"
-        );
-        let found = found.backward().unwrap().remove(&weight).unwrap();
-        let found = found.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        for (a, b) in found.iter().zip(gradient) {
-            assert!((a - b).abs() < 1e-6, "{regularizer:?}: {found:?}");
-        }
-    }
-}
-
-#[test]
 fn gradients_are_those_of_finite_differences() {
-    for (regularizer, ..) in cases() {
+    for regularizer in every_kind() {
         let weight = gradient_check::sample("weight", &[4, 5]).unwrap();
         let penalty = |x: &[&Tensor]| Ok(regularizer.get()?.penalty(x[0])?);
         gradient_check::check(penalty, &[weight], 1e-6).unwrap();
@@ -75,7 +66,7 @@ fn a_zero_row_has_a_finite_gradient() {
 fn any_layout_will_do() {
     let weight = Tensor::arange(0f32, 6.0, &Device::Cpu).unwrap().reshape((2, 3)).unwrap();
     let (turned, straight) = (weight.t().unwrap(), weight.t().unwrap().contiguous().unwrap());
-    for (regularizer, ..) in cases() {
+    for regularizer in every_kind() {
         let penalty =
             |x: &Tensor| regularizer.get().unwrap().penalty(x).unwrap().to_scalar::<f32>().unwrap();
         assert_eq!(penalty(&turned), penalty(&straight), "{regularizer:?}");
@@ -100,7 +91,7 @@ fn unusable_configurations_are_refused() {
     refuse("OrthogonalRegularizer", json!({"mode": "row"}), "config.mode", "Did you mean `rows`?");
     let error = Regularizer::from(L2::new(f64::NAN)).get().err().unwrap().to_string();
     assert!(error.contains("at `l2`: must be a number of at least 0, found NaN"), "{error}");
-    let vector = Tensor::zeros(3, sconce_core::DType::F32, &Device::Cpu).unwrap();
+    let vector = Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap();
     for (weight, mode) in [
         (vector.clone(), Orthogonality::Rows),
         (vector.reshape((1, 3)).unwrap(), Orthogonality::Rows),
