@@ -43,6 +43,7 @@ GROUPS = [
     "regularizers",
     "constraints",
     "saving",
+    "callbacks",
 ]
 
 

@@ -1,5 +1,6 @@
 //! `compile`: how a model learns.
 
+use crate::callbacks::{Goal, Logged};
 use crate::compile_config::Execution;
 use crate::history::Logs;
 use crate::losses::LossFn;
@@ -130,9 +131,12 @@ impl Compiled {
         })
     }
 
-    /// The name of every value that a run logs, without `val_`.
-    pub fn log_names(&self) -> Vec<String> {
-        std::iter::once("loss".to_string()).chain(self.names.iter().cloned()).collect()
+    /// The name of every value that a run logs, without `val_`, and which way it gets better.
+    pub fn logged(&self) -> Logged {
+        let metrics = self.compile.metrics.iter().chain(&self.compile.weighted_metrics);
+        let goals = metrics.map(|metric| Goal::of_metric(metric.class_name()));
+        let names = self.names.iter().cloned().zip(goals);
+        Logged(std::iter::once(("loss".to_string(), Some(Goal::Min))).chain(names).collect())
     }
 
     pub(crate) fn reset_metrics(&mut self) {

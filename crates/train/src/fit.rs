@@ -1,12 +1,11 @@
 //! `fit`: the loop over epochs and batches.
 
-use crate::callbacks::{Callback, Event, Flow, Progress, Run, Verbose};
-use crate::evaluate::evaluate_data;
-use crate::history::{History, Logs};
+use crate::callbacks::{Callback, Verbose};
+use crate::history::History;
 use crate::model::Model;
-use crate::step::{self, Batch};
+use crate::step::Batch;
 use sconce_core::{DType, Device, Dims, Error, Result, Tensor};
-use sconce_data::{BatchPlan, Shuffle, ToTensor, ToTensors, check, split};
+use sconce_data::{Shuffle, ToTensor, ToTensors, check, split};
 use sconce_ops::gather_rows;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,21 +35,21 @@ impl CancelToken {
 /// Everything Keras's `fit` takes besides x and y. Defaults as in Keras: 1 epoch, batches of 32,
 /// shuffled.
 pub struct Fit {
-    epochs: usize,
-    batch_size: usize,
-    validation_split: f64,
-    validation: Option<(Vec<Tensor>, Tensor, Option<Tensor>)>,
-    validation_freq: usize,
-    validation_batch_size: Option<usize>,
-    shuffle: Shuffle,
-    class_weight: Option<BTreeMap<i64, f32>>,
-    sample_weight: Option<Tensor>,
-    initial_epoch: usize,
-    steps_per_epoch: Option<usize>,
-    verbose: Verbose,
-    callbacks: Vec<Box<dyn Callback>>,
-    seed: u64,
-    cancel: CancelToken,
+    pub(crate) epochs: usize,
+    pub(crate) batch_size: usize,
+    pub(crate) validation_split: f64,
+    pub(crate) validation: Option<(Vec<Tensor>, Tensor, Option<Tensor>)>,
+    pub(crate) validation_freq: usize,
+    pub(crate) validation_batch_size: Option<usize>,
+    pub(crate) shuffle: Shuffle,
+    pub(crate) class_weight: Option<BTreeMap<i64, f32>>,
+    pub(crate) sample_weight: Option<Tensor>,
+    pub(crate) initial_epoch: usize,
+    pub(crate) steps_per_epoch: Option<usize>,
+    pub(crate) verbose: Verbose,
+    pub(crate) callbacks: Vec<Box<dyn Callback>>,
+    pub(crate) seed: u64,
+    pub(crate) cancel: CancelToken,
 }
 
 impl Default for Fit {
@@ -224,7 +223,7 @@ impl Model {
             None => None,
         };
         self.set_run_seed(fit.seed);
-        run(self, &data, validation.as_ref(), fit)
+        crate::epoch::train(self, &data, validation.as_ref(), fit)
     }
 }
 
@@ -341,108 +340,9 @@ fn check_labels(y: &Tensor, classes: usize, ignored: Option<i64>, name: &str) ->
     }
 }
 
-/// The epochs.
-fn run(
-    model: &mut Model,
-    data: &Batch,
-    validation: Option<&Batch>,
-    mut fit: Fit,
-) -> Result<History> {
-    let rows = data.y.dims().first().copied().unwrap_or(0);
-    let mut plan = BatchPlan::new(rows, fit.batch_size)?;
-    if let Some(steps) = fit.steps_per_epoch {
-        plan = plan.with_steps_per_epoch(steps)?;
-    }
-    let mut names = model.compiled()?.log_names();
-    if validation.is_some() {
-        names.extend(names.clone().iter().map(|name| format!("val_{name}")));
-    }
-    let mut callbacks: Vec<Box<dyn Callback>> = Vec::new();
-    if fit.verbose != Verbose::Silent {
-        callbacks.push(Box::new(Progress::new(fit.verbose)));
-    }
-    callbacks.append(&mut fit.callbacks);
-    for callback in &mut callbacks {
-        callback.prepare(&names)?;
-    }
-    let batch_logs = callbacks.iter().any(|c| c.wants_batch_logs());
-    let mut history = History::default();
-    let mut tell = |model: &mut Model, event: Event, steps: usize| -> Result<Flow> {
-        let mut run = Run { model, epochs: fit.epochs, steps };
-        let mut flow = Flow::Continue;
-        for callback in &mut callbacks {
-            if let Flow::Stop(reason) = callback.on(&event, &mut run)? {
-                flow = Flow::Stop(reason);
-            }
-        }
-        Ok(flow)
-    };
-    let steps = plan.steps(fit.initial_epoch);
-    let mut flow = tell(model, Event::TrainBegin, steps)?;
-    let mut first = true;
-    let mut order: Option<(usize, Option<Vec<u32>>)> = None;
-    for epoch in fit.initial_epoch..fit.epochs {
-        if flow != Flow::Continue || fit.cancel.is_cancelled() {
-            break;
-        }
-        let pass = plan.pass(epoch);
-        if order.as_ref().is_none_or(|(of, _)| *of != pass) {
-            order = Some((pass, fit.shuffle.order(fit.seed, pass as u64, rows, fit.batch_size)?));
-        }
-        let steps = plan.steps(epoch);
-        flow = tell(model, Event::EpochBegin { epoch }, steps)?;
-        model.compiled_mut()?.reset_metrics();
-        for (index, range) in plan.batches(epoch).enumerate() {
-            let batch = match order.as_ref().and_then(|(_, order)| order.as_deref()) {
-                Some(order) => data.gather(order.get(range).unwrap_or(&[]))?,
-                None => data.narrow(range.start, range.len())?,
-            };
-            let (network, compiled) = model.parts()?;
-            step::train(network, compiled, &batch, fit.seed, first)?;
-            first = false;
-            let logs = if batch_logs { Some(compiled.logs()?) } else { None };
-            if let stop @ Flow::Stop(_) =
-                tell(model, Event::BatchEnd { batch: index, logs }, steps)?
-            {
-                flow = stop;
-            }
-            if flow != Flow::Continue || fit.cancel.is_cancelled() {
-                break;
-            }
-        }
-        let mut logs = model.compiled()?.logs()?;
-        if fit.cancel.is_cancelled() {
-            break;
-        }
-        if let Some((_, loss)) = logs.0.first()
-            && !loss.is_finite()
-        {
-            return Err(Error::training(format!("the loss of epoch {} is not finite", epoch + 1)));
-        }
-        if let Some(validation) = validation
-            && (epoch + 1).is_multiple_of(fit.validation_freq)
-        {
-            let batch_size = fit.validation_batch_size.unwrap_or(fit.batch_size);
-            let scores: Logs = evaluate_data(model, validation, batch_size)?;
-            scores
-                .0
-                .into_iter()
-                .for_each(|(name, value)| logs.0.push((format!("val_{name}"), value)));
-        }
-        history.push(epoch, &logs);
-        if let stop @ Flow::Stop(_) = tell(model, Event::EpochEnd { epoch, logs }, steps)? {
-            flow = stop;
-        }
-    }
-    let (network, compiled) = model.parts()?;
-    compiled.optimizer()?.finalize(network.store())?;
-    tell(model, Event::TrainEnd, steps)?;
-    Ok(history)
-}
-
 impl Batch {
     /// The rows at these indices, copied.
-    fn gather(&self, rows: &[u32]) -> Result<Self> {
+    pub(crate) fn gather(&self, rows: &[u32]) -> Result<Self> {
         self.map(|t| gather_rows(t, rows))
     }
 

@@ -3,6 +3,7 @@
 pub mod callbacks;
 pub mod compile;
 pub mod compile_config;
+mod epoch;
 pub mod evaluate;
 pub mod fit;
 pub mod history;

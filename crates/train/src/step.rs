@@ -102,8 +102,8 @@ fn non_finite(network: &Network, batch: &Batch, seed: u64, step: u64) -> Error {
         _ => "every layer's output is finite, so the loss itself or a penalty is not".to_string(),
     };
     Error::training(format!(
-        "the loss is not finite at update {}; {place}. Weights are as they were before this batch. Try a \
-         smaller learning rate, clipnorm, or check the data",
+        "the loss is not finite at update {}; {place}. This update was not made. Try a smaller learning \
+         rate, clipnorm, or check the data",
         step + 1
     ))
 }

@@ -1,15 +1,32 @@
 //! Callbacks: everything that watches or steers a run. Progress, early stopping, checkpoints and
 //! logs are all callbacks; the loop knows none of them.
+//!
+//! Separation of concerns: [`Event`] says what happens and [`Run`] is what a callback sees of it;
+//! each other file is one callback, at once its configuration with Keras's keys and its memory
+//! during a run; [`Callbacks`] is the table that run configurations name them by; `monitor` is how
+//! some of them compare values.
 
+mod csv_logger;
+mod early_stopping;
+mod lambda_callback;
+mod monitor;
 mod progress;
+#[cfg(test)]
+mod tests;
 
+pub use csv_logger::CSVLogger;
+pub use early_stopping::EarlyStopping;
+pub use lambda_callback::LambdaCallback;
+pub use monitor::{Goal, Logged, Mode};
 pub use progress::{Progress, Verbose};
 
 use crate::history::Logs;
 use crate::model::Model;
-use sconce_core::{Json, Result};
+use sconce_core::{Entry, Json, Kind, Part, Result, Tensor, registry};
+use std::io::Write;
 
-/// What happens in a run, in order.
+/// What happens in a run, in order. With validation, an epoch's test lies between its last batch
+/// and its end.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -20,12 +37,22 @@ pub enum Event {
         /// Number of the epoch, from 0.
         epoch: usize,
     },
-    /// After a batch.
+    /// Before a batch.
+    BatchBegin {
+        /// Number of the batch in its epoch, from 0.
+        batch: usize,
+    },
+    /// After a batch. [`Run::logs`] gives the values so far.
     BatchEnd {
         /// Number of the batch in its epoch, from 0.
         batch: usize,
-        /// The values so far, if a callback asked for them.
-        logs: Option<Logs>,
+    },
+    /// Before the validation of an epoch.
+    TestBegin,
+    /// After the validation of an epoch.
+    TestEnd {
+        /// Its values, without `val_`.
+        logs: Logs,
     },
     /// After an epoch and its validation.
     EpochEnd {
@@ -34,8 +61,26 @@ pub enum Event {
         /// Its values.
         logs: Logs,
     },
-    /// After the last epoch, however the run ended.
-    TrainEnd,
+    /// After the last epoch, however the run ended: every callback gets it, once, even if another
+    /// fails.
+    TrainEnd {
+        /// How the run ended.
+        end: End,
+    },
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum End {
+    /// After its last epoch.
+    Finished,
+    /// A callback stopped it, for this reason.
+    Stopped(String),
+    /// Its [`CancelToken`](crate::CancelToken) was used.
+    Cancelled,
+    /// With this error, which `fit` returns.
+    Failed(String),
 }
 
 /// Whether the run goes on.
@@ -43,7 +88,8 @@ pub enum Event {
 pub enum Flow {
     /// It does.
     Continue,
-    /// It stops after this event, for this reason.
+    /// It stops for this reason: within an epoch after the batch at hand, and that epoch is then
+    /// validated and ends as any other.
     Stop(String),
 }
 
@@ -53,35 +99,97 @@ pub struct Run<'a> {
     pub model: &'a mut Model,
     /// The last epoch is this minus one.
     pub epochs: usize,
-    /// Batches an epoch.
+    /// Batches in this epoch.
     pub steps: usize,
+    /// The names that the run logs.
+    pub logged: &'a Logged,
+}
+
+impl Run<'_> {
+    /// Loss and metrics so far: of the epoch, or of its validation during that. This waits for the
+    /// device, so a callback that is called after each batch asks only when it needs them.
+    pub fn logs(&self) -> Result<Logs> {
+        self.model.compiled()?.logs()
+    }
 }
 
 /// Watches or steers a run.
+///
+/// In a run, `prepare` comes first, then (only when an interrupted run goes on) `restore`, then the
+/// events.
 pub trait Callback: Send {
     /// Name for messages and for its saved state.
     fn name(&self) -> &'static str;
 
-    /// Whether it needs values after each batch. That reads the device every batch.
-    fn wants_batch_logs(&self) -> bool {
-        false
+    /// Starts over for a new run, and checks before it that the callback can do its work: that
+    /// files can be written, that what it monitors is logged.
+    ///
+    /// # Errors
+    /// A configuration error has a path relative to the callback's configuration.
+    fn prepare(&mut self, _run: &Run<'_>) -> Result<()> {
+        Ok(())
     }
 
     /// Called at every event.
     fn on(&mut self, event: &Event, run: &mut Run<'_>) -> Result<Flow>;
 
-    /// Checks before training that it can do its work: that files can be written, names exist.
-    fn prepare(&mut self, _log_names: &[String]) -> Result<()> {
-        Ok(())
-    }
-
     /// What it must remember to go on after an interruption.
-    fn state(&self) -> Json {
-        Json::Null
+    fn state(&self) -> Result<CallbackState> {
+        Ok(CallbackState::default())
     }
 
     /// Takes back what [`Callback::state`] gave.
-    fn restore(&mut self, _state: &Json) -> Result<()> {
+    fn restore(&mut self, _state: CallbackState) -> Result<()> {
         Ok(())
     }
+}
+
+/// What a callback remembers between events.
+#[derive(Clone, Debug, Default)]
+pub struct CallbackState {
+    /// Numbers and names.
+    pub values: Json,
+    /// Arrays (such as the best weights), in an order of the callback's own.
+    pub tensors: Vec<Tensor>,
+}
+
+/// The table of callbacks that a run configuration can name.
+pub struct Callbacks;
+
+/// A callback as run configurations state it: `{"class_name": "EarlyStopping", "config": {..}}`.
+/// [`CallbackConfig::start`] makes one to run with.
+pub type CallbackPart = Part<Callbacks>;
+
+/// The configuration of a callback.
+pub trait CallbackConfig: Send + Sync {
+    /// Refuses values that cannot work.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// A callback for one run.
+    fn start(&self) -> Box<dyn Callback>;
+}
+
+impl Kind for Callbacks {
+    type Object = dyn CallbackConfig;
+    const NAME: &'static str = "callback";
+    const MODULE: &'static str = "keras.callbacks";
+    fn entries() -> &'static [Entry<Self>] {
+        Self::ENTRIES
+    }
+
+    fn check(object: &Self::Object) -> Result<()> {
+        object.check()
+    }
+}
+
+registry! { Callbacks:
+    CSVLogger = "CSVLogger" [];
+    EarlyStopping = "EarlyStopping" [];
+}
+
+/// A line on stderr for people. A closed stderr is no reason to end a run.
+pub(crate) fn notice(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

@@ -1,0 +1,335 @@
+//! Callbacks compared with Keras's own (tests/golden/callbacks.json), and in real runs.
+
+use super::*;
+use crate::{CancelToken, Compile, Fit, Sequential};
+use ndarray::{Array1, Array2};
+use sconce_core::registry::object;
+use sconce_layers::{Dense, LayerExt};
+use std::sync::{Arc, Mutex};
+
+/// A model of one weight.
+fn model() -> Sequential {
+    let mut model = Sequential::new().add(Dense::new(1).use_bias(false).input_shape([1]));
+    model.compile_with(Compile::new("sgd", "mse")).unwrap();
+    model
+}
+
+fn weight(model: &Model) -> f32 {
+    model.store().unwrap().parameters()[0].var.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0]
+}
+
+fn set_weight(model: &Model, value: f32) {
+    let value = Tensor::full(value, (1, 1), &sconce_core::Device::Cpu).unwrap();
+    model.network().unwrap().set_weights(&[value]).unwrap();
+}
+
+fn logged() -> Logged {
+    Logged(vec![("loss".into(), Some(Goal::Min))]).with_validation()
+}
+
+fn logs(value: &Json) -> Logs {
+    let values = object(value.clone(), "logs").unwrap();
+    Logs(values.into_iter().map(|(name, v)| (name, v.as_f64().unwrap())).collect())
+}
+
+fn cases(class: &str) -> Vec<(Json, Box<dyn Callback>)> {
+    let text = std::fs::read_to_string(sconce_testkit::golden::path("callbacks.json")).unwrap();
+    let golden: Json = serde_json::from_str(&text).unwrap();
+    let cases = golden["cases"].as_array().unwrap().iter();
+    cases
+        .filter(|case| case["name"].as_str().unwrap().starts_with(class))
+        .map(|case| {
+            let mut config = case["config"].clone();
+            if class == "CSVLogger" {
+                config["filename"] = "log.csv".into();
+            }
+            (case.clone(), CallbackPart::new(class, config).unwrap().get().unwrap().start())
+        })
+        .collect()
+}
+
+/// Sends the epochs of a golden case; returns how many ran. After the epoch `interrupt`, the
+/// callback is replaced by a fresh one that takes over its state.
+fn drive(
+    case: &Json,
+    mut callback: Box<dyn Callback>,
+    fresh: impl Fn() -> Box<dyn Callback>,
+    interrupt: Option<usize>,
+    model: &mut Model,
+) -> usize {
+    let logged = logged();
+    let mut run = Run { model, epochs: 99, steps: 1, logged: &logged };
+    callback.prepare(&run).unwrap();
+    callback.on(&Event::TrainBegin, &mut run).unwrap();
+    let mut epochs = 0;
+    for (epoch, values) in case["logs"].as_array().unwrap().iter().enumerate() {
+        callback.on(&Event::EpochBegin { epoch }, &mut run).unwrap();
+        set_weight(run.model, epoch as f32);
+        let event = Event::EpochEnd { epoch, logs: logs(values) };
+        epochs += 1;
+        if callback.on(&event, &mut run).unwrap() != Flow::Continue {
+            break;
+        }
+        if interrupt == Some(epoch) {
+            let state = callback.state().unwrap();
+            callback = fresh();
+            callback.prepare(&run).unwrap();
+            callback.restore(state).unwrap();
+            callback.on(&Event::TrainBegin, &mut run).unwrap();
+        }
+    }
+    callback.on(&Event::TrainEnd { end: End::Finished }, &mut run).unwrap();
+    epochs
+}
+
+#[test]
+fn early_stopping_is_keras_s() {
+    for ((case, callback), interrupt) in cases("EarlyStopping")
+        .into_iter()
+        .zip([None, Some(0), Some(3), Some(7)].into_iter().cycle())
+    {
+        let mut model = model();
+        let fresh = || {
+            let part = CallbackPart::new("EarlyStopping", case["config"].clone()).unwrap();
+            part.get().unwrap().start()
+        };
+        let epochs = drive(&case, callback, fresh, interrupt, &mut model);
+        assert_eq!(epochs, case["epochs"], "{}", case["name"]);
+        assert_eq!(f64::from(weight(&model)), case["weights_of_epoch"], "{}", case["name"]);
+    }
+}
+
+#[test]
+fn csv_logger_writes_keras_s_bytes() {
+    for (case, _) in cases("CSVLogger") {
+        for interrupt in [None, Some(0), Some(2)] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("logs/log.csv");
+            let fresh = || -> Box<dyn Callback> {
+                let separator = case["config"]["separator"].as_str().unwrap();
+                Box::new(CSVLogger::new(&path).separator(separator))
+            };
+            drive(&case, fresh(), fresh, interrupt, &mut model());
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), case["bytes"].as_str().unwrap());
+        }
+    }
+}
+
+#[test]
+fn csv_logger_appends_and_cuts_what_came_after_its_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log.csv");
+    let case = serde_json::json!({"logs": [{"loss": 1.0}, {"loss": 0.5}]});
+    let logger = |append| -> Box<dyn Callback> { Box::new(CSVLogger::new(&path).append(append)) };
+    drive(&case, logger(false), || logger(false), None, &mut model());
+    drive(&case, logger(true), || logger(true), None, &mut model());
+    let text = std::fs::read_to_string(&path).unwrap();
+    let rows = "0,1.0,NA\r\n1,0.5,NA\r\n";
+    assert_eq!(text, format!("epoch,loss,val_loss\r\n{rows}{rows}"));
+
+    // A run that was killed after two rows but goes on from its state after the first.
+    let logged = logged();
+    let mut model = model();
+    let mut run = Run { model: &mut model, epochs: 3, steps: 1, logged: &logged };
+    let mut first = CSVLogger::new(&path);
+    let end = |epoch| Event::EpochEnd { epoch, logs: Logs(vec![("loss".into(), 7.0)]) };
+    first.prepare(&run).unwrap();
+    first.on(&Event::TrainBegin, &mut run).unwrap();
+    first.on(&end(0), &mut run).unwrap();
+    let state = first.state().unwrap();
+    first.on(&end(1), &mut run).unwrap();
+    let mut second = CSVLogger::new(&path);
+    second.prepare(&run).unwrap();
+    second.restore(state.clone()).unwrap();
+    second.on(&Event::TrainBegin, &mut run).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "epoch,loss,val_loss\r\n0,7.0,NA\r\n");
+    second.restore(state).unwrap();
+    std::fs::write(&path, "epoch").unwrap();
+    let error = second.on(&Event::TrainBegin, &mut run).unwrap_err().to_string();
+    assert!(error.contains("shorter (5 bytes) than this run left it"), "{error}");
+}
+
+fn data() -> (Array2<f32>, Array1<f32>) {
+    (
+        Array2::from_shape_fn((8, 1), |(i, _)| i as f32 / 8.0),
+        Array1::from_iter((0..8).map(|i| i as f32)),
+    )
+}
+
+fn fit(model: &mut Model, fit: Fit) -> Result<crate::History> {
+    let (x, y) = data();
+    let y = y.into_shape_with_order((8, 1)).unwrap();
+    model.fit_with(&x, &y, fit.verbose(Verbose::Silent).validation_data(&x, &y)?)
+}
+
+fn recorder(seen: &Arc<Mutex<Vec<String>>>) -> LambdaCallback {
+    let push = |seen: &Arc<Mutex<Vec<String>>>, text: String| {
+        seen.lock().unwrap().push(text);
+        Ok(Flow::Continue)
+    };
+    let [a, b, c, d, e, f, g, h] = [(); 8].map(|()| seen.clone());
+    LambdaCallback::new()
+        .on_train_begin(move |_| push(&a, "train_begin".into()))
+        .on_epoch_begin(move |epoch, _| push(&b, format!("epoch_begin {epoch}")))
+        .on_train_batch_begin(move |batch, _| push(&c, format!("batch_begin {batch}")))
+        .on_train_batch_end(move |batch, run| {
+            let names = run.logs()?.names().join(",");
+            push(&d, format!("batch_end {batch} {names}"))
+        })
+        .on_test_begin(move |_| push(&e, "test_begin".into()))
+        .on_test_end(move |logs, _| push(&f, format!("test_end {}", logs.names().join(","))))
+        .on_epoch_end(move |epoch, logs, _| {
+            push(&g, format!("epoch_end {epoch} {}", logs.names().join(",")))
+        })
+        .on_train_end(move |end, _| push(&h, format!("train_end {end:?}")))
+}
+
+#[test]
+fn events_come_in_order() {
+    let seen = Arc::default();
+    fit(&mut model(), Fit::new(1, 4).callback(recorder(&seen))).unwrap();
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [
+            "train_begin",
+            "epoch_begin 0",
+            "batch_begin 0",
+            "batch_end 0 loss",
+            "batch_begin 1",
+            "batch_end 1 loss",
+            "test_begin",
+            "test_end loss",
+            "epoch_end 0 loss,val_loss",
+            "train_end Finished",
+        ]
+    );
+}
+
+#[test]
+fn a_stop_in_a_batch_still_validates_and_ends_the_epoch() {
+    let seen = Arc::default();
+    let stop = LambdaCallback::new().on_train_batch_end(|_, _| Ok(Flow::Stop("enough".into())));
+    let history =
+        fit(&mut model(), Fit::new(9, 4).callback(stop).callback(recorder(&seen))).unwrap();
+    assert_eq!((history.epoch, history.history.len()), (vec![0], 2));
+    let seen = seen.lock().unwrap();
+    assert_eq!(
+        seen[seen.len() - 2..],
+        ["epoch_end 0 loss,val_loss", "train_end Stopped(\"enough\")"]
+    );
+    assert!(!seen.contains(&"batch_begin 1".to_string()));
+}
+
+/// The first epoch is the best one, by what is monitored: a loss that training only makes larger.
+fn keeps_the_first_epoch() -> EarlyStopping {
+    EarlyStopping::new("loss").mode(Mode::Max).patience(99).restore_best_weights(true)
+}
+
+/// Weights after one epoch, to compare with.
+fn after_one_epoch() -> f32 {
+    let mut model = model();
+    fit(&mut model, Fit::new(1, 4)).unwrap();
+    weight(&model)
+}
+
+#[test]
+fn the_best_weights_return_however_the_run_ends() {
+    let expected = after_one_epoch();
+    let mut finished = model();
+    fit(&mut finished, Fit::new(5, 4).callback(keeps_the_first_epoch())).unwrap();
+    assert_eq!(weight(&finished), expected, "finished");
+
+    let mut cancelled = model();
+    let token = CancelToken::new();
+    let cancel = token.clone();
+    let in_epoch_3 = LambdaCallback::new().on_epoch_begin(move |epoch, _| {
+        (epoch == 3).then(|| cancel.cancel());
+        Ok(Flow::Continue)
+    });
+    let run = Fit::new(9, 4).callback(keeps_the_first_epoch()).callback(in_epoch_3);
+    let history = fit(&mut cancelled, run.cancel_token(&token)).unwrap();
+    assert_eq!(history.epoch, [0, 1, 2]);
+    assert_eq!(weight(&cancelled), expected, "cancelled");
+
+    let mut failed = model();
+    let fails = LambdaCallback::new()
+        .on_epoch_end(|epoch, _, _| match epoch {
+            2 => Err(sconce_core::Error::training("the disk is full")),
+            _ => Ok(Flow::Continue),
+        })
+        .on_train_end(|_, _| Err(sconce_core::Error::training("still full")));
+    let run = Fit::new(9, 4).callback(fails).callback(keeps_the_first_epoch());
+    let error = fit(&mut failed, run).unwrap_err().to_string();
+    assert_eq!(error, "the disk is full");
+    assert_eq!(weight(&failed), expected, "failed");
+}
+
+#[test]
+fn a_loss_that_is_not_finite_still_ends_the_run() {
+    let seen = Arc::default();
+    let mut model = model();
+    let poison = LambdaCallback::new().on_epoch_begin(|epoch, run| {
+        (epoch == 1).then(|| set_weight(run.model, f32::INFINITY));
+        Ok(Flow::Continue)
+    });
+    let run =
+        Fit::new(9, 4).callback(poison).callback(keeps_the_first_epoch()).callback(recorder(&seen));
+    let error = fit(&mut model, run).unwrap_err().to_string();
+    assert!(error.contains("not finite"), "{error}");
+    assert!(seen.lock().unwrap().last().unwrap().starts_with("train_end Failed"));
+    assert_eq!(weight(&model), after_one_epoch());
+}
+
+#[test]
+fn what_cannot_work_is_found_before_training() {
+    let message = |callback: EarlyStopping| {
+        let mut model = model();
+        let error =
+            fit(&mut model, Fit::new(1, 4).callback(LambdaCallback::new()).callback(callback));
+        assert_eq!(weight(&model), weight(&self::model()), "nothing was trained");
+        error.unwrap_err().to_string()
+    };
+    let error = message(EarlyStopping::new("val_lose"));
+    assert!(
+        error.starts_with("at `callbacks[1].config.monitor`: `val_lose` is not logged."),
+        "{error}"
+    );
+    assert!(error.contains("Did you mean `val_loss`? Logged: loss, val_loss."), "{error}");
+
+    let dir = tempfile::tempdir().unwrap();
+    let run = Fit::new(1, 4).callback(CSVLogger::new(dir.path()));
+    let error = fit(&mut model(), run).unwrap_err().to_string();
+    assert!(error.contains("is a folder"), "{error}");
+}
+
+#[test]
+fn configurations_are_keras_s() {
+    let part = |config: Json| CallbackPart::from_json(&config);
+    let config = serde_json::json!({"class_name": "EarlyStopping", "config": {"patience": 3}});
+    let written = part(config).unwrap().to_json().unwrap();
+    assert_eq!(
+        written["config"],
+        serde_json::json!({
+            "monitor": "val_loss", "min_delta": 0.0, "patience": 3, "verbose": 0, "mode": "auto",
+            "baseline": null, "restore_best_weights": false, "start_from_epoch": 0,
+        })
+    );
+    let wrong = |config: Json| part(config).map(drop).unwrap_err().to_string();
+    let error = wrong(serde_json::json!({"class_name": "EarlyStopping", "config": {"patince": 3}}));
+    assert!(
+        error.contains("`config.patince`") && error.contains("Did you mean `patience`"),
+        "{error}"
+    );
+    let error = wrong(serde_json::json!({"class_name": "EarlyStoping"}));
+    assert!(
+        error.contains("unknown callback `EarlyStoping`. Did you mean `EarlyStopping`"),
+        "{error}"
+    );
+    let error = wrong(
+        serde_json::json!({"class_name": "CSVLogger", "config": {"filename": "a", "separator": "--"}}),
+    );
+    assert!(error.contains("config.separator") && error.contains("one ASCII character"), "{error}");
+    let error =
+        wrong(serde_json::json!({"class_name": "EarlyStopping", "config": {"mode": "mxa"}}));
+    assert!(error.contains("config.mode") && error.contains("Did you mean `max`"), "{error}");
+}

@@ -1,0 +1,136 @@
+"""The callbacks: what Keras's own do when given these values epoch by epoch.
+
+Each case drives a callback as `fit` does, with a stand-in for the model whose only weight is the
+number of the epoch it comes from. All values are multiples of 1/64, exact in every float type.
+"""
+
+import importlib.metadata
+import tempfile
+from pathlib import Path
+
+import keras
+
+from .common import dumps, rng
+
+EPOCHS = 14
+
+
+class Model:
+    """Counts what a callback does to it."""
+
+    metrics = []
+
+    def __init__(self):
+        self.stop_training = False
+        self.weights = None
+        self.saved = []
+
+    def get_weights(self):
+        return self.weights
+
+    def set_weights(self, weights):
+        self.weights = weights
+
+    def save(self, path, overwrite):
+        self.saved.append(path)
+
+    save_weights = save
+
+
+def run(callback, logs):
+    """Drives a callback until it stops the run; returns the model and the number of epochs run."""
+    model = Model()
+    callback.set_model(model)
+    callback.on_train_begin()
+    epochs = 0
+    for epoch, values in enumerate(logs):
+        callback.on_epoch_begin(epoch)
+        model.weights = epoch
+        callback.on_epoch_end(epoch, dict(values))
+        epochs += 1
+        if model.stop_training:
+            break
+    callback.on_train_end()
+    return model, epochs
+
+
+def series(generator):
+    """Values that mostly go down and sometimes stay; now and then an epoch is not validated."""
+    steps = generator.integers(-12, 10, EPOCHS).cumsum() / 64 + 2
+    missing = generator.random(EPOCHS) < generator.choice([0.0, 0.0, 0.3])
+    return [
+        {"loss": float(v) / 2} if gone else {"loss": float(v) / 2, "val_loss": float(v)}
+        for v, gone in zip(steps, missing)
+    ]
+
+
+def early_stopping(generator):
+    config = {
+        "patience": int(generator.integers(0, 5)),
+        "min_delta": float(generator.choice([0.0, 0.0, 0.0625, -0.0625])),
+        "mode": str(generator.choice(["auto", "min", "max"])),
+        "baseline": [None, None, 1.75, 2.125][generator.integers(4)],
+        "restore_best_weights": bool(generator.random() < 0.7),
+        "start_from_epoch": int(generator.choice([0, 0, 0, 3])),
+        "monitor": str(generator.choice(["val_loss", "val_loss", "loss"])),
+    }
+    logs = series(generator)
+    model, epochs = run(keras.callbacks.EarlyStopping(**config), logs)
+    return {"config": config, "logs": logs, "epochs": epochs, "weights_of_epoch": model.weights}
+
+
+def model_checkpoint(generator):
+    config = {
+        "filepath": str(generator.choice([
+            "best.keras", "{epoch:02d}.keras", "{epoch}-{loss:.2f}.keras", "e{epoch:3d}_{loss:08.3f}.keras",
+            "{loss:.1e}-{epoch:d}.keras", "{{{epoch}}}{loss:+.1%}.keras", "{loss:<8.3f}{epoch:>4}.keras",
+        ])),
+        "save_best_only": bool(generator.random() < 0.6),
+        "mode": str(generator.choice(["auto", "min", "max"])),
+        "initial_value_threshold": [None, None, 0.875][generator.integers(3)],
+        "monitor": "loss",
+    }
+    logs = [{"loss": values["loss"]} for values in series(generator)]
+    model, _ = run(keras.callbacks.ModelCheckpoint(**config), logs)
+    return {"config": config, "logs": logs, "saved": model.saved}
+
+
+def csv_logger(generator):
+    config = {"separator": str(generator.choice([",", ";", "\t"]))}
+    logs = series(generator)[:4]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.csv"
+        run(keras.callbacks.CSVLogger(path, **config), logs)
+        return {"config": config, "logs": logs, "bytes": path.read_bytes().decode()}
+
+
+CASES = {"EarlyStopping": (early_stopping, 90), "ModelCheckpoint": (model_checkpoint, 40), "CSVLogger": (csv_logger, 8)}
+
+
+class Cases:
+    """`callbacks.json`, a case a line; there are no tensors."""
+
+    def __init__(self):
+        self.cases = []
+
+    def write(self, folder):
+        head = {
+            "group": "callbacks",
+            "about": "logs: an epoch each; epochs: how many ran; weights_of_epoch: whose weights remain; saved: in order",
+            "versions": {p: importlib.metadata.version(p) for p in ("keras",)},
+        }
+        lines = ",\n".join(dumps(case) for case in self.cases)
+        (folder / "callbacks.json").write_text(f'{dumps(head)[:-1]}, "cases": [\n{lines}\n]}}\n')
+        print(f"callbacks: {len(self.cases)} cases")
+
+
+def make(_folder):
+    import warnings
+
+    warnings.simplefilter("ignore")  # Missing monitors are part of the cases.
+    cases = Cases()
+    for name, (case, count) in CASES.items():
+        generator = rng(2024)
+        for number in range(count):
+            cases.cases.append({"name": f"{name}/{number}", **case(generator)})
+    return cases
