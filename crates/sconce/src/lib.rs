@@ -18,6 +18,7 @@ pub mod prelude {
     pub use crate::train::optimizers::{Adam, OptimizerExt, SGD};
     pub use crate::train::{
         Callback, CancelToken, Compile, Event, Fit, Flow, History, Model, Scores, Sequential,
-        Verbose,
+        Verbose, batches, clip_grad_norm, value_and_grad,
     };
+    pub use crate::train::losses::{Loss, SparseCategoricalCrossentropy};
 }

@@ -11,6 +11,7 @@ pub mod losses;
 pub mod metrics;
 pub mod model;
 pub mod optimizers;
+pub mod own_loop;
 pub mod schedules;
 pub mod step;
 
@@ -19,3 +20,4 @@ pub use compile::Compile;
 pub use fit::{CancelToken, Fit};
 pub use history::{History, Logs, Scores};
 pub use model::{Model, Sequential};
+pub use own_loop::{batches, clip_grad_norm, value_and_grad};

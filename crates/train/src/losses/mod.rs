@@ -51,6 +51,12 @@ pub trait Loss: Send + Sync {
     /// The loss of each sample. `y_true` and `y_pred` have passed [`Loss::check_dims`].
     fn per_sample(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample>;
 
+    /// The loss of a batch, for a loop of your own. A loss that was not told whether it is given
+    /// logits takes logits.
+    fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+        reduce::reduce(self.per_sample(y_true, y_pred)?, None, self.reduction())
+    }
+
     /// How the values become one.
     fn reduction(&self) -> Reduction {
         Reduction::SumOverBatchSize
