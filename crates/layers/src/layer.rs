@@ -79,11 +79,6 @@ pub trait Layer: Configured {
     fn outputs_probabilities(&self) -> Option<bool> {
         Some(false)
     }
-
-    /// How many random seed states Keras keeps for this layer in a `.keras` file.
-    fn seed_generators(&self) -> usize {
-        0
-    }
 }
 
 /// Builder methods that every layer has.
@@ -204,9 +199,11 @@ fn check_dtype(dtype: &Json) -> Result<()> {
 /// A layer's complete JSON, as Keras writes it.
 pub fn to_json(layer: &dyn Layer, name: &str, build_shapes: Option<&[Dims]>) -> Result<Json> {
     if layer.class_name() == InputLayer::CLASS_NAME {
+        let mut config = layer.config()?;
+        config["name"] = name.into();
         return Ok(serde_json::json!({
             "module": "keras.layers", "class_name": layer.class_name(),
-            "config": layer.config()?, "registered_name": null,
+            "config": config, "registered_name": null,
         }));
     }
     let mut config = serde_json::Map::new();

@@ -107,6 +107,11 @@ impl Graph {
         Ok(outputs)
     }
 
+    /// Says in which order the inputs are given.
+    pub fn set_inputs(&mut self, inputs: &[EdgeId]) {
+        self.inputs = inputs.to_vec();
+    }
+
     /// Says which edges come out.
     pub fn set_outputs(&mut self, outputs: &[EdgeId]) {
         self.outputs = outputs.to_vec();

@@ -2,10 +2,12 @@
 //! weights that runs ([`Network`]).
 
 pub mod architecture;
+pub mod functional;
 pub mod graph;
 pub mod network;
 pub mod summary;
 
 pub use architecture::Architecture;
+pub use functional::Functional;
 pub use graph::{EdgeId, Graph, LayerEntry, Node, snake_case};
 pub use network::Network;

@@ -13,6 +13,7 @@ mod h5_types;
 pub mod keras_json;
 mod metadata;
 mod named;
+pub mod network;
 pub mod paths;
 mod safetensors_file;
 

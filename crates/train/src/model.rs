@@ -138,7 +138,7 @@ impl Model {
 
     /// Sets how the model learns, with everything else Keras's `compile` takes.
     pub fn compile_with(&mut self, compile: Compile) -> Result<()> {
-        if self.network.is_none() && self.architecture.input_dims().is_some() {
+        if self.network.is_none() && self.architecture.states_its_input() {
             self.build_for(None)?;
         }
         self.compiled = Some(Compiled::new(compile)?);
@@ -215,7 +215,8 @@ impl Sequential {
     /// Adds a layer on top.
     #[allow(clippy::should_implement_trait)] // Keras's name; layers are not numbers.
     pub fn add(mut self, layer: impl Layer + 'static) -> Self {
-        self.0.architecture_mut().add(Arc::new(layer));
+        // Only a functional architecture refuses layers, and this one is sequential.
+        let _ = self.0.architecture_mut().add(Arc::new(layer));
         self
     }
 

@@ -79,8 +79,4 @@ impl Layer for Dropout {
     fn outputs_probabilities(&self) -> Option<bool> {
         None
     }
-
-    fn seed_generators(&self) -> usize {
-        1
-    }
 }

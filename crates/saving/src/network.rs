@@ -1,0 +1,197 @@
+//! Networks as Keras archives: which variable of the model is which array of the file.
+
+use crate::paths::{Call, Child, Saved, Variable, functional_order, place};
+use crate::{Array, KerasArchive, NamedTensors};
+use sconce_core::{Device, Error, Json, Parameter, Result, Tensor};
+use sconce_model::{Architecture, Network};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The variables of an optimizer, as a file holds them.
+pub struct OptimizerVariables {
+    /// "Adam".
+    pub class_name: String,
+    /// "adam".
+    pub name: String,
+    /// Iterations, learning rate, then the rest in Keras's order.
+    pub variables: Vec<Tensor>,
+}
+
+/// The key of optimizer variable `i` in the walk.
+fn optimizer_key(i: usize) -> String {
+    format!("optimizer variable {i}")
+}
+
+/// The network as Keras walks it. Variables are keyed by their path in the store.
+fn tree(network: &Network, optimizer: Option<&OptimizerVariables>) -> Result<Saved> {
+    let graph = network.graph();
+    let variable = |p: &Parameter| Variable { key: p.path.clone(), trainable: !p.is_state };
+    let layers: Vec<Saved> = layer_order(network)?
+        .into_iter()
+        .filter_map(|index| {
+            let entry = graph.layers().get(index)?;
+            let parameters = graph.parameters(index, network.store());
+            Some(Saved {
+                id: index + 1,
+                class_name: entry.layer.class_name().to_string(),
+                name: entry.name.clone(),
+                variables: parameters.iter().map(variable).collect(),
+                children: Vec::new(),
+            })
+        })
+        .collect();
+    let mut children = vec![("layers".to_string(), Child::Many(layers))];
+    if let Some(optimizer) = optimizer {
+        let variables = (0..optimizer.variables.len())
+            .map(|i| Variable { key: optimizer_key(i), trainable: true })
+            .collect();
+        children.push((
+            "optimizer".to_string(),
+            Child::One(Saved {
+                id: graph.layers().len() + 1,
+                class_name: optimizer.class_name.clone(),
+                name: optimizer.name.clone(),
+                variables,
+                children: Vec::new(),
+            }),
+        ));
+    }
+    Ok(Saved {
+        id: 0,
+        class_name: network.architecture().class_name().to_string(),
+        name: network.architecture().name().to_string(),
+        variables: Vec::new(),
+        children,
+    })
+}
+
+/// The layers in the order Keras lists them.
+fn layer_order(network: &Network) -> Result<Vec<usize>> {
+    match network.architecture().functional() {
+        None => Ok((0..network.graph().layers().len()).collect()),
+        Some(functional) => {
+            let (calls, inputs, outputs) = functional.calls();
+            let calls: Vec<Call> =
+                calls.into_iter().map(|(layer, inputs)| Call { layer, inputs }).collect();
+            functional_order(&calls, &inputs, &outputs)
+        }
+    }
+}
+
+/// The archive of a network, with Keras's compile configuration and the optimizer's variables if
+/// there are any.
+pub fn to_archive(
+    network: &Network,
+    compile_config: Option<Json>,
+    optimizer: Option<&OptimizerVariables>,
+) -> Result<KerasArchive> {
+    let placement = place(&tree(network, optimizer)?);
+    let mut values: HashMap<String, Tensor> = HashMap::new();
+    for parameter in network.store().parameters() {
+        values.insert(parameter.path.clone(), parameter.var.as_tensor().detach());
+    }
+    for (i, variable) in optimizer.iter().flat_map(|o| o.variables.iter().enumerate()) {
+        values.insert(optimizer_key(i), variable.clone());
+    }
+    let mut weights = NamedTensors::new();
+    for (path, name) in &placement.groups {
+        weights.insert_group(path, Some(name))?;
+    }
+    for (path, key) in &placement.variables {
+        let value = values.get(key).ok_or_else(|| {
+            Error::data(format!("the variable `{key}` has a place in the file but no value"))
+        })?;
+        weights.insert(path, Array::from_tensor(value)?)?;
+    }
+    let mut config = network.to_json()?;
+    if let (Some(compile), Some(config)) = (compile_config, config.as_object_mut()) {
+        config.insert("compile_config".to_string(), compile);
+    }
+    Ok(KerasArchive::new(config, weights))
+}
+
+/// The network of an archive, on a device. `Ok(None)` for a model that Keras saved before it was
+/// built: it has an architecture, but no weights.
+///
+/// # Errors
+/// Everything in the file that is not supported, in one message; a weight that is missing or has
+/// another shape, with its layer and its place in the file.
+pub fn from_archive(
+    archive: &KerasArchive,
+    file: &Path,
+    device: &Device,
+) -> Result<(Architecture, Option<Network>)> {
+    let in_file = |error: Error| Error::file(file, error.to_string());
+    crate::keras_json::scan(&archive.config, "", &sconce_model::architecture::is_supported)
+        .map_err(in_file)?;
+    let architecture = Architecture::from_json(&archive.config).map_err(in_file)?;
+    if !architecture.states_its_input() {
+        return Ok((architecture, None));
+    }
+    let network = Network::build(&architecture, None, device, 0).map_err(in_file)?;
+    load_weights(&network, &archive.weights).map_err(in_file)?;
+    Ok((architecture, Some(network)))
+}
+
+/// Sets every weight of the network from a file's arrays; nothing changes if one is missing or has
+/// another shape.
+pub fn load_weights(network: &Network, weights: &NamedTensors) -> Result<()> {
+    let placement = place(&tree(network, None)?);
+    let mut found = Vec::new();
+    let mut wrong = Vec::new();
+    for (path, key) in &placement.variables {
+        let parameter = network.store().get(key)?;
+        match weights.get(path) {
+            Some(array) if array.shape() == parameter.var.dims() => {
+                found.push((parameter, array.to_tensor(&Device::Cpu)?));
+            }
+            Some(array) => wrong.push(format!(
+                "`{key}` has shape {:?}, the file's `{path}` has {:?}",
+                parameter.var.dims(),
+                array.shape()
+            )),
+            None => wrong.push(format!("`{key}` should be at `{path}`, which is not in the file")),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(Error::data(format!("the weights do not fit the model: {}", wrong.join("; "))));
+    }
+    found.iter().try_for_each(|(parameter, value)| parameter.set(value))
+}
+
+/// The optimizer's variables in an archive; none if it was saved without.
+pub fn optimizer_variables(archive: &KerasArchive) -> Result<Vec<Tensor>> {
+    let arrays = archive.weights.numbered("optimizer/vars");
+    arrays.into_iter().map(|array| array.to_tensor(&Device::Cpu)).collect()
+}
+
+/// The weights of a network by path, for safetensors.
+pub fn to_named(network: &Network) -> Result<NamedTensors> {
+    let mut named = NamedTensors::new();
+    for parameter in network.store().parameters() {
+        named.insert(&parameter.path, Array::from_tensor(&parameter.var.as_tensor().detach())?)?;
+    }
+    Ok(named)
+}
+
+/// Sets the weights of a network from arrays by path; all must be there, and nothing else.
+pub fn from_named(network: &Network, named: &NamedTensors) -> Result<()> {
+    let parameters = network.store().parameters();
+    let known: Vec<&str> = parameters.iter().map(|p| p.path.as_str()).collect();
+    let extra: Vec<&str> = named.iter().map(|(path, _)| path).filter(|p| !known.contains(p)).collect();
+    if !extra.is_empty() {
+        return Err(Error::data(format!(
+            "the file has weights that the model has not: {}; the model's are {}",
+            extra.join(", "),
+            known.join(", ")
+        )));
+    }
+    let mut values = Vec::new();
+    for path in &known {
+        let array = named.get(path).ok_or_else(|| {
+            Error::data(format!("the weight `{path}` of the model is not in the file"))
+        })?;
+        values.push(array.to_tensor(&Device::Cpu)?);
+    }
+    network.set_weights(&values)
+}

@@ -1,0 +1,102 @@
+//! Models in files: Keras's `.keras` with everything to go on training, safetensors for weights.
+
+use crate::compile::Compile;
+use crate::model::Model;
+use sconce_core::{Device, Error, Json, Result};
+use sconce_saving::network::{self, OptimizerVariables};
+use sconce_saving::{KerasArchive, SafetensorsFile};
+use std::path::Path;
+
+impl Model {
+    /// Writes the model to a `.keras` file that Keras 3 opens: architecture, weights and, if it is
+    /// compiled, the compile state with all of the optimizer's variables. The old file stays until
+    /// the new one is whole.
+    ///
+    /// # Errors
+    /// If the model is not built, holds your own layers, or the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let network = self.network()?;
+        let (mut compile, mut optimizer) = (None, None);
+        if let Some(compiled) = &self.compiled {
+            compile = Some(compiled.compile().to_json()?);
+            if let Some(state) = compiled.optimizer_state() {
+                let class_name = state.optimizer().class_name().to_string();
+                let config = state.optimizer().config();
+                let name = config.and_then(|c| c.get("name")).and_then(Json::as_str);
+                optimizer = Some(OptimizerVariables {
+                    name: name.map_or_else(|| class_name.to_lowercase(), str::to_string),
+                    class_name,
+                    variables: state.variables()?.into_iter().map(|(_, v)| v).collect(),
+                });
+            }
+        }
+        network::to_archive(network, compile, optimizer.as_ref())?.write(path)
+    }
+
+    /// Reads a `.keras` file that Keras 3 or [`Model::save`] wrote, with its compile state and
+    /// optimizer variables. Nothing in the file is ever executed.
+    ///
+    /// # Errors
+    /// Everything in the file that is not supported, in one message, each with its path.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Self::load_on(path, &Device::Cpu)
+    }
+
+    /// [`Model::load`], onto a device.
+    pub fn load_on(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        let path = path.as_ref();
+        let archive = KerasArchive::read(path)?;
+        let mut model = Self::from_archive(&archive, path, device)?;
+        let compile = match archive.config.get("compile_config") {
+            Some(config @ Json::Object(map)) if !map.is_empty() => config,
+            _ => return Ok(model),
+        };
+        let in_file = |e: Error| Error::file(path, e.under("compile_config").to_string());
+        model.compile_with(Compile::from_json(compile).map_err(in_file)?)?;
+        let variables = network::optimizer_variables(&archive)?;
+        // Keras writes iterations and learning rate alone for an optimizer that never ran.
+        if variables.len() > 2 && model.network().is_ok() {
+            let state = model.compiled_mut()?.optimizer()?;
+            state.set_variables(&variables).map_err(|e| Error::file(path, e.to_string()))?;
+        }
+        Ok(model)
+    }
+
+    /// Reads architecture and weights only (Keras's `load_model(path, compile=False)`): enough to
+    /// predict, whatever the file was compiled with.
+    pub fn load_without_compile(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        let path = path.as_ref();
+        let mut archive = KerasArchive::read(path)?;
+        if let Some(config) = archive.config.as_object_mut() {
+            config.shift_remove("compile_config");
+        }
+        Self::from_archive(&archive, path, device)
+    }
+
+    fn from_archive(archive: &KerasArchive, path: &Path, device: &Device) -> Result<Self> {
+        let (architecture, network) = network::from_archive(archive, path, device)?;
+        let mut model = match network {
+            Some(network) => Self::from_network(network),
+            None => Self::new(architecture),
+        };
+        model.set_device(device);
+        Ok(model)
+    }
+
+    /// Writes the weights to a safetensors file, by path ("dense/kernel").
+    pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
+        SafetensorsFile::new(network::to_named(self.network()?)?).write(path)
+    }
+
+    /// Reads the weights of this architecture from a safetensors file.
+    ///
+    /// # Errors
+    /// A weight that is missing, left over, or of another shape; the model is then as it was.
+    pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let file = SafetensorsFile::read(path)?;
+        network::from_named(self.network()?, &file.tensors)
+            .map_err(|e| Error::file(path, e.to_string()))
+    }
+}
