@@ -19,7 +19,8 @@ pub fn train() -> Result<Sequential> {
         for batch in batches(&x, &y, 32, 7, epoch)? {
             let (x, y) = batch?;
             let mut cx = Context::training(7, optimizer.iterations);
-            let loss_of = |model: &Model, cx: &mut Context| loss_fn.call(&y, &model.forward(&x, cx)?);
+            let loss_of =
+                |model: &Model, cx: &mut Context| loss_fn.call(&y, &model.forward(&x, cx)?);
             let (loss, mut gradients) = value_and_grad(&model, &mut cx, loss_of)?;
             clip_grad_norm(&mut gradients, 1.0)?;
             model.update(&mut optimizer, &gradients, &mut cx)?;

@@ -243,7 +243,11 @@ impl Architecture {
         match graph {
             Some(graph) => {
                 for entry in graph.layers() {
-                    layers.push(to_json(entry.layer.as_ref(), &entry.name, Some(&entry.build_dims))?);
+                    layers.push(to_json(
+                        entry.layer.as_ref(),
+                        &entry.name,
+                        Some(&entry.build_dims),
+                    )?);
                 }
                 built = json!(graph.input_dims().first());
             }

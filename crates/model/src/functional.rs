@@ -56,7 +56,8 @@ impl Functional {
                 let dims = dims.into_iter().next().unwrap_or_default();
                 vec![graph.input(call.layer, dims)?]
             } else {
-                let inputs = call.inputs.iter().map(|r| edge(&made, r)).collect::<Result<Vec<_>>>()?;
+                let inputs =
+                    call.inputs.iter().map(|r| edge(&made, r)).collect::<Result<Vec<_>>>()?;
                 graph.apply(call.layer, &inputs)?
             };
             made.push(edges);
@@ -71,16 +72,18 @@ impl Functional {
     /// Reads the `config` of a functional model.
     pub(crate) fn from_config(map: &serde_json::Map<String, Json>) -> Result<Self> {
         let list = map.get("layers").and_then(Json::as_array);
-        let list = list.ok_or_else(|| Error::config("layers", "a model needs its list of layers"))?;
+        let list =
+            list.ok_or_else(|| Error::config("layers", "a model needs its list of layers"))?;
         let mut model = Self::default();
         let mut names: HashMap<String, usize> = HashMap::new();
         let mut pending: Vec<(usize, usize, Vec<History>)> = Vec::new();
         for (index, entry) in list.iter().enumerate() {
             let at = format!("layers[{index}]");
             let (layer, uses) = read_layer(entry).map_err(|e| e.under(&at))?;
-            let name = layer.base().name.clone().ok_or_else(|| {
-                Error::config(&at, "a layer of a functional model needs a name")
-            })?;
+            let name =
+                layer.base().name.clone().ok_or_else(|| {
+                    Error::config(&at, "a layer of a functional model needs a name")
+                })?;
             let id = model.layers.len();
             if names.insert(name.clone(), id).is_some() {
                 return Err(Error::config(&at, format!("two layers are called `{name}`")));
@@ -260,7 +263,10 @@ fn collect(value: &Json, out: &mut Vec<History>) -> Result<()> {
 /// `["dense", 0, 0]`, or a list of such.
 fn references(value: Option<&Json>) -> Result<Vec<History>> {
     let wrong = |value: &Json| {
-        Error::config("", format!("expected [layer name, use, output] or a list of such, got {value}"))
+        Error::config(
+            "",
+            format!("expected [layer name, use, output] or a list of such, got {value}"),
+        )
     };
     match value {
         None => Err(Error::config("", "is missing")),
@@ -273,12 +279,14 @@ fn references(value: Option<&Json>) -> Result<Vec<History>> {
                 }
             }
             items if items.iter().all(Json::is_array) => {
-                let lists: Result<Vec<Vec<History>>> =
-                    items.iter().map(|item| match item.get(0) {
+                let lists: Result<Vec<Vec<History>>> = items
+                    .iter()
+                    .map(|item| match item.get(0) {
                         // One level of nesting only, so that hostile files cannot exhaust the stack.
                         Some(Json::String(_)) => references(Some(item)),
                         _ => Err(wrong(item)),
-                    }).collect();
+                    })
+                    .collect();
                 Ok(lists?.into_iter().flatten().collect())
             }
             _ => Err(wrong(&json!(items))),

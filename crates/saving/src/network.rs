@@ -178,7 +178,8 @@ pub fn to_named(network: &Network) -> Result<NamedTensors> {
 pub fn from_named(network: &Network, named: &NamedTensors) -> Result<()> {
     let parameters = network.store().parameters();
     let known: Vec<&str> = parameters.iter().map(|p| p.path.as_str()).collect();
-    let extra: Vec<&str> = named.iter().map(|(path, _)| path).filter(|p| !known.contains(p)).collect();
+    let extra: Vec<&str> =
+        named.iter().map(|(path, _)| path).filter(|p| !known.contains(p)).collect();
     if !extra.is_empty() {
         return Err(Error::data(format!(
             "the file has weights that the model has not: {}; the model's are {}",

@@ -15,10 +15,10 @@ pub mod prelude {
         Activation, Dense, Dropout, Flatten, Identity, InputLayer, Layer, LayerExt, Rescaling,
         Reshape,
     };
+    pub use crate::train::losses::{Loss, SparseCategoricalCrossentropy};
     pub use crate::train::optimizers::{Adam, OptimizerExt, SGD};
     pub use crate::train::{
         Callback, CancelToken, Compile, Event, Fit, Flow, History, Model, Scores, Sequential,
         Verbose, batches, clip_grad_norm, value_and_grad,
     };
-    pub use crate::train::losses::{Loss, SparseCategoricalCrossentropy};
 }

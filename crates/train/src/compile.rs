@@ -131,6 +131,11 @@ impl Compiled {
         })
     }
 
+    /// The optimizer at work; `None` if the model is not built yet.
+    pub fn optimizer_state(&self) -> Option<&OptimizerState> {
+        self.optimizer.as_ref()
+    }
+
     /// The name of every value that a run logs, without `val_`, and which way it gets better.
     pub fn logged(&self) -> Logged {
         let metrics = self.compile.metrics.iter().chain(&self.compile.weighted_metrics);

@@ -5,7 +5,6 @@ pub mod compile;
 pub mod compile_config;
 mod epoch;
 pub mod evaluate;
-pub mod files;
 pub mod fit;
 pub mod history;
 pub mod losses;
