@@ -65,7 +65,10 @@ pub(crate) fn train(
     if (first || outcome.loss.device().is_cpu()) && !finite(&outcome.loss)? {
         return Err(non_finite(network, batch, seed, step));
     }
-    let gradients = network.store().backward(&outcome.loss)?;
+    let gradients = match compiled.optimizer()?.rule().common().loss_scale_factor {
+        Some(factor) => network.store().backward(&(&outcome.loss * factor)?)?,
+        None => network.store().backward(&outcome.loss)?,
+    };
     if first {
         gradients.audit(network.store())?;
     }

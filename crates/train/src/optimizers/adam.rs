@@ -1,6 +1,8 @@
 //! Adam: adaptive moments.
 
-use super::{Common, Rule, Slot, Step};
+use super::{
+    Common, Kernel, Prepare, Rule, RuleConfig, Slot, Step, require_non_negative, require_part,
+};
 use crate::schedules::LearningRate;
 use sconce_core::{Result, Tensor};
 use sconce_ops::update;
@@ -69,67 +71,99 @@ impl Adam {
     }
 }
 
+impl RuleConfig for Adam {
+    const CLASS_NAME: &'static str = "Adam";
+
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
+    }
+}
+
+impl Adam {
+    /// The rate with the corrections for moments that started at 0.
+    fn corrected(&self, step: &Step) -> f64 {
+        let t = step.iteration as f64;
+        step.rate * (1.0 - self.beta_2.powf(t)).sqrt() / (1.0 - self.beta_1.powf(t))
+    }
+}
+
 impl Rule for Adam {
     fn common(&self) -> &Common {
         &self.common
     }
 
-    fn slots(&self) -> Vec<Slot> {
-        let mut slots = vec![Slot::zeros("momentum"), Slot::zeros("velocity")];
+    fn check(&self) -> Result<()> {
+        require_part("beta_1", self.beta_1, true)?;
+        require_part("beta_2", self.beta_2, true)?;
+        require_non_negative("epsilon", self.epsilon)
+    }
+
+    fn slots(&self) -> Vec<Vec<Slot>> {
+        let mut slots = vec![vec![Slot::zeros("momentum"), Slot::zeros("velocity")]];
         if self.amsgrad {
-            slots.push(Slot::zeros("velocity_hat"));
+            slots.push(vec![Slot::zeros("velocity_hat")]);
         }
         slots
     }
 
     fn update(&self, step: &Step, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
-        let t = step.iteration as f64;
-        let alpha = step.rate * (1.0 - self.beta_2.powf(t)).sqrt() / (1.0 - self.beta_1.powf(t));
-        let (a, b1, b2) = (alpha as f32, (1.0 - self.beta_1) as f32, (1.0 - self.beta_2) as f32);
-        let (epsilon, scale) = (self.epsilon as f32, step.scale as f32);
+        let [m, v, rest @ ..] = slots else { return Ok(()) };
+        update::assign(m, &(m + ((g - m)? * (1.0 - self.beta_1))?)?)?;
+        update::assign(v, &(v + ((g.sqr()? - v)? * (1.0 - self.beta_2))?)?)?;
+        let v = match rest {
+            [top, ..] => {
+                update::assign(top, &top.maximum(v)?)?;
+                top
+            }
+            [] => v,
+        };
+        let change = ((m * self.corrected(step))? / (v.sqrt()? + self.epsilon)?)?;
+        Ok(update::assign(w, &(w - change)?)?)
+    }
+
+    fn kernel(&self) -> Option<&dyn Kernel> {
+        Some(self)
+    }
+}
+
+impl Kernel for Adam {
+    fn update(
+        &self,
+        step: &Step,
+        prepare: Prepare,
+        w: &Tensor,
+        g: &Tensor,
+        slots: &[Tensor],
+    ) -> Result<()> {
+        let rate = self.corrected(step) as f32;
+        let (b1, b2) = ((1.0 - self.beta_1) as f32, (1.0 - self.beta_2) as f32);
+        let epsilon = self.epsilon as f32;
         match slots {
-            [m, v] if update::fuses(w) => update::update(
+            [m, v] => update::update(
                 w,
                 g,
                 [m, v],
                 #[inline(always)]
                 move |w, g, [m, v]| {
-                    let g = g * scale;
+                    let (w, g) = (prepare.weight(w), prepare.gradient(g));
                     let m = m + (g - m) * b1;
                     let v = v + (g * g - v) * b2;
-                    (w - m * a / (v.sqrt() + epsilon), [m, v])
+                    (w - m * rate / (v.sqrt() + epsilon), [m, v])
                 },
             )?,
-            [m, v, top] if update::fuses(w) => update::update(
+            [m, v, top] => update::update(
                 w,
                 g,
                 [m, v, top],
                 #[inline(always)]
                 move |w, g, [m, v, top]| {
-                    let g = g * scale;
+                    let (w, g) = (prepare.weight(w), prepare.gradient(g));
                     let m = m + (g - m) * b1;
                     let v = v + (g * g - v) * b2;
-                    let top = top.max(v);
-                    (w - m * a / (top.sqrt() + epsilon), [m, v, top])
+                    let top = if v > top { v } else { top };
+                    (w - m * rate / (top.sqrt() + epsilon), [m, v, top])
                 },
             )?,
-            [m, v, rest @ ..] => {
-                let g = (g * step.scale)?;
-                let first = (m + ((&g - m)? * (1.0 - self.beta_1))?)?;
-                let second = (v + ((g.sqr()? - v)? * (1.0 - self.beta_2))?)?;
-                update::assign(m, &first)?;
-                update::assign(v, &second)?;
-                let second = match rest {
-                    [top, ..] => {
-                        let top_now = top.maximum(&second)?;
-                        update::assign(top, &top_now)?;
-                        top_now
-                    }
-                    [] => second,
-                };
-                let change = ((first * alpha)? / (second.sqrt()? + self.epsilon)?)?;
-                update::assign(w, &(w - change)?)?;
-            }
             _ => {}
         }
         Ok(())

@@ -1,170 +1,117 @@
-//! What surrounds every update rule, in Keras's order: accumulate, clip, decay, update, average,
-//! constrain, count. And everything an optimizer keeps between steps, in one place.
+//! What surrounds every update rule, in Keras's order: unscale, accumulate, clip, decay, update,
+//! average, constrain, count.
 
-use super::{Optimizer, Rule};
-use crate::schedules::LearningRate;
-use sconce_core::{DType, Error, Gradients, Result, Store, Tensor};
+use super::clip::Clip;
+use super::{OptimizerState, Step};
+use sconce_core::{Error, Gradients, Result, Store, Tensor};
 use sconce_ops::update;
-use std::sync::Arc;
-
-/// What a rule reads at one update.
-#[derive(Clone, Copy, Debug)]
-pub struct Step {
-    /// Learning rate of this update.
-    pub rate: f64,
-    /// Updates so far, this one included.
-    pub iteration: u64,
-    /// Factor on the gradient (clipping, accumulation).
-    pub scale: f64,
-}
-
-/// An optimizer at work on a store: its rule and all it keeps.
-pub struct OptimizerState {
-    optimizer: Optimizer,
-    rule: Arc<dyn Rule>,
-    rate: LearningRate,
-    /// Batches seen (Keras's `iterations`).
-    pub iterations: u64,
-    /// For each trainable weight, the rule's slots.
-    pub slots: Vec<Vec<Tensor>>,
-    /// With `use_ema`, the average of each trainable weight.
-    pub averages: Vec<Tensor>,
-    /// With `gradient_accumulation_steps`, the gradients since the last update.
-    pub accumulated: Vec<Tensor>,
-}
 
 impl OptimizerState {
-    /// For the trainable weights of a store.
-    pub fn new(optimizer: &Optimizer, store: &Store) -> Result<Self> {
-        let rule = optimizer.get()?.clone();
-        let common = rule.common();
-        let like = |t: &Tensor, value: f32| -> Result<Tensor> {
-            Ok(Tensor::full(value, t.dims(), t.device())?.to_dtype(t.dtype())?)
-        };
-        let (mut slots, mut averages, mut accumulated) = (Vec::new(), Vec::new(), Vec::new());
-        for parameter in store.trainable() {
-            let w = &parameter.var.as_tensor().detach();
-            slots
-                .push(rule.slots().iter().map(|s| like(w, s.initial)).collect::<Result<Vec<_>>>()?);
-            if common.use_ema {
-                averages.push(like(w, 0.0)?);
-            }
-            if common.gradient_accumulation_steps.is_some() {
-                accumulated.push(like(w, 0.0)?);
-            }
-        }
-        let rate = common.rate(0.001);
-        let (optimizer, iterations) = (optimizer.clone(), 0);
-        Ok(Self { optimizer, rule, rate, iterations, slots, averages, accumulated })
-    }
-
-    /// The optimizer as it was configured.
-    pub fn optimizer(&self) -> &Optimizer {
-        &self.optimizer
-    }
-
-    /// The rule.
-    pub fn rule(&self) -> &Arc<dyn Rule> {
-        &self.rule
-    }
-
-    /// The learning rate of the next update.
-    pub fn learning_rate(&self) -> f64 {
-        self.rate.at(self.iterations)
-    }
-
-    /// Replaces a constant learning rate (a schedule cannot be set).
-    pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
-        if let LearningRate::Schedule(_) = self.rate {
-            return Err(Error::training(
-                "the learning rate is a schedule and cannot be set; compile with a number instead",
-            ));
-        }
-        self.rate = LearningRate::Constant(rate);
-        Ok(())
-    }
-
-    /// Applies the gradients of one batch to the trainable weights of the store.
+    /// Applies the gradients of one batch to the trainable weights of the store. Weights without a
+    /// gradient stay as they are.
+    ///
+    /// With `gradient_accumulation_steps`, most calls only add to the gradients so far. As in Keras,
+    /// a learning rate schedule counts calls; Adam's corrections and `ema_overwrite_frequency` count
+    /// updates of the weights; averages and constraints are applied at every call.
+    ///
+    /// # Errors
+    /// If no weight has a gradient, or other weights are trainable than when the state was made.
     pub fn apply(&mut self, store: &Store, gradients: &Gradients) -> Result<()> {
-        let Self { rule, slots, averages, accumulated, .. } = self;
-        let common = rule.common();
-        let rate = self.rate.at(self.iterations);
-        let iteration = self.iterations + 1;
-        self.iterations = iteration;
-        let weights: Vec<_> = store.trainable().collect();
-        if weights.len() != slots.len() {
-            return Err(Error::training(
-                "weights were frozen or thawed since `compile`; call `compile` again",
-            ));
+        self.check(store, gradients)?;
+        if gradients.0.is_empty() {
+            return Ok(());
         }
-        let mut scale = 1.0 / common.loss_scale_factor.unwrap_or(1.0);
-        let mut taken: Vec<Option<Tensor>> = gradients.0.clone();
-        if let Some(steps) = common.gradient_accumulation_steps {
-            for (sum, gradient) in accumulated.iter().zip(&taken) {
+        let common = self.rule.common();
+        let unscale = 1.0 / common.loss_scale_factor.unwrap_or(1.0);
+        let every = common.gradient_accumulation_steps.unwrap_or(1);
+        let updates = self.iterations / every;
+        let step = Step { rate: self.rate.at(self.iterations), iteration: updates + 1 };
+        if every == 1 {
+            self.update(store, &gradients.0, &step, unscale)?;
+        } else {
+            for (sum, gradient) in self.accumulated.iter().zip(&gradients.0) {
                 if let Some(gradient) = gradient {
-                    update::add_to(sum, gradient)?;
+                    add_scaled(sum, gradient, unscale, self.fused)?;
                 }
             }
-            if !iteration.is_multiple_of(steps) {
-                return Ok(());
-            }
-            scale /= steps as f64;
-            taken = accumulated.iter().cloned().map(Some).collect();
-        }
-        let total = match common.global_clipnorm {
-            Some(_) => {
-                let squares = taken
-                    .iter()
-                    .flatten()
-                    .map(update::sum_of_squares)
-                    .sum::<candle_core::Result<f64>>();
-                Some(squares?.sqrt() * scale)
-            }
-            None => None,
-        };
-        for ((parameter, gradient), slots) in weights.iter().zip(&taken).zip(slots) {
-            let Some(gradient) = gradient else { continue };
-            let w = &parameter.var.as_tensor().detach();
-            let mut gradient = gradient.clone();
-            let mut factor = scale;
-            if let (Some(largest), Some(total)) = (common.global_clipnorm, total) {
-                factor *= clip_factor(total, largest);
-            } else if let Some(largest) = common.clipnorm {
-                factor *= clip_factor(update::sum_of_squares(&gradient)?.sqrt() * scale, largest);
-            } else if let Some(largest) = common.clipvalue {
-                gradient = (gradient * scale)?.clamp(-largest, largest)?;
-                factor = 1.0;
-            }
-            if let Some(decay) = common.weight_decay {
-                update::scale_in_place(w, 1.0 - rate * decay)?;
-            }
-            let step = Step { rate, iteration, scale: factor };
-            rule.update(&step, w, &gradient, slots)?;
-        }
-        for sum in accumulated.iter() {
-            update::scale_in_place(sum, 0.0)?;
-        }
-        for (parameter, average) in weights.iter().zip(averages.iter()) {
-            let w = &parameter.var.as_tensor().detach();
-            let momentum = if iteration == 1 { 0.0 } else { common.ema_momentum };
-            let mixed = ((average * momentum)? + (w * (1.0 - momentum))?)?;
-            update::assign(average, &mixed)?;
-            if common.ema_overwrite_frequency.is_some_and(|every| iteration.is_multiple_of(every)) {
-                update::assign(w, average)?;
+            if (self.iterations + 1).is_multiple_of(every) {
+                let sums = self.accumulated.iter().zip(&gradients.0);
+                let sums: Vec<_> = sums.map(|(sum, g)| g.as_ref().map(|_| sum.clone())).collect();
+                self.update(store, &sums, &step, 1.0 / every as f64)?;
+                sums.iter().flatten().try_for_each(Tensor::zero_set)?;
             }
         }
-        for parameter in &weights {
-            if let Some(constraint) = &parameter.constraint {
+        self.average(store, updates)?;
+        for (parameter, gradient) in store.trainable().zip(&gradients.0) {
+            if let (Some(constraint), Some(_)) = (&parameter.constraint, gradient) {
                 parameter.set(&constraint.project(&parameter.var.as_tensor().detach())?)?;
             }
         }
+        self.iterations += 1;
         Ok(())
     }
 
-    /// At the end of training, sets the weights to their averages if that is asked for.
-    pub fn finalize(&mut self, store: &Store) -> Result<()> {
+    /// Clips gradients, decays weights and updates them.
+    fn update(
+        &self,
+        store: &Store,
+        gradients: &[Option<Tensor>],
+        step: &Step,
+        scale: f64,
+    ) -> Result<()> {
+        let clip = Clip::new(self.rule.common(), step.rate, scale);
+        if let (true, Some(kernel)) = (self.fused, self.rule.kernel()) {
+            let clip = clip.globally(gradients.iter().flatten())?;
+            for ((parameter, gradient), slots) in store.trainable().zip(gradients).zip(&self.slots)
+            {
+                if let Some(gradient) = gradient {
+                    let prepare = clip.prepare(gradient)?;
+                    let weight = parameter.var.as_tensor();
+                    kernel.update(step, prepare, weight, gradient, slots)?;
+                }
+            }
+            return Ok(());
+        }
+        let gradients = clip.composed(gradients)?;
+        for ((parameter, gradient), slots) in store.trainable().zip(&gradients).zip(&self.slots) {
+            if let Some(gradient) = gradient {
+                let weight = &parameter.var.as_tensor().detach();
+                if clip.decay != 0.0 {
+                    update::assign(weight, &(weight - (weight * clip.decay)?)?)?;
+                }
+                self.rule.update(step, weight, gradient, slots)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the averages towards the weights, and the weights to the averages when it is time.
+    /// `updates`: of the weights, before this call.
+    fn average(&self, store: &Store, updates: u64) -> Result<()> {
         let common = self.rule.common();
-        if common.use_ema && common.ema_overwrite_frequency.is_none() && self.iterations > 0 {
+        let momentum = if updates == 0 { 0.0 } else { common.ema_momentum };
+        let every = common.ema_overwrite_frequency;
+        let overwrite = every.is_some_and(|every| (updates + 1).is_multiple_of(every));
+        for (parameter, average) in store.trainable().zip(&self.averages) {
+            let weight = parameter.var.as_tensor();
+            if self.fused {
+                let (old, new) = (momentum as f32, 1.0 - momentum as f32);
+                update::update(average, weight, [], move |a, w, []| (old * a + new * w, []))?;
+            } else {
+                let weight = weight.detach();
+                let mixed = ((average * momentum)? + (weight * (1.0 - momentum))?)?;
+                update::assign(average, &mixed)?;
+            }
+            if overwrite {
+                update::assign(weight, average)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// With `use_ema`, sets the weights to their averages, as Keras does when training ends.
+    pub fn finalize(&mut self, store: &Store) -> Result<()> {
+        if self.iterations > 0 {
             for (parameter, average) in store.trainable().zip(&self.averages) {
                 update::assign(parameter.var.as_tensor(), average)?;
             }
@@ -172,13 +119,35 @@ impl OptimizerState {
         Ok(())
     }
 
-    /// The type slots are kept in.
-    pub fn dtype(&self) -> DType {
-        DType::F32
+    fn check(&self, store: &Store, gradients: &Gradients) -> Result<()> {
+        if !store.trainable().map(|p| p.path.as_str()).eq(self.paths.iter().map(String::as_str)) {
+            return Err(Error::training(
+                "other weights are trainable now than when `compile` was called; call it again",
+            ));
+        }
+        if gradients.0.len() != self.paths.len() {
+            return Err(Error::training(format!(
+                "expected a gradient (or `None`) for each of the {} trainable weights, found {}",
+                self.paths.len(),
+                gradients.0.len()
+            )));
+        }
+        if !gradients.0.is_empty() && gradients.0.iter().all(Option::is_none) {
+            return Err(Error::training(
+                "no trainable weight has a gradient: the loss depends on none of them",
+            ));
+        }
+        Ok(())
     }
 }
 
-/// The factor that brings a norm down to the largest allowed.
-fn clip_factor(norm: f64, largest: f64) -> f64 {
-    if norm > largest { largest / norm } else { 1.0 }
+/// `sum += gradient * scale`.
+fn add_scaled(sum: &Tensor, gradient: &Tensor, scale: f64, fused: bool) -> Result<()> {
+    if fused {
+        let scale = scale as f32;
+        update::update(sum, gradient, [], move |sum, g, []| (sum + g * scale, []))?;
+    } else {
+        update::assign(sum, &(sum + (gradient.detach() * scale)?)?)?;
+    }
+    Ok(())
 }

@@ -1,11 +1,14 @@
 //! The arguments that all of Keras's optimizers share.
 
-use super::{Optimizer, RuleConfig};
+use super::{Optimizer, RuleConfig, require_non_negative, require_part};
 use crate::schedules::LearningRate;
+use sconce_core::json::parse;
 use sconce_core::registry::object;
 use sconce_core::{Error, Json, Result};
+use sconce_model::snake_case;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Map;
 use std::sync::Arc;
 
 /// Learning rate, clipping, decay, averages and accumulation. Defaults as in Keras.
@@ -16,72 +19,47 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Common {
-    /// The optimizer's name.
-    #[serde(default)]
+    /// The optimizer's name; left out, its class in snake case.
     pub name: Option<String>,
-    /// A number or a schedule; left out, the optimizer's own default.
-    #[serde(default)]
-    pub learning_rate: Option<LearningRate>,
+    /// A number or a schedule; each optimizer has its own default.
+    pub learning_rate: LearningRate,
     /// Each update subtracts `learning_rate * weight_decay * weight`.
-    #[serde(default)]
     pub weight_decay: Option<f64>,
     /// Largest norm of each weight's gradient.
-    #[serde(default)]
     pub clipnorm: Option<f64>,
     /// Largest norm of all gradients together.
-    #[serde(default)]
     pub global_clipnorm: Option<f64>,
     /// Largest magnitude of each element of a gradient.
-    #[serde(default)]
     pub clipvalue: Option<f64>,
     /// Whether to keep an exponential moving average of the weights.
-    #[serde(default)]
     pub use_ema: bool,
     /// Retention of the average.
-    #[serde(default = "ema_momentum")]
     pub ema_momentum: f64,
-    /// Every so many updates the weights become their average; left out: at the end of training.
-    #[serde(default)]
+    /// Every so many updates the weights become their average, and at the end of training in any
+    /// case.
     pub ema_overwrite_frequency: Option<u64>,
-    /// Gradients are divided by it, if the loss was multiplied by it.
-    #[serde(default)]
+    /// The loss is multiplied by it before it is differentiated, gradients are divided by it.
     pub loss_scale_factor: Option<f64>,
     /// Batches whose gradients are averaged into one update.
-    #[serde(default)]
     pub gradient_accumulation_steps: Option<u64>,
-}
-
-fn ema_momentum() -> f64 {
-    0.99
-}
-
-impl Default for Common {
-    fn default() -> Self {
-        Self {
-            name: None,
-            learning_rate: None,
-            weight_decay: None,
-            clipnorm: None,
-            global_clipnorm: None,
-            clipvalue: None,
-            use_ema: false,
-            ema_momentum: ema_momentum(),
-            ema_overwrite_frequency: None,
-            loss_scale_factor: None,
-            gradient_accumulation_steps: None,
-        }
-    }
 }
 
 impl Common {
     /// With a learning rate.
     pub fn with_rate(learning_rate: impl Into<LearningRate>) -> Self {
-        Self { learning_rate: Some(learning_rate.into()), ..Self::default() }
-    }
-
-    /// The learning rate, or the optimizer's default.
-    pub fn rate(&self, default: f64) -> LearningRate {
-        self.learning_rate.clone().unwrap_or_else(|| default.into())
+        Self {
+            name: None,
+            learning_rate: learning_rate.into(),
+            weight_decay: None,
+            clipnorm: None,
+            global_clipnorm: None,
+            clipvalue: None,
+            use_ema: false,
+            ema_momentum: 0.99,
+            ema_overwrite_frequency: None,
+            loss_scale_factor: None,
+            gradient_accumulation_steps: None,
+        }
     }
 
     fn check(&self) -> Result<()> {
@@ -97,19 +75,17 @@ impl Common {
                 format!("only one kind of clipping can be used, got {}", given.join(" and ")),
             ));
         }
-        let positive =
-            [("weight_decay", self.weight_decay), ("loss_scale_factor", self.loss_scale_factor)];
-        for (name, value) in clips.into_iter().chain(positive) {
-            if value.is_some_and(|v| v.is_nan() || v < 0.0) {
-                return Err(Error::config(name, format!("must be at least 0, got {value:?}")));
-            }
+        self.learning_rate.check().map_err(|e| e.under("learning_rate"))?;
+        for (key, value) in clips.into_iter().chain([("weight_decay", self.weight_decay)]) {
+            value.map_or(Ok(()), |value| require_non_negative(key, value))?;
         }
-        if self.use_ema && !(0.0..=1.0).contains(&self.ema_momentum) {
-            return Err(Error::config(
-                "ema_momentum",
-                format!("must be in 0..1, got {}", self.ema_momentum),
-            ));
+        if let Some(factor) = self.loss_scale_factor
+            && !(factor > 0.0 && factor.is_finite())
+        {
+            let message = format!("must be a finite number above 0, found {factor}");
+            return Err(Error::config("loss_scale_factor", message));
         }
+        require_part("ema_momentum", self.ema_momentum, false)?;
         if self.ema_overwrite_frequency == Some(0) {
             return Err(Error::config("ema_overwrite_frequency", "must be at least 1, got 0"));
         }
@@ -122,20 +98,6 @@ impl Common {
         }
     }
 }
-
-const KEYS: [&str; 11] = [
-    "name",
-    "learning_rate",
-    "weight_decay",
-    "clipnorm",
-    "global_clipnorm",
-    "clipvalue",
-    "use_ema",
-    "ema_momentum",
-    "ema_overwrite_frequency",
-    "loss_scale_factor",
-    "gradient_accumulation_steps",
-];
 
 /// Builder methods that every optimizer has.
 pub trait OptimizerExt: RuleConfig + Sized {
@@ -176,6 +138,12 @@ pub trait OptimizerExt: RuleConfig + Sized {
         self
     }
 
+    /// Multiplies the loss before it is differentiated; gradients are divided by it.
+    fn loss_scale_factor(mut self, factor: f64) -> Self {
+        self.common_mut().loss_scale_factor = Some(factor);
+        self
+    }
+
     /// Averages the gradients of this many batches into one update.
     fn gradient_accumulation_steps(mut self, steps: u64) -> Self {
         self.common_mut().gradient_accumulation_steps = Some(steps);
@@ -188,21 +156,15 @@ impl<R: RuleConfig> OptimizerExt for R {}
 /// Reads a rule from its configuration: the common arguments first, then its own, each strictly.
 pub(super) fn build<R: RuleConfig + DeserializeOwned>(config: Json) -> Result<R> {
     let mut own = object(config, "an optimizer's `config`")?;
-    let mut common = serde_json::Map::new();
-    for key in KEYS {
+    let mut common = object(written(&parse::<R>(Json::Object(Map::new()))?.common())?, "")?;
+    for (key, default) in &mut common {
         if let Some(value) = own.shift_remove(key) {
-            common.insert(key.to_string(), value);
+            *default = value;
         }
     }
-    let mut rule: R = sconce_core::json::parse(Json::Object(own))?;
-    let default_rate = rule.common().learning_rate.clone();
-    let default_decay = rule.common().weight_decay;
-    let decay_given = common.contains_key("weight_decay");
-    let mut common: Common = sconce_core::json::parse(Json::Object(common))?;
-    common.learning_rate = common.learning_rate.or(default_rate);
-    if !decay_given {
-        common.weight_decay = default_decay;
-    }
+    let mut rule: R = parse(Json::Object(own))?;
+    let mut common: Common = parse(Json::Object(common))?;
+    common.name.get_or_insert_with(|| snake_case(R::CLASS_NAME));
     common.check()?;
     *rule.common_mut() = common;
     rule.check()?;
@@ -210,24 +172,28 @@ pub(super) fn build<R: RuleConfig + DeserializeOwned>(config: Json) -> Result<R>
 }
 
 /// The complete configuration from a partial one.
-pub(super) fn complete<R: RuleConfig + DeserializeOwned>(config: Json) -> Result<Json> {
-    build::<R>(config)?.config()
+pub(super) fn complete<R: RuleConfig + Serialize + DeserializeOwned>(config: Json) -> Result<Json> {
+    complete_of(&build::<R>(config)?)
 }
 
 /// Common keys, then the rule's own, as Keras orders them.
-pub(super) fn config<R: RuleConfig + Serialize>(rule: &R) -> Result<Json> {
-    let write = |e: serde_json::Error| Error::config("", e.to_string());
-    let mut common = rule.common().clone();
-    common.name.get_or_insert_with(|| R::CLASS_NAME.to_lowercase());
-    let mut out = object(serde_json::to_value(common).map_err(write)?, "an optimizer")?;
-    out.extend(object(serde_json::to_value(rule).map_err(write)?, "an optimizer")?);
+fn complete_of<R: RuleConfig + Serialize>(rule: &R) -> Result<Json> {
+    let mut out = object(written(rule.common())?, "an optimizer")?;
+    out.extend(object(written(rule)?, "an optimizer")?);
     Ok(Json::Object(out))
 }
 
+fn written(value: &impl Serialize) -> Result<Json> {
+    serde_json::to_value(value).map_err(|e| Error::config("", e.to_string()))
+}
+
 /// A configured rule as `compile` takes it. Arguments that do not fit together are reported there.
-pub(super) fn part<R: RuleConfig + Serialize + DeserializeOwned + 'static>(rule: R) -> Optimizer {
-    match config(&rule).and_then(|config| Ok((build::<R>(config.clone())?, config))) {
-        Ok((checked, config)) => Optimizer::known(R::CLASS_NAME, config, Arc::new(checked)),
-        Err(error) => Optimizer::invalid(R::CLASS_NAME, error),
+pub(super) fn part<R: RuleConfig + Serialize + 'static>(mut rule: R) -> Optimizer {
+    rule.common_mut().name.get_or_insert_with(|| snake_case(R::CLASS_NAME));
+    // Checked first: JSON has no word for numbers that are not finite.
+    let checked = rule.common().check().and_then(|()| rule.check());
+    match checked.and_then(|()| complete_of(&rule)) {
+        Ok(config) => Optimizer::known(R::CLASS_NAME, config, Arc::new(rule)),
+        Err(error) => Optimizer::invalid(R::CLASS_NAME, error.under("config")),
     }
 }

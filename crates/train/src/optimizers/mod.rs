@@ -1,18 +1,30 @@
-//! Optimizers: one file each for the update rule; everything around the rule (clipping, decay,
-//! accumulation, averages, constraints) is in [`apply`] once.
+//! Optimizers: one file each for the update rule; what surrounds every rule (clipping, decay,
+//! accumulation, averages, constraints) is in [`apply`](OptimizerState::apply) once.
+//!
+//! Separation of concerns: [`Common`] holds the arguments all rules share; a [`Rule`] changes one
+//! weight; [`OptimizerState`] keeps everything between steps.
 
 mod adam;
-pub mod apply;
+mod adamw;
+mod apply;
+mod clip;
 mod common;
+mod rmsprop;
 mod sgd;
+mod state;
+#[cfg(test)]
+mod tests;
 
 pub use adam::Adam;
-pub use apply::{OptimizerState, Step};
+pub use adamw::AdamW;
+pub use clip::Prepare;
 pub use common::{Common, OptimizerExt};
+pub use rmsprop::RMSprop;
 pub use sgd::SGD;
+pub use state::{OptimizerState, Step};
 
 use crate::optimizers::common::{build, complete};
-use sconce_core::{Entry, Json, Kind, Part, Result, Tensor};
+use sconce_core::{Entry, Kind, Part, Result, Tensor};
 
 /// The table of optimizers.
 pub struct Optimizers;
@@ -55,13 +67,33 @@ pub trait Rule: Send + Sync {
         Ok(())
     }
 
-    /// What is kept for each weight, in the order of Keras's files.
-    fn slots(&self) -> Vec<Slot>;
+    /// What is kept for each weight. Keras makes (and files hold) the slots of a group weight by
+    /// weight, and group after group; [`Rule::update`] is given them in this order.
+    fn slots(&self) -> Vec<Vec<Slot>>;
 
-    /// Changes `weight` and `slots` in place. `gradient * step.scale` is the clipped gradient.
+    /// Changes `weight` and `slots` in place (`sconce_ops::update::assign`). The gradient is
+    /// clipped, the weight decayed; all are detached and of one shape.
     fn update(
         &self,
         step: &Step,
+        weight: &Tensor,
+        gradient: &Tensor,
+        slots: &[Tensor],
+    ) -> Result<()>;
+
+    /// The fused form, if there is one.
+    fn kernel(&self) -> Option<&dyn Kernel> {
+        None
+    }
+}
+
+/// The fused form of a rule: one pass over f32 memory on the CPU.
+pub trait Kernel {
+    /// What [`Rule::update`] does, with `prepare` (clipping and decay) done to every element first.
+    fn update(
+        &self,
+        step: &Step,
+        prepare: Prepare,
         weight: &Tensor,
         gradient: &Tensor,
         slots: &[Tensor],
@@ -74,8 +106,6 @@ pub trait RuleConfig: Rule {
     const CLASS_NAME: &'static str;
     /// The common arguments, to change them.
     fn common_mut(&mut self) -> &mut Common;
-    /// The complete configuration.
-    fn config(&self) -> Result<Json>;
 }
 
 /// Writes the table of optimizers, one line each.
@@ -87,19 +117,7 @@ macro_rules! optimizers {
             build: |config| Ok(std::sync::Arc::new(build::<$ty>(config)?)),
             complete: complete::<$ty>,
         }),*];
-        $(impl RuleConfig for $ty {
-            const CLASS_NAME: &'static str = stringify!($ty);
-
-            fn common_mut(&mut self) -> &mut Common {
-                &mut self.common
-            }
-
-            fn config(&self) -> Result<Json> {
-                common::config(self)
-            }
-        }
-
-        impl From<$ty> for Optimizer {
+        $(impl From<$ty> for Optimizer {
             fn from(rule: $ty) -> Self {
                 common::part(rule)
             }
@@ -109,5 +127,26 @@ macro_rules! optimizers {
 
 optimizers! {
     Adam = ["adam"];
+    AdamW = ["adamw"];
+    RMSprop = ["rmsprop"];
     SGD = ["sgd"];
+}
+
+/// A hyperparameter that must lie in `0..=1`, or, with `open`, in `0..1`.
+fn require_part(key: &str, value: f64, open: bool) -> Result<()> {
+    if (0.0..=1.0).contains(&value) && !(open && value == 1.0) {
+        return Ok(());
+    }
+    let below = if open { "less than" } else { "at most" };
+    let message = format!("must be at least 0 and {below} 1, found {value}");
+    Err(sconce_core::Error::config(key, message))
+}
+
+/// A hyperparameter that must be finite and at least 0.
+fn require_non_negative(key: &str, value: f64) -> Result<()> {
+    if value >= 0.0 && value.is_finite() {
+        return Ok(());
+    }
+    let message = format!("must be a finite number of at least 0, found {value}");
+    Err(sconce_core::Error::config(key, message))
 }

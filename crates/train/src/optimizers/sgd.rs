@@ -1,8 +1,8 @@
 //! SGD: stochastic gradient descent, with momentum.
 
-use super::{Common, Rule, Slot, Step};
+use super::{Common, Kernel, Prepare, Rule, RuleConfig, Slot, Step, require_part};
 use crate::schedules::LearningRate;
-use sconce_core::{Error, Result, Tensor};
+use sconce_core::{Result, Tensor};
 use sconce_ops::update;
 use serde::{Deserialize, Serialize};
 
@@ -51,57 +51,69 @@ impl SGD {
     }
 }
 
+impl RuleConfig for SGD {
+    const CLASS_NAME: &'static str = "SGD";
+
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
+    }
+}
+
 impl Rule for SGD {
     fn common(&self) -> &Common {
         &self.common
     }
 
     fn check(&self) -> Result<()> {
-        if (0.0..=1.0).contains(&self.momentum) {
-            return Ok(());
-        }
-        Err(Error::config("momentum", format!("must be in 0..1, got {}", self.momentum)))
+        require_part("momentum", self.momentum, false)
     }
 
-    fn slots(&self) -> Vec<Slot> {
-        if self.momentum == 0.0 { Vec::new() } else { vec![Slot::zeros("momentum")] }
+    fn slots(&self) -> Vec<Vec<Slot>> {
+        if self.momentum == 0.0 { Vec::new() } else { vec![vec![Slot::zeros("momentum")]] }
     }
 
     fn update(&self, step: &Step, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
-        let (rate, scale) = (step.rate as f32, step.scale as f32);
-        let momentum = self.momentum as f32;
-        let nesterov = self.nesterov;
+        let change = (g * step.rate)?;
+        let [v, ..] = slots else { return Ok(update::assign(w, &(w - change)?)?) };
+        update::assign(v, &((v * self.momentum)? - &change)?)?;
+        let moved = if self.nesterov { ((v * self.momentum)? - change)? } else { v.clone() };
+        Ok(update::assign(w, &(w + moved)?)?)
+    }
+
+    fn kernel(&self) -> Option<&dyn Kernel> {
+        Some(self)
+    }
+}
+
+impl Kernel for SGD {
+    fn update(
+        &self,
+        step: &Step,
+        prepare: Prepare,
+        w: &Tensor,
+        g: &Tensor,
+        slots: &[Tensor],
+    ) -> Result<()> {
+        let (rate, momentum, nesterov) = (step.rate as f32, self.momentum as f32, self.nesterov);
         match slots {
-            [] if update::fuses(w) => update::update(
+            [] => update::update(
                 w,
                 g,
                 [],
                 #[inline(always)]
-                move |w, g, []| (w - g * scale * rate, []),
+                move |w, g, []| (prepare.weight(w) - prepare.gradient(g) * rate, []),
             )?,
-            [v] if update::fuses(w) => update::update(
+            [v, ..] => update::update(
                 w,
                 g,
                 [v],
                 #[inline(always)]
                 move |w, g, [v]| {
-                    let step = g * scale * rate;
-                    let v = v * momentum - step;
-                    (if nesterov { w + v * momentum - step } else { w + v }, [v])
+                    let (w, change) = (prepare.weight(w), prepare.gradient(g) * rate);
+                    let v = v * momentum - change;
+                    (if nesterov { w + (v * momentum - change) } else { w + v }, [v])
                 },
             )?,
-            [v, ..] => {
-                let delta = (g * (step.scale * step.rate))?;
-                let velocity = ((v * self.momentum)? - &delta)?;
-                let moved = if nesterov {
-                    ((&velocity * self.momentum)? - delta)?
-                } else {
-                    velocity.clone()
-                };
-                update::assign(v, &velocity)?;
-                update::assign(w, &(w + moved)?)?;
-            }
-            [] => update::assign(w, &(w - (g * (step.scale * step.rate))?)?)?,
         }
         Ok(())
     }
