@@ -121,6 +121,18 @@ impl Compiled {
         &self.compile
     }
 
+    /// Keras's `compile_config`, with the learning rate as it is now.
+    ///
+    /// # Errors
+    /// If a part is the user's own code, which no file can hold.
+    pub fn to_json(&self) -> Result<Json> {
+        let mut json = self.compile.to_json()?;
+        if let Some(optimizer) = &self.optimizer {
+            json["optimizer"] = optimizer.to_json().map_err(|e| e.under("optimizer"))?;
+        }
+        Ok(json)
+    }
+
     /// The optimizer at work.
     ///
     /// # Errors

@@ -152,21 +152,37 @@ impl OptimizerState {
         out
     }
 
-    /// Sets everything [`OptimizerState::variables`] gives, in that order, to copies of these.
+    /// Sets everything [`OptimizerState::variables`] gives, in that order, to copies of these. Keras
+    /// writes only the first ones (iteration, learning rate) of an optimizer that made no step;
+    /// they are taken too.
     ///
     /// # Errors
     /// If number or shapes do not fit; then nothing is changed.
     pub fn set_variables(&mut self, values: &[Tensor]) -> Result<()> {
         let variables = self.variables()?;
-        let names = || variables.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
-        if values.len() != variables.len() {
+        let rate = matches!(self.rate, LearningRate::Constant(_));
+        let iterations = match values.first() {
+            Some(count) => count.flatten_all()?.to_dtype(DType::I64)?.to_vec1::<i64>()?,
+            None => Vec::new(),
+        };
+        let iterations = match iterations.as_slice() {
+            [count] => u64::try_from(*count).ok(),
+            _ => None,
+        };
+        let iterations = iterations.ok_or_else(|| {
+            Error::data("the first optimizer variable must be the number of batches seen")
+        })?;
+        let unused =
+            (self.iterations, iterations) == (0, 0) && values.len() == 1 + usize::from(rate);
+        if values.len() != variables.len() && !unused {
+            let names: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
             return Err(Error::data(format!(
                 "the optimizer {} has {} variables, {} were given; they must come from the same \
                  optimizer, set up in the same way, for the same trainable weights. Its variables: {}",
                 self.optimizer.class_name(),
                 variables.len(),
                 values.len(),
-                names().join(", ")
+                names.join(", ")
             )));
         }
         for ((name, now), value) in variables.iter().zip(values) {
@@ -178,13 +194,8 @@ impl OptimizerState {
                 )));
             }
         }
-        let count = |t: &Tensor| t.to_dtype(DType::I64)?.to_scalar::<i64>();
-        let iterations = values.first().map(count).transpose()?.unwrap_or(0);
-        let iterations = u64::try_from(iterations).map_err(|_| {
-            Error::data(format!("an optimizer cannot have seen {iterations} batches"))
-        })?;
         let mut rest = values.get(1..).unwrap_or(&[]);
-        if let (LearningRate::Constant(_), Some((rate, after))) = (&self.rate, rest.split_first()) {
+        if let (true, Some((rate, after))) = (rate, rest.split_first()) {
             self.set_learning_rate(rate.to_dtype(DType::F64)?.to_scalar()?)?;
             rest = after;
         }

@@ -144,8 +144,9 @@ fn variables_that_do_not_fit_are_refused() {
     let values = |bench: &Bench| -> Vec<Tensor> {
         bench.state.variables().unwrap().into_iter().map(|(_, v)| v).collect()
     };
-    let message = adam.state.set_variables(&values(&bench("sgd"))).unwrap_err().to_string();
-    assert!(message.starts_with("the optimizer Adam has 8 variables, 2 were given"), "{message}");
+    let momentum = values(&bench(SGD::new(0.01).momentum(0.9)));
+    let message = adam.state.set_variables(&momentum).unwrap_err().to_string();
+    assert!(message.starts_with("the optimizer Adam has 8 variables, 5 were given"), "{message}");
     assert!(message.contains("adam/dense_kernel_momentum"), "{message}");
     let mut variables = values(&adam);
     variables[3] = variables[5].clone();
@@ -154,6 +155,13 @@ fn variables_that_do_not_fit_are_refused() {
     let mut variables = values(&adam);
     variables[0] = Tensor::new(-1i64, &Device::Cpu).unwrap();
     assert!(adam.state.set_variables(&variables).is_err());
+    assert!(adam.state.set_variables(&[]).is_err());
+    // Keras writes only these of an optimizer that made no step.
+    adam.state.set_variables(&values(&bench(SGD::new(0.25)))).unwrap();
+    assert_eq!(adam.state.learning_rate(), 0.25);
+    adam.step(0);
+    let message = adam.state.set_variables(&values(&bench("sgd"))).unwrap_err().to_string();
+    assert!(message.starts_with("the optimizer Adam has 8 variables, 2 were given"), "{message}");
 }
 
 #[test]
