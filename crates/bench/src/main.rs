@@ -1,61 +1,123 @@
-//! Benchmarks.
-use ndarray::{Array1, Array2};
-use sconce::prelude::*;
-use std::time::Instant;
+//! Side-by-side benchmarks: the same training runs by Sconce, through its public `fit`, and by its
+//! peers, in turns in one run.
+//!
+//!     cargo run --release -p sconce-bench -- [seed] [mlp] [--json] [--peers PYTHON]
+
+mod peers;
+#[cfg(feature = "rust-peers")]
+mod rust_peers;
+mod workloads;
+
+use clap::Parser;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use workloads::{Timing, Workload};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-struct Clock(Instant, Vec<f64>);
-impl Callback for Clock {
-    fn name(&self) -> &'static str {
-        "clock"
-    }
-    fn on(&mut self, event: &Event, _: &mut sconce::train::Run<'_>) -> Result<Flow> {
-        match event {
-            Event::EpochBegin { .. } => self.0 = Instant::now(),
-            Event::EpochEnd { .. } => {
-                self.1.push(self.0.elapsed().as_secs_f64());
-                eprintln!("{:.3} ms", self.1.last().copied().unwrap_or_default() * 1e3);
-            }
-            _ => {}
+/// Times training runs: microseconds a step, best and median epoch.
+#[derive(Parser)]
+#[command(name = "sconce-bench")]
+struct Arguments {
+    /// Which workloads; all if none is named.
+    #[arg(value_enum)]
+    workloads: Vec<Workload>,
+    /// Print Sconce's results as a JSON list and nothing else.
+    #[arg(long)]
+    json: bool,
+    /// Run the PyTorch, Keras (JAX) and MLX scripts with this Python, in turns with ours.
+    #[arg(long, value_name = "PYTHON")]
+    peers: Option<PathBuf>,
+    /// Turns: each runs Sconce, then every peer; the best of all turns counts.
+    #[arg(long, default_value_t = 3)]
+    turns: usize,
+}
+
+/// One line of `--json`.
+#[derive(Serialize)]
+struct Line {
+    workload: String,
+    us_per_step_best: f64,
+    us_per_step_median: f64,
+    steps: usize,
+    epochs: usize,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
         }
-        Ok(Flow::Continue)
     }
 }
 
-fn main() -> Result<()> {
-    for what in std::env::args().skip(1) {
-        let mut s = sconce::core::Stream::named(0, "x");
-        if what == "seed" {
-            let x = Array2::from_shape_fn((10000, 32), |_| s.normal() as f32);
-            let y = Array1::from_shape_fn(10000, |_| s.below(10) as i64);
-            let mut model = Sequential::new()
-                .add(Dense::new(64).activation("relu").input_shape([32]))
-                .add(Dense::new(10));
-            model.compile(SGD::new(0.01).clipnorm(1.0), "sparse_categorical_crossentropy")?;
-            let h = model.fit_with(
-                &x,
-                &y,
-                Fit::new(10, 32).verbose(Verbose::Silent).callback(Clock(Instant::now(), vec![])),
-            )?;
-            eprintln!("{:?} us/step = ms*1000/313", h.get("loss"));
+fn run(arguments: &Arguments) -> sconce::core::Result<()> {
+    let all = [Workload::Seed, Workload::Mlp];
+    let chosen = if arguments.workloads.is_empty() { &all[..] } else { &arguments.workloads };
+    let mut lines = Vec::new();
+    for workload in chosen {
+        let mut results: Vec<(String, Option<Timing>)> = vec![("Sconce".to_string(), None)];
+        for _ in 0..arguments.turns.max(1) {
+            keep(&mut results, "Sconce", Some(workload.run()?));
+            #[cfg(feature = "rust-peers")]
+            for (name, timing) in rust_peers::run(*workload) {
+                keep(&mut results, name, Some(timing));
+            }
+            if let Some(python) = &arguments.peers {
+                for peer in peers::ALL {
+                    keep(&mut results, peer.name, peer.run(python, *workload));
+                }
+            }
         }
-        if what == "mlp" {
-            let x = Array2::from_shape_fn((20000, 784), |_| s.uniform());
-            let y = Array1::from_shape_fn(20000, |_| s.below(10) as i64);
-            let mut model = Sequential::new()
-                .add(Dense::new(512).activation("relu").input_shape([784]))
-                .add(Dense::new(512).activation("relu"))
-                .add(Dense::new(10));
-            model.compile(Adam::new(0.001), "sparse_categorical_crossentropy")?;
-            let h = model.fit_with(
-                &x,
-                &y,
-                Fit::new(3, 128).verbose(Verbose::Silent).callback(Clock(Instant::now(), vec![])),
-            )?;
-            eprintln!("{:?} us/step = ms*1000/157", h.get("loss"));
+        let ours = results.first().and_then(|(_, timing)| *timing).unwrap_or_default();
+        lines.push(Line {
+            workload: workload.name().to_string(),
+            us_per_step_best: ours.best,
+            us_per_step_median: ours.median,
+            steps: workload.steps(),
+            epochs: workload.epochs() * arguments.turns.max(1),
+        });
+        if !arguments.json {
+            print_table(*workload, &results, ours);
         }
     }
+    if arguments.json {
+        let text = serde_json::to_string_pretty(&lines);
+        println!("{}", text.map_err(|e| sconce::core::Error::training(e.to_string()))?);
+    }
     Ok(())
+}
+
+/// Keeps the better of two timings of the same name.
+fn keep(results: &mut Vec<(String, Option<Timing>)>, name: &str, timing: Option<Timing>) {
+    let index = match results.iter().position(|(n, _)| n == name) {
+        Some(index) => index,
+        None => {
+            results.push((name.to_string(), None));
+            results.len() - 1
+        }
+    };
+    if let (Some(new), Some((_, old))) = (timing, results.get_mut(index)) {
+        let best = old.map_or(new.best, |o| o.best.min(new.best));
+        let median = old.map_or(new.median, |o| o.median.min(new.median));
+        *old = Some(Timing { best, median });
+    }
+}
+
+fn print_table(workload: Workload, results: &[(String, Option<Timing>)], ours: Timing) {
+    println!("{} ({})", workload.name(), workload.describe());
+    println!("  {:<22} {:>12} {:>12} {:>10}", "", "best us/step", "median", "ratio");
+    for (name, timing) in results {
+        match timing {
+            Some(t) => {
+                let ratio = t.best / ours.best;
+                println!("  {name:<22} {:>12.1} {:>12.1} {ratio:>9.2}x", t.best, t.median);
+            }
+            None => println!("  {name:<22} {:>12}", "not installed"),
+        }
+    }
 }

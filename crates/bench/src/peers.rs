@@ -1,0 +1,44 @@
+//! Peers in Python: each script trains a workload in a process of its own and prints its timing.
+
+use crate::workloads::{Timing, Workload};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A peer and its script.
+pub struct Peer {
+    /// Name in the table.
+    pub name: &'static str,
+    script: &'static str,
+}
+
+/// All of them.
+pub const ALL: [Peer; 3] = [
+    Peer { name: "PyTorch", script: include_str!("../peers/torch_bench.py") },
+    Peer { name: "Keras (JAX)", script: include_str!("../peers/keras_bench.py") },
+    Peer { name: "MLX (compiled)", script: include_str!("../peers/mlx_bench.py") },
+];
+
+impl Peer {
+    /// Runs the script; `None` if the peer is not installed, or failed (its message goes to stderr).
+    pub fn run(&self, python: &Path, workload: Workload) -> Option<Timing> {
+        let mut child = Command::new(python)
+            .args(["-", workload.name(), &workload.epochs().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|e| eprintln!("{}: {}: {e}", self.name, python.display()))
+            .ok()?;
+        child.stdin.take()?.write_all(self.script.as_bytes()).ok()?;
+        let output = child.wait_with_output().ok()?;
+        if !output.status.success() {
+            let text = String::from_utf8_lossy(&output.stderr);
+            eprintln!("{}: {}", self.name, text.lines().last().unwrap_or("failed"));
+            return None;
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        let value: serde_json::Value = serde_json::from_str(text.lines().last()?).ok()?;
+        Some(Timing { best: value["best"].as_f64()?, median: value["median"].as_f64()? })
+    }
+}
