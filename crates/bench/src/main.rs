@@ -4,8 +4,6 @@
 //!     cargo run --release -p sconce-bench -- [seed] [mlp] [--json] [--peers PYTHON]
 
 mod peers;
-#[cfg(feature = "rust-peers")]
-mod rust_peers;
 mod workloads;
 
 use clap::Parser;
@@ -63,10 +61,6 @@ fn run(arguments: &Arguments) -> sconce::core::Result<()> {
         let mut results: Vec<(String, Option<Timing>)> = vec![("Sconce".to_string(), None)];
         for _ in 0..arguments.turns.max(1) {
             keep(&mut results, "Sconce", Some(workload.run()?));
-            #[cfg(feature = "rust-peers")]
-            for (name, timing) in rust_peers::run(*workload) {
-                keep(&mut results, name, Some(timing));
-            }
             if let Some(python) = &arguments.peers {
                 for peer in peers::ALL {
                     keep(&mut results, peer.name, peer.run(python, *workload));

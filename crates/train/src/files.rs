@@ -19,7 +19,7 @@ impl Model {
         let network = self.network()?;
         let (mut compile, mut optimizer) = (None, None);
         if let Some(compiled) = &self.compiled {
-            compile = Some(compiled.compile().to_json()?);
+            compile = Some(compiled.to_json()?);
             if let Some(state) = compiled.optimizer_state() {
                 let class_name = state.optimizer().class_name().to_string();
                 let config = state.optimizer().config();
@@ -55,8 +55,7 @@ impl Model {
         let in_file = |e: Error| Error::file(path, e.under("compile_config").to_string());
         model.compile_with(Compile::from_json(compile).map_err(in_file)?)?;
         let variables = network::optimizer_variables(&archive)?;
-        // Keras writes iterations and learning rate alone for an optimizer that never ran.
-        if variables.len() > 2 && model.network().is_ok() {
+        if !variables.is_empty() && model.network().is_ok() {
             let state = model.compiled_mut()?.optimizer()?;
             state.set_variables(&variables).map_err(|e| Error::file(path, e.to_string()))?;
         }

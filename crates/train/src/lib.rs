@@ -5,6 +5,7 @@ pub mod compile;
 pub mod compile_config;
 mod epoch;
 pub mod evaluate;
+pub mod files;
 pub mod fit;
 pub mod history;
 pub mod losses;
