@@ -1,3 +1,4 @@
 //! The end-to-end tests, in one binary.
 
+mod keras_files;
 mod styles;

@@ -14,6 +14,7 @@ const INNER: [&str; 5] = ["layer", "cell", "cells", "forward_layer", "backward_l
 /// operations on tensors, and layers for which `is_supported` says no to the class name. Models inside
 /// models and layers inside layers are looked through too.
 ///
+/// The class of the model itself is left to whoever builds it.
 /// What is not a layer (initializers, optimizers, ...) is looked at for code and own classes only. To
 /// use a model without its compile state, leave `compile_config` out.
 ///
@@ -76,7 +77,7 @@ impl Scan<'_> {
         } else if is_operation(map) {
             let what = "an operator or a call of keras.ops in a functional model; use a layer";
             self.report(path, &format!("the operation `{class}`: {what}"));
-        } else if is_layer && !(self.is_supported)(class) {
+        } else if is_layer && path != self.root && !(self.is_supported)(class) {
             self.report(path, &format!("the layer class `{class}` is not supported"));
         }
         if !is_code {

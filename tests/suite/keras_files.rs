@@ -1,0 +1,188 @@
+//! Files that Keras made: they load, predict what Keras predicts, train on as Keras does, and come
+//! back; files that hold what is not supported are refused with all of it.
+
+use sconce::prelude::*;
+use sconce_testkit::golden::{self, Case};
+use std::path::PathBuf;
+use std::process::Command;
+
+fn cases() -> Vec<Case> {
+    golden::load("keras_files")
+}
+
+fn file(case: &Case, key: &str) -> PathBuf {
+    golden::path(case.field(key).as_str().unwrap())
+}
+
+fn npy(case: &Case, key: &str) -> Tensor {
+    sconce::data::read_npy(file(case, key)).unwrap()
+}
+
+/// Largest difference, relative to values above 1.
+fn distance(a: &Tensor, b: &Tensor) -> f64 {
+    assert_eq!(a.dims(), b.dims());
+    let f64s = |t: &Tensor| {
+        t.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap()
+    };
+    let pairs = f64s(a).into_iter().zip(f64s(b));
+    pairs.map(|(a, b)| (a - b).abs() / b.abs().max(1.0)).fold(0.0, f64::max)
+}
+
+fn supported() -> impl Iterator<Item = Case> {
+    cases().into_iter().filter(|case| case.field("predictions").is_string())
+}
+
+fn weights(model: &Model) -> Vec<Tensor> {
+    model.network().unwrap().get_weights().unwrap()
+}
+
+fn variables(model: &Model) -> Vec<Tensor> {
+    let state = model.compiled().ok().and_then(|c| c.optimizer_state());
+    state.map_or(Vec::new(), |s| s.variables().unwrap().into_iter().map(|(_, v)| v).collect())
+}
+
+fn same(name: &str, what: &str, ours: &[Tensor], keras: Vec<Option<Tensor>>, tolerance: f64) {
+    assert_eq!(ours.len(), keras.len(), "{name}: {what}");
+    for (index, (ours, keras)) in ours.iter().zip(keras).enumerate() {
+        let distance = distance(ours, &keras.unwrap());
+        assert!(distance < tolerance, "{name}: {what} {index} differ by {distance}");
+    }
+}
+
+#[test]
+fn predictions_are_keras_s() {
+    let mut count = 0;
+    for case in supported() {
+        let model = Model::load_without_compile(file(&case, "file"), &Device::Cpu).unwrap();
+        let y = model.predict(&npy(&case, "x")).unwrap();
+        let distance = distance(&y, &npy(&case, "predictions"));
+        assert!(distance < 1e-5, "{}: {distance}", case.name());
+        count += 1;
+    }
+    assert!(count >= 15, "{count} files");
+}
+
+#[test]
+fn training_goes_on_as_in_keras() {
+    for case in supported() {
+        let name = case.name();
+        let mut model = Model::load(file(&case, "file")).unwrap();
+        if model.compiled().is_err() || case.field("fit").is_null() {
+            continue;
+        }
+        same(
+            name,
+            "loaded optimizer variables",
+            &variables(&model),
+            case.tensors("optimizer_variables"),
+            1e-12,
+        );
+        let fit = case.field("fit");
+        let number = |key: &str| fit[key].as_u64().unwrap() as usize;
+        let fit = Fit::new(number("epochs"), number("batch_size"))
+            .shuffle(false)
+            .verbose(Verbose::Silent);
+        let (x, y) = (npy(&case, "x"), npy(&case, "y"));
+        let scores = model.evaluate(&x, &y).unwrap();
+        for (key, value) in case.field("evaluate").as_object().unwrap() {
+            let ours = scores.get(key).unwrap_or(f64::NAN);
+            assert!((ours - value.as_f64().unwrap()).abs() < 1e-5, "{name}: {key} {ours} {value}");
+        }
+        let history = model.fit_with(&x, &y, fit).unwrap();
+        for (key, values) in case.field("history").as_object().unwrap() {
+            let ours = history.get(key);
+            for (ours, keras) in ours.iter().zip(values.as_array().unwrap()) {
+                let keras = keras.as_f64().unwrap();
+                assert!(
+                    (ours - keras).abs() < 2e-5 * keras.abs().max(1.0),
+                    "{name}: {key} {ours} {keras}"
+                );
+            }
+            assert_eq!(ours.len(), values.as_array().unwrap().len(), "{name}: {key}");
+        }
+        same(name, "final weights", &weights(&model), case.tensors("final"), 2e-5);
+        same(
+            name,
+            "final optimizer variables",
+            &variables(&model),
+            case.tensors("final_optimizer_variables"),
+            1e-4,
+        );
+    }
+}
+
+/// Written and read again nothing is lost, and a copy trains on to the same bits.
+#[test]
+fn a_round_trip_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for case in supported() {
+        let name = case.name();
+        let path = folder.path().join(format!("{name}.keras"));
+        let mut model = Model::load(file(&case, "file")).unwrap();
+        model.save(&path).unwrap();
+        let mut copy = Model::load(&path).unwrap();
+        assert_eq!(model.to_json().unwrap(), copy.to_json().unwrap(), "{name}");
+        let exact = |a: Vec<Tensor>, b: Vec<Tensor>| {
+            same(name, "copies", &a, b.into_iter().map(Some).collect(), f64::MIN_POSITIVE);
+        };
+        exact(weights(&model), weights(&copy));
+        exact(variables(&model), variables(&copy));
+        if model.compiled().is_ok() && case.field("y").is_string() {
+            let (x, y) = (npy(&case, "x"), npy(&case, "y"));
+            for model in [&mut model, &mut copy] {
+                model.fit_with(&x, &y, Fit::new(2, 16).verbose(Verbose::Silent)).unwrap();
+            }
+            exact(weights(&model), weights(&copy));
+        }
+    }
+}
+
+/// Keras itself opens what we write, when Python and Keras are here (`SCONCE_PYTHON` names one).
+#[test]
+fn keras_opens_what_we_write() {
+    let python = std::env::var("SCONCE_PYTHON").unwrap_or("python3".to_string());
+    let has_keras = Command::new(&python).args(["-c", "import keras, h5py, jax"]).output();
+    if !has_keras.is_ok_and(|o| o.status.success()) {
+        // Without Keras the same files are compared with Keras's by structure, in sconce-saving.
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for case in supported().filter(|c| ["adam", "functional", "every_layer"].contains(&c.name())) {
+        let path = folder.path().join("model.keras");
+        let mut model = Model::load(file(&case, "file")).unwrap();
+        let (x, y) = (npy(&case, "x"), npy(&case, "y"));
+        model.fit_with(&x, &y, Fit::new(1, 16).verbose(Verbose::Silent)).unwrap();
+        model.save(&path).unwrap();
+        let predictions = folder.path().join("predictions.npy");
+        sconce::data::write_npy(&predictions, &model.predict(&x).unwrap()).unwrap();
+        let output = Command::new(&python)
+            .arg(golden::path("check_with_keras.py"))
+            .arg(&path)
+            .args(["--x".as_ref(), file(&case, "x").as_os_str(), "--expect".as_ref()])
+            .arg(&predictions)
+            .args(["--train".as_ref(), file(&case, "y").as_os_str()])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{}: {text}", case.name());
+    }
+}
+
+#[test]
+fn what_is_not_supported_is_listed_completely() {
+    let mut count = 0;
+    for case in cases() {
+        let Some(contains) = case.field("contains").as_array() else { continue };
+        let Err(error) = Model::load(file(&case, "file")) else {
+            panic!("{} loads", case.name());
+        };
+        let message = error.to_string();
+        for layer in contains {
+            let name = layer["path"].as_str().unwrap().rsplit('/').next().unwrap();
+            // A nested model is looked through, and refused itself.
+            assert!(message.contains(name), "{}: {name} is not in: {message}", case.name());
+        }
+        count += 1;
+    }
+    assert!(count >= 5, "{count} files");
+}
