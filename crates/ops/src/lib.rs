@@ -10,9 +10,9 @@ pub mod dropout;
 pub mod gather;
 pub mod gradient_check;
 pub mod kernels;
+pub mod losses;
 pub mod op;
 pub mod reduce;
-pub mod softmax_crossentropy;
 pub mod update;
 
 pub use activations::{Activation, ActivationFn, Activations};

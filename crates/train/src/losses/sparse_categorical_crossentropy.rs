@@ -3,7 +3,7 @@
 use super::{Loss, PerSample, Reduction};
 use sconce_core::{DType, Dims, Error, Result, Tensor};
 use sconce_ops::Operation;
-use sconce_ops::softmax_crossentropy::{SoftmaxCrossentropy, Target};
+use sconce_ops::losses::{SoftmaxCrossentropy, Target};
 use serde::{Deserialize, Serialize};
 
 /// Labels `[batch, ..]` (or `[batch, .., 1]`), predictions `[batch, .., classes]`, values
@@ -26,7 +26,7 @@ impl Loss for SparseCategoricalCrossentropy {
     fn per_sample(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
         let front = y_pred.dims().split_last().map_or(&[][..], |(_, front)| front);
         let labels = y_true.to_dtype(DType::I64)?.reshape(front)?;
-        Ok(SoftmaxCrossentropy::new(Target::Labels(labels)).apply(&[y_pred])?.into())
+        Ok(SoftmaxCrossentropy::new(Target::labels(labels)).apply(&[y_pred])?.into())
     }
 
     fn reduction(&self) -> Reduction {
