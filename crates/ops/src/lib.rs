@@ -4,6 +4,7 @@
 //! composed of plain candle operations, which Metal, CUDA and other types run. Both own their
 //! backward; candle's own gradients of pooling, convolution, softmax and relu are wrong or missing.
 
+pub mod accuracy;
 pub mod activations;
 pub mod dense;
 pub mod dropout;
