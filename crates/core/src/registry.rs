@@ -29,6 +29,8 @@ pub enum Style {
     Name,
     /// As `{"module", "class_name", "config", "registered_name"}`.
     Object,
+    /// As its bare name if it was given by one, else as [`Style::Object`].
+    AsGiven,
 }
 
 /// A table of named parts.
@@ -91,9 +93,22 @@ pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 pub struct Part<K: Kind>(Repr<K>);
 
 enum Repr<K: Kind> {
-    Known { class_name: &'static str, written: &'static str, config: Json, object: Arc<K::Object> },
-    Custom { name: String, object: Arc<K::Object> },
-    Invalid { name: String, path: String, message: String },
+    Known {
+        class_name: &'static str,
+        written: &'static str,
+        given: Option<String>,
+        config: Json,
+        object: Arc<K::Object>,
+    },
+    Custom {
+        name: String,
+        object: Arc<K::Object>,
+    },
+    Invalid {
+        name: String,
+        path: String,
+        message: String,
+    },
 }
 
 impl<K: Kind> Part<K> {
@@ -102,7 +117,7 @@ impl<K: Kind> Part<K> {
         let written = K::find(class_name)
             .map_or(class_name, |e| e.aliases.first().copied().unwrap_or(e.class_name));
         match K::check(&object) {
-            Ok(()) => Self(Repr::Known { class_name, written, config, object }),
+            Ok(()) => Self(Repr::Known { class_name, written, given: None, config, object }),
             Err(error) => Self::invalid(class_name, error),
         }
     }
@@ -131,10 +146,19 @@ impl<K: Kind> Part<K> {
         Ok(Self::known(entry.class_name, config, object))
     }
 
+    /// A part from its bare name, with all of its defaults.
+    pub fn named(name: &str) -> Result<Self> {
+        let mut part = Self::new(name, json!({}))?;
+        if let Repr::Known { given, .. } = &mut part.0 {
+            *given = Some(name.to_string());
+        }
+        Ok(part)
+    }
+
     /// A part from JSON: a bare name, or `{"class_name": ..., "config": {...}}`.
     pub fn from_json(value: &Json) -> Result<Self> {
         match value {
-            Json::String(name) => Self::new(name, json!({})),
+            Json::String(name) => Self::named(name),
             Json::Object(map) => {
                 for key in map.keys() {
                     let known = [
@@ -201,6 +225,14 @@ impl<K: Kind> Part<K> {
         }
     }
 
+    /// The bare name it was given by, as it was spelt; `None` if it was given configured.
+    pub fn given_name(&self) -> Option<&str> {
+        match &self.0 {
+            Repr::Known { given, .. } => given.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The complete configuration; `None` for a user's own part.
     pub fn config(&self) -> Option<&Json> {
         match &self.0 {
@@ -213,6 +245,7 @@ impl<K: Kind> Part<K> {
     pub fn to_json(&self) -> Result<Json> {
         match &self.0 {
             Repr::Known { written, .. } if K::STYLE == Style::Name => Ok(json!(written)),
+            Repr::Known { given: Some(name), .. } if K::STYLE == Style::AsGiven => Ok(json!(name)),
             Repr::Known { class_name, config, .. } => Ok(json!({
                 "module": K::MODULE, "class_name": class_name, "config": config, "registered_name": null,
             })),
@@ -230,9 +263,13 @@ impl<K: Kind> Part<K> {
 impl<K: Kind> Clone for Part<K> {
     fn clone(&self) -> Self {
         Self(match &self.0 {
-            Repr::Known { class_name, written, config, object } => {
-                Repr::Known { class_name, written, config: config.clone(), object: object.clone() }
-            }
+            Repr::Known { class_name, written, given, config, object } => Repr::Known {
+                class_name,
+                written,
+                given: given.clone(),
+                config: config.clone(),
+                object: object.clone(),
+            },
             Repr::Custom { name, object } => {
                 Repr::Custom { name: name.clone(), object: object.clone() }
             }
@@ -251,7 +288,7 @@ impl<K: Kind> fmt::Debug for Part<K> {
 
 impl<K: Kind> From<&str> for Part<K> {
     fn from(name: &str) -> Self {
-        Self::new(name, json!({})).unwrap_or_else(|error| Self::invalid(name, error))
+        Self::named(name).unwrap_or_else(|error| Self::invalid(name, error))
     }
 }
 

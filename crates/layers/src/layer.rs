@@ -181,7 +181,7 @@ pub fn split_common(config: Json) -> Result<(Base, Json)> {
 }
 
 /// Weights and activations are float32; other policies are refused by name.
-fn check_dtype(dtype: &Json) -> Result<()> {
+pub fn check_dtype(dtype: &Json) -> Result<()> {
     let name = match dtype {
         Json::Null => return Ok(()),
         Json::String(name) => name.as_str(),

@@ -4,15 +4,16 @@
 //! composed of plain candle operations, which Metal, CUDA and other types run. Both own their
 //! backward; candle's own gradients of pooling, convolution, softmax and relu are wrong or missing.
 
+pub mod accuracy;
 pub mod activations;
 pub mod dense;
 pub mod dropout;
 pub mod gather;
 pub mod gradient_check;
 pub mod kernels;
+pub mod losses;
 pub mod op;
 pub mod reduce;
-pub mod softmax_crossentropy;
 pub mod update;
 
 pub use activations::{Activation, ActivationFn, Activations};

@@ -97,6 +97,19 @@ pub fn with_slice<T>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> Result<T>) ->
     }
 }
 
+/// Calls `read` with the values of an integer tensor on the CPU (class labels).
+pub fn with_labels<T>(labels: &Tensor, read: impl FnOnce(&[i64]) -> Result<T>) -> Result<T> {
+    let labels = labels.to_dtype(DType::I64)?.contiguous()?;
+    let (storage, layout) = labels.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => {
+            let (start, end) = layout.contiguous_offsets().unwrap_or((0, 0));
+            read(storage.as_slice::<i64>()?.get(start..end).unwrap_or(&[]))
+        }
+        _ => bail!("a CPU kernel was given labels on another device"),
+    }
+}
+
 /// The custom op that ties a result to its inputs.
 struct Link<O> {
     operation: O,

@@ -3,10 +3,10 @@
 use crate::callbacks::{Goal, Logged};
 use crate::compile_config::Execution;
 use crate::history::Logs;
-use crate::losses::LossFn;
-use crate::metrics::{Mean, MetricFn, Running};
+use crate::losses::{LossFn, Outputs};
+use crate::metrics::{self, Mean, MetricFn, Running};
 use crate::optimizers::{Optimizer, OptimizerState};
-use sconce_core::{Error, Json, Result, Tensor};
+use sconce_core::{Dims, Error, Json, Result, Tensor};
 use sconce_model::Network;
 
 /// Everything Keras's `compile` takes.
@@ -65,55 +65,125 @@ impl Compile {
 pub struct Compiled {
     compile: Compile,
     optimizer: Option<OptimizerState>,
+    /// The metrics at work, weighted ones last; none before there is data.
     metrics: Vec<Box<dyn Running>>,
+    /// Their configurations, complete.
+    resolved: Vec<MetricFn>,
     names: Vec<String>,
-    weighted: usize,
     loss_mean: Mean,
+    /// Whether the outputs are logits since the model says so, not the loss.
+    inferred_logits: bool,
+    notices: Vec<String>,
 }
 
 impl Compiled {
     pub(crate) fn new(compile: Compile) -> Result<Self> {
         compile.optimizer.get().map_err(|e| e.under("optimizer"))?;
         compile.loss.get().map_err(|e| e.under("loss"))?;
+        for (key, metrics) in
+            [("metrics", &compile.metrics), ("weighted_metrics", &compile.weighted_metrics)]
+        {
+            for (index, metric) in metrics.iter().enumerate() {
+                metric.get().map_err(|e| e.under(&format!("{key}[{index}]")))?;
+            }
+        }
         Ok(Self {
             compile,
             optimizer: None,
             metrics: Vec::new(),
+            resolved: Vec::new(),
             names: Vec::new(),
-            weighted: 0,
             loss_mean: Mean::default(),
+            inferred_logits: false,
+            notices: Vec::new(),
         })
     }
 
-    /// Fits loss and metrics to the model's outputs, and gives every trainable weight its slots.
+    /// Settles what the loss left open by the model's output, and gives every trainable weight its
+    /// slots.
     pub(crate) fn bind(&mut self, network: &Network) -> Result<()> {
         if self.optimizer.is_some() {
             return Ok(());
         }
-        let probabilities = network.graph().outputs_probabilities(0);
-        if let Some(None) = self.compile.loss.get()?.takes_logits() {
-            let loss = &self.compile.loss;
-            let mut config = loss.config().cloned().unwrap_or_default();
-            config["from_logits"] = Json::Bool(!probabilities);
-            if !probabilities {
-                tracing::info!(
-                    "the model does not end in a softmax or sigmoid, so {} takes its outputs as \
-                     logits (from_logits = true)",
-                    loss.name()
-                );
-            }
-            self.compile.loss = LossFn::new(loss.class_name(), config)?;
-        }
-        for (index, metric) in
-            self.compile.metrics.iter().chain(&self.compile.weighted_metrics).enumerate()
-        {
-            let metric = metric.get().map_err(|e| e.under(&format!("metrics[{index}]")))?;
-            self.names.push(metric.name());
-            self.metrics.push(metric.start());
-        }
-        self.weighted = self.compile.weighted_metrics.len();
+        self.settle_loss(network, None)?;
         self.optimizer = Some(OptimizerState::new(&self.compile.optimizer, network.store())?);
         Ok(())
+    }
+
+    /// Settles what needs the shape of the targets, and refuses targets that do not go with the
+    /// model's output. `name` is what they are called in messages.
+    pub(crate) fn bind_targets(
+        &mut self,
+        network: &Network,
+        name: &str,
+        y_true: &Tensor,
+    ) -> Result<()> {
+        self.settle_loss(network, Some(y_true.dims()))?;
+        let y_pred = output_dims(network);
+        let loss = self.compile.loss.get()?;
+        loss.check_shape(name, y_true.dims(), &y_pred)?;
+        loss.check_values(name, y_true, &y_pred)?;
+        if self.names.is_empty() {
+            self.start_metrics(network, y_true.dims())?;
+        }
+        for metric in &self.resolved {
+            metric.get()?.check_shape(name, y_true.dims(), &y_pred)?;
+        }
+        Ok(())
+    }
+
+    fn settle_loss(&mut self, network: &Network, y_true: Option<&[usize]>) -> Result<()> {
+        let logits = !network.graph().outputs_probabilities(0);
+        let y_pred = output_dims(network);
+        let outputs = Outputs { y_pred: &y_pred, y_true, logits, inferred: true };
+        let Some(settled) = self.compile.loss.get()?.resolve(&outputs)? else { return Ok(()) };
+        self.inferred_logits = logits;
+        if logits {
+            let notice = format!(
+                "{} takes the model's outputs as logits (from_logits=True), since the model does not \
+                 end in a softmax or sigmoid",
+                settled.name()
+            );
+            tracing::info!("{notice}");
+            self.notices.push(notice);
+        }
+        self.compile.loss = settled;
+        Ok(())
+    }
+
+    fn start_metrics(&mut self, network: &Network, y_true: &[usize]) -> Result<()> {
+        let says = self.compile.loss.get()?.takes_logits().flatten();
+        let y_pred = output_dims(network);
+        let outputs = Outputs {
+            y_pred: &y_pred,
+            y_true: Some(y_true),
+            logits: says.unwrap_or(!network.graph().outputs_probabilities(0)),
+            inferred: self.inferred_logits,
+        };
+        let Compile { metrics, weighted_metrics, .. } = &mut self.compile;
+        let mut resolved = Vec::with_capacity(metrics.len() + weighted_metrics.len());
+        let mut names = [Vec::new(), Vec::new()];
+        for (names, metrics) in names.iter_mut().zip([metrics, weighted_metrics]) {
+            for metric in metrics {
+                names.push(metrics::log_name(metric)?);
+                let complete = metrics::resolve(metric, y_true, &outputs)?;
+                // To Keras, what is left out means probabilities: a file must say otherwise.
+                if let (Some(complete), true) = (&complete, outputs.logits) {
+                    *metric = complete.clone();
+                }
+                resolved.push(complete.unwrap_or_else(|| metric.clone()));
+            }
+        }
+        self.names = metrics::unique_names(&names[0], &names[1]);
+        self.metrics =
+            resolved.iter().map(|metric| Ok(metric.get()?.start())).collect::<Result<_>>()?;
+        self.resolved = resolved;
+        Ok(())
+    }
+
+    /// What a user should be told once, a line each: decisions made where nothing was said.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
     }
 
     /// What was asked for, with `from_logits` resolved once the model is built.
@@ -150,8 +220,7 @@ impl Compiled {
 
     /// The name of every value that a run logs, without `val_`, and which way it gets better.
     pub fn logged(&self) -> Logged {
-        let metrics = self.compile.metrics.iter().chain(&self.compile.weighted_metrics);
-        let goals = metrics.map(|metric| Goal::of_metric(metric.class_name()));
+        let goals = self.resolved.iter().map(|metric| Goal::of_metric(metric.class_name()));
         let names = self.names.iter().cloned().zip(goals);
         Logged(std::iter::once(("loss".to_string(), Some(Goal::Min))).chain(names).collect())
     }
@@ -170,7 +239,7 @@ impl Compiled {
     ) -> Result<()> {
         let rows = y_pred.dims().first().copied().unwrap_or(1) as f64;
         self.loss_mean.add(loss, rows)?;
-        let plain = self.metrics.len() - self.weighted;
+        let plain = self.compile.metrics.len();
         for (index, metric) in self.metrics.iter_mut().enumerate() {
             let weight = if index < plain { None } else { sample_weight };
             metric.update(y_true, y_pred, weight)?;
@@ -185,4 +254,9 @@ impl Compiled {
         }
         Ok(logs)
     }
+}
+
+/// The shape of the model's only output.
+fn output_dims(network: &Network) -> Dims {
+    network.graph().output_dims().first().map(|dims| (*dims).clone()).unwrap_or_default()
 }

@@ -310,34 +310,14 @@ pub(crate) fn prepare(
             )));
         }
     }
-    let output = network.graph().output_dims().first().map(|d| (*d).clone()).unwrap_or_default();
-    let loss = compiled.compile().loss.get()?;
-    loss.check_dims(y.dims(), &output)?;
-    if let Some((classes, ignored)) = loss.classes(&output) {
-        check_labels(&y, classes, ignored, y_name)?;
-    }
-    let y = y.to_device(&device)?.contiguous()?;
+    compiled.bind_targets(network, y_name, &y)?;
+    let dtype = compiled.compile().loss.get()?.target_dtype();
+    let y = y.to_dtype(dtype)?.to_device(&device)?.contiguous()?;
     let sample_weight = match sample_weight {
         Some(weight) => Some(weight.to_dtype(DType::F32)?.to_device(&device)?.contiguous()?),
         None => None,
     };
     Ok(Batch { x, y, sample_weight })
-}
-
-/// Refuses labels that are no class.
-fn check_labels(y: &Tensor, classes: usize, ignored: Option<i64>, name: &str) -> Result<()> {
-    let labels = y.flatten_all()?.to_dtype(DType::I64)?.to_vec1::<i64>()?;
-    let outside = labels
-        .iter()
-        .position(|l| Some(*l) != ignored && !usize::try_from(*l).is_ok_and(|l| l < classes));
-    match outside.and_then(|at| labels.get(at).map(|label| (at, label))) {
-        None => Ok(()),
-        Some((at, label)) => Err(Error::data(format!(
-            "{name} holds the label {label} in row {at}, the model has {classes} classes \
-             (labels 0 to {}); fix the labels or the last layer's units",
-            classes.saturating_sub(1)
-        ))),
-    }
 }
 
 impl Batch {

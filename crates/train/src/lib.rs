@@ -3,6 +3,7 @@
 pub mod callbacks;
 pub mod compile;
 pub mod compile_config;
+pub mod dtype;
 mod epoch;
 pub mod evaluate;
 pub mod files;

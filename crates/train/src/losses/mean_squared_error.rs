@@ -1,30 +1,39 @@
 //! Mean squared error: `mean((y_true - y_pred)^2)` over the last axis.
 
-use super::{Loss, PerSample, Reduction, same_shape};
+use super::{Loss, PerSample, Reduction, common_builders, shapes};
+use crate::dtype::Float32;
 use sconce_core::{Dims, Result, Tensor};
+use sconce_ops::losses::{SquaredError, mean_loss};
 use serde::{Deserialize, Serialize};
 
-/// y_true and y_pred `[batch, .., d]`, values `[batch, ..]`.
+/// `mean((y_true - y_pred)^2)` over the last axis. y_true and y_pred `[batch, .., d]`, values
+/// `[batch, ..]`; y_true `[batch]` goes with y_pred `[batch, 1]`. Keras's `MeanSquaredError`, `"mse"`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MeanSquaredError {
     /// How the values of a batch become one.
     pub reduction: Reduction,
-    /// Name in logs.
+    /// Its name. Default `mean_squared_error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The type it computes in.
+    #[serde(skip_serializing)]
+    pub dtype: Float32,
 }
+
+common_builders!(MeanSquaredError);
 
 impl Loss for MeanSquaredError {
     fn per_sample(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
-        let y_true = y_true.to_dtype(y_pred.dtype())?;
-        Ok((y_pred - y_true)?.sqr()?.mean(candle_core::D::Minus1)?.into())
+        let (y_true, y_pred) = shapes::align(y_true, y_pred)?;
+        Ok(mean_loss(SquaredError, &y_true, &y_pred)?.into())
     }
 
-    fn reduction(&self) -> Reduction {
+    fn reduces_by(&self) -> Reduction {
         self.reduction
     }
 
-    fn check_dims(&self, y_true: &[usize], y_pred: &Dims) -> Result<()> {
-        same_shape(y_true, y_pred)
+    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
+        shapes::check_aligned("mean_squared_error", name, y_true, y_pred)
     }
 }

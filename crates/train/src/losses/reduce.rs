@@ -1,28 +1,12 @@
-//! From values per sample to one loss: masks, sample weights, reduction.
+//! From values per sample to one loss: masks, sample weights, reduction. As Keras's
+//! `reduce_weighted_values`, except that weights `[batch]` are taken for values of any rank.
 
-use super::PerSample;
-use sconce_core::{DType, Error, Result, Tensor};
+use super::{PerSample, Reduction};
+use sconce_core::{Error, Result, Tensor};
 use sconce_ops::weighted_sum;
-use serde::{Deserialize, Serialize};
 
-/// How the values of a batch become one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reduction {
-    /// Their weighted sum over their number (masked ones do not count).
-    #[default]
-    #[serde(alias = "auto", alias = "mean")]
-    SumOverBatchSize,
-    /// Their weighted sum.
-    Sum,
-    /// Their weighted sum over the sum of the weights.
-    MeanWithSampleWeight,
-    /// No reduction; training then takes the mean.
-    #[serde(alias = "None")]
-    None,
-}
-
-/// The loss of a batch. `sample_weight` `[batch]` is spread over further axes.
+/// The loss of a batch, a scalar. `sample_weight` is `[batch]`, `[batch, 1]` or of the shape of the
+/// values.
 pub fn reduce(
     per_sample: PerSample,
     sample_weight: Option<&Tensor>,
@@ -30,45 +14,70 @@ pub fn reduce(
 ) -> Result<Tensor> {
     let PerSample { values, mask } = per_sample;
     let count = values.elem_count() as f64;
-    let weight = match sample_weight {
-        Some(weight) => Some(spread(weight, &values)?),
-        None => None,
-    };
-    let valid = match &mask {
-        Some(mask) => f64::from(mask.to_dtype(DType::F32)?.sum_all()?.to_scalar::<f32>()?),
-        None => count,
-    };
-    let weight = match (weight, mask) {
-        (Some(weight), Some(mask)) => Some((weight * mask.to_dtype(values.dtype())?)?),
-        (None, Some(mask)) => Some(mask.to_dtype(values.dtype())?),
-        (weight, None) => weight,
-    };
-    let scale = match reduction {
-        Reduction::Sum => 1.0,
-        Reduction::SumOverBatchSize | Reduction::None => 1.0 / valid.max(1e-7),
-        Reduction::MeanWithSampleWeight => {
-            let total = match &weight {
-                Some(weight) => {
-                    f64::from(weight.to_dtype(DType::F32)?.sum_all()?.to_scalar::<f32>()?)
-                }
-                None => count,
+    let mean = 1.0 / count.max(1.0);
+    if let (None, None) = (sample_weight, &mask) {
+        let scale = if reduction == Reduction::Sum { 1.0 } else { mean };
+        return Ok(weighted_sum(&values, None, scale)?);
+    }
+    let given = sample_weight.map(|weight| spread(weight, &values)).transpose()?;
+    let mask = mask.map(|mask| mask.to_dtype(values.dtype())).transpose()?;
+    let weight = weights(given.as_ref(), mask.as_ref())?;
+    // Divisors that depend on the data stay on the device.
+    let (weight, scale) = match (reduction, &mask) {
+        (Reduction::Sum, _) => (weight, 1.0),
+        (Reduction::SumOverBatchSize | Reduction::None, None) => (weight, mean),
+        (Reduction::SumOverBatchSize | Reduction::None, Some(mask)) => (over(weight, mask)?, 1.0),
+        (Reduction::MeanWithSampleWeight, mask) => {
+            // Keras sums the weights as they were given, `[batch, 1]` once a row.
+            let divisor = match (sample_weight, mask) {
+                (Some(given), None) => given.to_dtype(values.dtype())?,
+                _ => weight.clone(),
             };
-            1.0 / total.max(1e-7)
+            (over(weight, &divisor)?, 1.0)
         }
     };
-    Ok(weighted_sum(&values, weight.as_ref(), scale)?)
+    Ok(weighted_sum(&values, Some(&weight), scale)?)
+}
+
+/// The values of a batch multiplied by mask and weights, with no reduction.
+pub fn weigh(per_sample: PerSample, sample_weight: Option<&Tensor>) -> Result<Tensor> {
+    let PerSample { values, mask } = per_sample;
+    let given = sample_weight.map(|weight| spread(weight, &values)).transpose()?;
+    let mask = mask.map(|mask| mask.to_dtype(values.dtype())).transpose()?;
+    match (&given, &mask) {
+        (None, None) => Ok(values),
+        _ => Ok((&values * weights(given.as_ref(), mask.as_ref())?)?),
+    }
+}
+
+/// Weights and mask as one.
+fn weights(given: Option<&Tensor>, mask: Option<&Tensor>) -> Result<Tensor> {
+    match (given, mask) {
+        (Some(weight), Some(mask)) => Ok((weight * mask)?),
+        (Some(one), None) | (None, Some(one)) => Ok(one.clone()),
+        (None, None) => Err(Error::training("there is nothing to weigh the losses by")),
+    }
+}
+
+/// `weight / sum(divisor)`, or 0 where that sum is 0.
+fn over(weight: Tensor, divisor: &Tensor) -> Result<Tensor> {
+    let sum = divisor.sum_all()?;
+    let zero = sum.eq(0.0)?.to_dtype(sum.dtype())?;
+    let scale = ((1.0 - &zero)? / (sum + zero)?)?;
+    Ok(weight.broadcast_mul(&scale)?)
 }
 
 /// Sample weights `[batch]` or `[batch, 1]` in the shape of the values.
 fn spread(weight: &Tensor, values: &Tensor) -> Result<Tensor> {
     let weight = weight.to_dtype(values.dtype())?;
-    if weight.dims() == values.dims() {
-        return Ok(weight);
+    if weight.elem_count() == values.elem_count() && weight.dims().starts_with(values.dims()) {
+        return Ok(weight.reshape(values.shape())?);
     }
     let rows = values.dims().first().copied().unwrap_or(1);
-    if weight.elem_count() != rows {
+    if weight.elem_count() != rows || weight.dims().first() != Some(&rows) {
         return Err(Error::data(format!(
-            "sample_weight has shape {:?}, the losses have shape {:?}",
+            "sample_weight has shape {:?}, this loss has values of shape {:?} for a batch; give one \
+             weight a row, or weights of that shape",
             weight.dims(),
             values.dims()
         )));

@@ -1,58 +1,149 @@
-//! Sparse categorical crossentropy: `-ln p_label`, for labels that are class indices.
+//! Sparse categorical crossentropy: `-ln(p_label)`, for labels that are class indices.
 
-use super::{Loss, PerSample, Reduction};
+use super::{Loss, LossFn, Outputs, PerSample, Reduction, common_builders, shapes};
+use crate::dtype::Float32;
 use sconce_core::{DType, Dims, Error, Result, Tensor};
 use sconce_ops::Operation;
-use sconce_ops::softmax_crossentropy::{SoftmaxCrossentropy, Target};
+use sconce_ops::losses::{ProbabilityCrossentropy, SoftmaxCrossentropy, Target};
 use serde::{Deserialize, Serialize};
 
-/// Labels `[batch, ..]` (or `[batch, .., 1]`), predictions `[batch, .., classes]`, values
-/// `[batch, ..]`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// `-ln(p_label)`. Labels `[batch, ..]` (or `[batch, .., 1]`), predictions `[batch, .., classes]`,
+/// values `[batch, ..]`. Keras's `SparseCategoricalCrossentropy`.
+///
+/// From probabilities, they are divided by their sum and kept in 1e-7..1 - 1e-7. From logits,
+/// softmax and logarithm are one operation, which is exact for any of them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SparseCategoricalCrossentropy {
-    /// Whether predictions are logits. Left out: they are, unless the model ends in a softmax or
-    /// sigmoid.
+    /// Whether predictions are logits. Left out: they are, unless the compiled model ends in a
+    /// softmax or sigmoid.
     pub from_logits: Option<bool>,
-    /// A label whose samples do not count.
+    /// A label whose samples do not count, neither in the loss nor in its mean.
     pub ignore_class: Option<i64>,
+    /// The axis of the classes. Default -1.
+    #[serde(skip_serializing_if = "is_last")]
+    pub axis: i64,
     /// How the values of a batch become one.
     pub reduction: Reduction,
-    /// Name in logs.
+    /// Its name. Default `sparse_categorical_crossentropy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The type it computes in.
+    #[serde(skip_serializing)]
+    pub dtype: Float32,
+}
+
+/// Keras does not write this loss's axis.
+fn is_last(axis: &i64) -> bool {
+    *axis == -1
+}
+
+common_builders!(SparseCategoricalCrossentropy);
+
+impl Default for SparseCategoricalCrossentropy {
+    fn default() -> Self {
+        Self {
+            from_logits: None,
+            ignore_class: None,
+            axis: -1,
+            reduction: Reduction::default(),
+            name: None,
+            dtype: Float32,
+        }
+    }
+}
+
+impl SparseCategoricalCrossentropy {
+    /// Says whether predictions are logits.
+    pub fn from_logits(mut self, from_logits: bool) -> Self {
+        self.from_logits = Some(from_logits);
+        self
+    }
+
+    /// Leaves out samples with this label.
+    pub fn ignore_class(mut self, label: i64) -> Self {
+        self.ignore_class = Some(label);
+        self
+    }
+
+    /// Sets the axis of the classes.
+    pub fn axis(mut self, axis: i64) -> Self {
+        self.axis = axis;
+        self
+    }
 }
 
 impl Loss for SparseCategoricalCrossentropy {
     fn per_sample(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
+        let y_pred = shapes::to_last(y_pred, shapes::axis_of(self.axis, y_pred.rank())?)?;
         let front = y_pred.dims().split_last().map_or(&[][..], |(_, front)| front);
         let labels = y_true.to_dtype(DType::I64)?.reshape(front)?;
-        Ok(SoftmaxCrossentropy::new(Target::Labels(labels)).apply(&[y_pred])?.into())
+        let mask = match self.ignore_class {
+            Some(label) => Some(labels.ne(label)?.to_dtype(y_pred.dtype())?),
+            None => None,
+        };
+        let target = Target::Labels { labels, ignored: self.ignore_class };
+        let values = match self.from_logits.unwrap_or(true) {
+            true => SoftmaxCrossentropy::new(target).apply(&[&y_pred])?,
+            false => ProbabilityCrossentropy::new(target).apply(&[&y_pred])?,
+        };
+        Ok(PerSample { values, mask })
     }
 
-    fn reduction(&self) -> Reduction {
+    fn reduces_by(&self) -> Reduction {
         self.reduction
     }
 
-    fn check_dims(&self, y_true: &[usize], y_pred: &Dims) -> Result<()> {
-        let Some((_, front)) = y_pred.0.split_last() else {
-            return Err(Error::data("the model's output needs an axis of classes"));
-        };
-        let front = Dims(front.to_vec());
-        let squeezed = y_true.split_last().filter(|(last, _)| **last == 1).map(|(_, f)| f);
-        if front.fits(y_true) || squeezed.is_some_and(|f| front.fits(f)) {
-            return Ok(());
+    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
+        let axis = shapes::axis_of(self.axis, y_pred.rank())?;
+        let what = "sparse_categorical_crossentropy";
+        if y_pred.0.get(axis) == Some(&Some(1)) {
+            return Err(Error::data(format!(
+                "the model's output is {y_pred}; {what} of one class is always 0. For two classes \
+                 with one output use binary_crossentropy"
+            )));
         }
-        Err(Error::data(format!(
-            "y has shape {y_true:?}, the model's output is {y_pred}; sparse_categorical_crossentropy \
-             takes class indices of shape {front}. For one-hot targets use categorical_crossentropy"
-        )))
+        shapes::check_labels_shape(what, name, y_true, y_pred, axis)
     }
 
-    fn classes(&self, y_pred: &Dims) -> Option<(usize, Option<i64>)> {
-        Some((y_pred.last().ok()?, self.ignore_class))
+    fn check_values(&self, name: &str, y_true: &Tensor, y_pred: &Dims) -> Result<()> {
+        let axis = shapes::axis_of(self.axis, y_pred.rank())?;
+        let Some(classes) = y_pred.0.get(axis).copied().flatten() else { return Ok(()) };
+        let rows = y_true.dims().first().copied().unwrap_or(1).max(1);
+        let width = (y_true.elem_count() / rows).max(1);
+        let refuse = |at: usize, label: String| {
+            Err(Error::data(format!(
+                "{name} holds the label {label} in row {}, the model has {classes} classes (labels 0 \
+                 to {}); fix the labels or the last layer's units",
+                at / width,
+                classes.saturating_sub(1)
+            )))
+        };
+        let flat = y_true.flatten_all()?;
+        if flat.dtype().is_float() {
+            let values = flat.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+            if let Some(at) = values.iter().position(|value| value.fract() != 0.0) {
+                return refuse(at, values.get(at).copied().unwrap_or_default().to_string());
+            }
+        }
+        let labels = flat.to_dtype(DType::I64)?.to_vec1::<i64>()?;
+        let ok = |label: i64| usize::try_from(label).is_ok_and(|label| label < classes);
+        match labels.iter().position(|label| Some(*label) != self.ignore_class && !ok(*label)) {
+            Some(at) => refuse(at, labels.get(at).copied().unwrap_or_default().to_string()),
+            None => Ok(()),
+        }
+    }
+
+    fn target_dtype(&self) -> DType {
+        DType::I64
     }
 
     fn takes_logits(&self) -> Option<Option<bool>> {
         Some(self.from_logits)
+    }
+
+    fn resolve(&self, outputs: &Outputs<'_>) -> Result<Option<LossFn>> {
+        let resolved = || self.clone().from_logits(outputs.logits).into();
+        Ok(self.from_logits.is_none().then(resolved))
     }
 }

@@ -1,41 +1,43 @@
-//! Sparse categorical accuracy.
+//! How often the largest prediction is at the label.
 
-use super::{Mean, Metric, Running};
-use sconce_core::{DType, Result, Tensor};
+use super::{Metric, Running, SampleValues, averaged};
+use crate::dtype::Float32;
+use crate::losses::{PerSample, shapes};
+use sconce_core::{Dims, Result, Tensor};
+use sconce_ops::accuracy::argmax_hits;
 use serde::{Deserialize, Serialize};
 
-/// acc
+/// The part of rows with `argmax(y_pred) == y_true`, the first index where predictions are equal.
+/// Labels `[batch, ..]` (or `[batch, .., 1]`), predictions `[batch, .., classes]`. Keras's
+/// `SparseCategoricalAccuracy`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SparseCategoricalAccuracy {
-    /// Name in logs.
+    /// Its name in logs. Default `sparse_categorical_accuracy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The type it computes in.
+    #[serde(skip_serializing)]
+    pub dtype: Float32,
 }
 
 impl Metric for SparseCategoricalAccuracy {
     fn name(&self) -> String {
-        self.name.clone().unwrap_or("accuracy".into())
+        self.name.clone().unwrap_or_else(|| "sparse_categorical_accuracy".to_string())
+    }
+
+    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
+        let last = y_pred.rank().saturating_sub(1);
+        shapes::check_labels_shape("sparse_categorical_accuracy", name, y_true, y_pred, last)
     }
 
     fn start(&self) -> Box<dyn Running> {
-        Box::new(State(Mean::default()))
+        averaged(self.clone())
     }
 }
 
-struct State(Mean);
-
-impl Running for State {
-    fn update(&mut self, y: &Tensor, p: &Tensor, _: Option<&Tensor>) -> Result<()> {
-        let rows = y.dims().first().copied().unwrap_or(1) as f64;
-        let hit = p.argmax(candle_core::D::Minus1)?.to_dtype(DType::I64)?.eq(y)?;
-        self.0.add(&hit.to_dtype(DType::F32)?.mean_all()?, rows)
-    }
-
-    fn result(&self) -> Result<f64> {
-        self.0.result()
-    }
-
-    fn reset(&mut self) {
-        self.0.reset();
+impl SampleValues for SparseCategoricalAccuracy {
+    fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
+        Ok(argmax_hits(y_true, y_pred)?.into())
     }
 }

@@ -1,0 +1,352 @@
+//! Loss functions before weights and reduction: one value a row of predictions.
+//!
+//! Elementwise ones are a [`Pointwise`] function each, averaged over the last axis by [`mean_loss`];
+//! the crossentropies over classes are operations of their own.
+
+mod absolute_error;
+mod binary_crossentropy;
+mod huber;
+mod probability_crossentropy;
+mod softmax_crossentropy;
+mod squared_error;
+
+pub use absolute_error::AbsoluteError;
+pub use binary_crossentropy::{BinaryCrossentropy, LogitBinaryCrossentropy};
+pub use huber::Huber;
+pub use probability_crossentropy::ProbabilityCrossentropy;
+pub use softmax_crossentropy::SoftmaxCrossentropy;
+pub use squared_error::SquaredError;
+
+use crate::kernels::{CHUNK, lane_sum, parallel, threads::Shared, vectorized};
+use crate::op::{Input, Operation, with_labels, with_slice};
+use candle_core::{D, DType, Result, Shape, Tensor, bail};
+
+/// Keras's epsilon: probabilities are kept in `EPSILON..1 - EPSILON` before a logarithm.
+pub const EPSILON: f64 = 1e-7;
+
+/// A loss of one prediction `x` and its target `t`, with its slope, in scalars for the fused kernel
+/// and composed.
+pub trait Pointwise: Copy + Send + Sync + 'static {
+    /// Name for messages.
+    const NAME: &'static str;
+
+    /// `f(x, t)`. Must be `#[inline(always)]` plain arithmetic that vectorises.
+    fn value(self, x: f32, t: f32) -> f32;
+
+    /// `df/dx`. As [`Pointwise::value`].
+    fn slope(self, x: f32, t: f32) -> f32;
+
+    /// The composed `f(x, t)`.
+    fn compose(self, x: &Tensor, t: &Tensor) -> Result<Tensor>;
+
+    /// The composed `df/dx`.
+    fn compose_slope(self, x: &Tensor, t: &Tensor) -> Result<Tensor>;
+}
+
+/// `mean(f(y_pred, y_true))` over the last axis, for two tensors of one shape. Differentiable in
+/// `y_pred`.
+pub fn mean_loss<P: Pointwise>(function: P, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+    MeanLoss::new(function, y_true, y_pred)?.apply(&[y_pred])
+}
+
+/// The operation of [`mean_loss`].
+struct MeanLoss<P> {
+    function: P,
+    y_true: Tensor,
+}
+
+impl<P: Pointwise> MeanLoss<P> {
+    fn new(function: P, y_true: &Tensor, y_pred: &Tensor) -> Result<Self> {
+        if y_true.dims() != y_pred.dims() || y_pred.rank() == 0 {
+            bail!("{}: y_true {:?}, y_pred {:?}", P::NAME, y_true.dims(), y_pred.dims())
+        }
+        let y_true = y_true.to_dtype(y_pred.dtype())?.detach().contiguous()?;
+        Ok(Self { function, y_true })
+    }
+}
+
+impl<P: Pointwise> Operation for MeanLoss<P> {
+    fn name(&self) -> &'static str {
+        P::NAME
+    }
+
+    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        self.function.compose(inputs[0], &self.y_true)?.mean(D::Minus1)
+    }
+
+    fn backward(
+        &self,
+        inputs: &[&Tensor],
+        _result: &Tensor,
+        gradient: &Tensor,
+        _needs: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let slope = self.function.compose_slope(inputs[0], &self.y_true)?;
+        let gradient = (gradient.unsqueeze(D::Minus1)? / slope.dim(D::Minus1)? as f64)?;
+        Ok(vec![Some(slope.broadcast_mul(&gradient)?)])
+    }
+
+    fn has_kernel(&self) -> bool {
+        true
+    }
+
+    fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
+        let Input { data: x, dims } = inputs[0];
+        let Some((&width, front)) = dims.split_last() else { bail!("{}: a scalar", P::NAME) };
+        if width == 0 {
+            bail!("{}: the last axis is empty", P::NAME)
+        }
+        let mut values = vec![0f32; x.len() / width];
+        let (function, scale) = (self.function, 1.0 / width as f32);
+        with_slice(&self.y_true, |t| {
+            in_row_parts(&mut values, width, |start, values| {
+                let (x, t) = (&x[start * width..], &t[start * width..]);
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        if width == 1 {
+                            for ((v, x), t) in values.iter_mut().zip(x).zip(t) {
+                                *v = function.value(*x, *t);
+                            }
+                            return;
+                        }
+                        let rows = x.chunks_exact(width).zip(t.chunks_exact(width));
+                        for (v, (x, t)) in values.iter_mut().zip(rows) {
+                            *v = scale * lane_sum(width, |i| function.value(x[i], t[i]));
+                        }
+                    },
+                );
+            });
+            Ok(())
+        })?;
+        Ok((values, Shape::from(front)))
+    }
+
+    fn fused_backward(
+        &self,
+        inputs: &[&Tensor],
+        _result: &Tensor,
+        gradient: &Tensor,
+        _needs: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let x = inputs[0];
+        let width = x.dim(D::Minus1)?;
+        let mut dx = vec![0f32; x.elem_count()];
+        let (function, scale) = (self.function, 1.0 / width as f32);
+        with_slice(x, |x| {
+            with_slice(&self.y_true, |t| {
+                with_slice(gradient, |g| {
+                    in_rows(&mut dx, width, |row, dx| {
+                        let (x, t) = (&x[row * width..], &t[row * width..]);
+                        let g = &g[row..];
+                        vectorized(
+                            #[inline(always)]
+                            || {
+                                if width == 1 {
+                                    for (((dx, x), t), g) in dx.iter_mut().zip(x).zip(t).zip(g) {
+                                        *dx = g * function.slope(*x, *t);
+                                    }
+                                    return;
+                                }
+                                let rows = x.chunks_exact(width).zip(t.chunks_exact(width)).zip(g);
+                                for (dx, ((x, t), g)) in dx.chunks_exact_mut(width).zip(rows) {
+                                    let g = g * scale;
+                                    for ((dx, x), t) in dx.iter_mut().zip(x).zip(t) {
+                                        *dx = g * function.slope(*x, *t);
+                                    }
+                                }
+                            },
+                        );
+                    });
+                    Ok(())
+                })
+            })
+        })?;
+        Ok(vec![Some(Tensor::from_vec(dx, x.shape(), x.device())?)])
+    }
+}
+
+/// Calls `body(first row, values)` on parts of `values`, one value a row of `width` elements.
+fn in_row_parts(values: &mut [f32], width: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
+    let (rows, step) = (values.len(), (CHUNK / width.max(1)).max(1));
+    let shared = Shared::new(values);
+    parallel(rows.div_ceil(step), |part| {
+        let start = part * step;
+        // SAFETY: parts do not overlap, and `values` is borrowed mutably for the whole call.
+        body(start, unsafe { shared.range(start, (start + step).min(rows)) });
+    });
+}
+
+/// Calls `body(first row, elements)` on parts of `elements` that are whole rows of `width`.
+fn in_rows(elements: &mut [f32], width: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
+    let width = width.max(1);
+    let (rows, step) = (elements.len() / width, (CHUNK / width).max(1));
+    let shared = Shared::new(elements);
+    parallel(rows.div_ceil(step), |part| {
+        let start = part * step;
+        let end = (start + step).min(rows);
+        // SAFETY: parts do not overlap, and `elements` is borrowed mutably for the whole call.
+        body(start, unsafe { shared.range(start * width, end * width) });
+    });
+}
+
+/// The classes that rows of predictions `[.., classes]` should have.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// The index of the class, I64 `[..]`. Rows whose label is `ignored` have loss and gradient 0.
+    Labels {
+        /// The indices.
+        labels: Tensor,
+        /// The label that does not count.
+        ignored: Option<i64>,
+    },
+    /// A weight for each class, of the shape and type of the predictions.
+    Weights(Tensor),
+}
+
+impl Target {
+    /// Labels, all of which count.
+    pub fn labels(labels: Tensor) -> Self {
+        Self::Labels { labels, ignored: None }
+    }
+
+    /// The target as weights, for composed forms.
+    fn weights(&self, like: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Weights(weights) => weights.to_dtype(like.dtype()),
+            Self::Labels { labels, ignored } => {
+                let classes = like.dim(D::Minus1)?;
+                let range = Tensor::arange(0, classes as i64, like.device())?;
+                let labels = labels.to_dtype(DType::I64)?.unsqueeze(D::Minus1)?;
+                let one_hot = labels.broadcast_eq(&range)?.to_dtype(like.dtype())?;
+                match ignored {
+                    Some(ignored) => {
+                        one_hot.broadcast_mul(&labels.ne(*ignored)?.to_dtype(like.dtype())?)
+                    }
+                    None => Ok(one_hot),
+                }
+            }
+        }
+    }
+}
+
+/// Calls `body(row, label)` for each row, with `None` where the label does not count.
+fn for_labels(
+    labels: &Tensor,
+    ignored: Option<i64>,
+    (rows, classes): (usize, usize),
+    mut body: impl FnMut(usize, Option<usize>),
+) -> Result<()> {
+    with_labels(labels, |labels| {
+        if labels.len() != rows {
+            bail!("{} labels for {rows} rows of predictions", labels.len())
+        }
+        for (row, label) in labels.iter().enumerate() {
+            if Some(*label) == ignored {
+                body(row, None);
+                continue;
+            }
+            match usize::try_from(*label).ok().filter(|label| *label < classes) {
+                Some(label) => body(row, Some(label)),
+                None => bail!(
+                    "the label {label} in row {row} is outside the {classes} classes (0 to {})",
+                    classes.saturating_sub(1)
+                ),
+            }
+        }
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gradient_check::{check_operation, sample};
+    use candle_core::{Device, Var};
+
+    fn pointwise<P: Pointwise>(function: P, x: &Tensor, t: &Tensor) {
+        let x32 = x.to_dtype(DType::F32).unwrap();
+        let make = || MeanLoss::new(function, t, x).unwrap();
+        crate::gradient_check::check(|x| make().apply_composed(x), std::slice::from_ref(x), 1e-6)
+            .unwrap_or_else(|e| panic!("{}: {e}", P::NAME));
+        // The forms agree, also over several parts and for width 1.
+        for dims in [x.dims().to_vec(), vec![x.elem_count(), 1]] {
+            let run = |fused: bool| {
+                let x = Var::from_tensor(&x32.reshape(dims.as_slice()).unwrap()).unwrap();
+                let t = t.reshape(dims.as_slice()).unwrap();
+                let loss = MeanLoss::new(function, &t, &x).unwrap();
+                let y = if fused { loss.apply(&[&x]) } else { loss.apply_composed(&[&x]) };
+                let y = y.unwrap();
+                let g = sample("g", y.dims()).unwrap().to_dtype(DType::F32).unwrap();
+                let g = (&y * g).unwrap().sum_all().unwrap().backward().unwrap();
+                let dx = g.get(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                [y.flatten_all().unwrap().to_vec1::<f32>().unwrap(), dx].concat()
+            };
+            for (a, b) in run(true).iter().zip(run(false)) {
+                assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "{}: {a} {b}", P::NAME);
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_and_forms_agree() {
+        let (x, t) = (sample("x", &[3, 2, 19]).unwrap(), sample("t", &[3, 2, 19]).unwrap());
+        pointwise(SquaredError, &x, &t);
+        pointwise(AbsoluteError, &x, &t);
+        pointwise(Huber { delta: 0.7 }, &x, &t);
+        pointwise(LogitBinaryCrossentropy, &x, &t);
+        let p = x.affine(0.24, 0.5).unwrap();
+        pointwise(BinaryCrossentropy, &p, &t);
+    }
+
+    #[test]
+    fn forms_agree_over_several_parts() {
+        let x = sample("x", &[300, 130]).unwrap().to_dtype(DType::F32).unwrap();
+        let t = sample("t", &[300, 130]).unwrap().to_dtype(DType::F32).unwrap();
+        let var = Var::from_tensor(&x).unwrap();
+        let run = |fused: bool| {
+            let loss = MeanLoss::new(Huber { delta: 1.0 }, &t, &x).unwrap();
+            let y = if fused { loss.apply(&[&var]) } else { loss.apply_composed(&[&var]) };
+            let gradients = y.unwrap().sqr().unwrap().sum_all().unwrap().backward().unwrap();
+            gradients.get(&var).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        assert!(run(true).iter().zip(run(false)).all(|(a, b)| (a - b).abs() < 1e-6));
+    }
+
+    fn labels() -> Tensor {
+        Tensor::new(&[[2i64, 0], [1, 4], [3, 3]], &Device::Cpu).unwrap()
+    }
+
+    fn targets() -> Vec<Target> {
+        let weights = sample("t", &[3, 2, 5]).unwrap();
+        vec![
+            Target::labels(labels()),
+            Target::Labels { labels: labels(), ignored: Some(3) },
+            Target::Labels { labels: labels(), ignored: Some(-1) },
+            Target::Weights(weights),
+        ]
+    }
+
+    #[test]
+    fn crossentropies_agree_with_finite_differences() {
+        let z = [sample("z", &[3, 2, 5]).unwrap()];
+        let p = [z[0].affine(0.2, 0.5).unwrap()];
+        for target in targets() {
+            check_operation(|| SoftmaxCrossentropy::new(target.clone()), &z).unwrap();
+            check_operation(|| ProbabilityCrossentropy::new(target.clone()), &p).unwrap();
+        }
+    }
+
+    #[test]
+    fn labels_outside_the_classes_are_named() {
+        let z = Tensor::zeros((2, 3), DType::F32, &Device::Cpu).unwrap();
+        let labels = Tensor::new(&[1i64, 3], &Device::Cpu).unwrap();
+        let target = Target::labels(labels);
+        for error in [
+            SoftmaxCrossentropy::new(target.clone()).apply(&[&z]).unwrap_err(),
+            ProbabilityCrossentropy::new(target).apply(&[&z]).unwrap_err(),
+        ] {
+            assert!(error.to_string().contains("label 3 in row 1 is outside the 3"), "{error}");
+        }
+    }
+}

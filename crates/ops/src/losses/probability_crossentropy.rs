@@ -1,0 +1,142 @@
+//! Crossentropy on probabilities `[.., classes]`; result `[..]`, one value a row.
+//!
+//! As Keras: a row is divided by its sum, kept in `EPSILON..1 - EPSILON`, and then
+//! `loss = -sum_j t_j ln(q_j)`. Beyond those limits the slope is 0.
+
+use super::{EPSILON, Target, for_labels};
+use crate::kernels::{math, vectorized};
+use crate::op::{Input, Operation, with_slice};
+use candle_core::{D, DType, Result, Shape, Tensor, bail};
+
+const LOW: f32 = EPSILON as f32;
+const HIGH: f32 = (1.0 - EPSILON) as f32;
+
+/// The operation.
+pub struct ProbabilityCrossentropy {
+    target: Target,
+}
+
+impl ProbabilityCrossentropy {
+    /// For a target. Labels outside the classes are an error that names the row.
+    pub fn new(target: Target) -> Self {
+        Self { target }
+    }
+}
+
+impl Operation for ProbabilityCrossentropy {
+    fn name(&self) -> &'static str {
+        "crossentropy"
+    }
+
+    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        let p = inputs[0];
+        let q = p.broadcast_div(&p.sum_keepdim(D::Minus1)?)?.clamp(EPSILON, 1.0 - EPSILON)?;
+        (q.log()? * self.target.weights(p)?)?.sum(D::Minus1)?.neg()
+    }
+
+    fn backward(
+        &self,
+        inputs: &[&Tensor],
+        _result: &Tensor,
+        gradient: &Tensor,
+        _needs: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let p = inputs[0];
+        let sum = p.sum_keepdim(D::Minus1)?;
+        let q = p.broadcast_div(&sum)?;
+        let kept = q.clamp(EPSILON, 1.0 - EPSILON)?;
+        let inside = kept.eq(&q)?.to_dtype(q.dtype())?;
+        let dq = ((self.target.weights(p)? / kept)? * inside)?.neg()?;
+        let inner = (&dq * &q)?.sum_keepdim(D::Minus1)?;
+        let dp = dq.broadcast_sub(&inner)?.broadcast_div(&sum)?;
+        Ok(vec![Some(dp.broadcast_mul(&gradient.unsqueeze(D::Minus1)?)?)])
+    }
+
+    fn has_kernel(&self) -> bool {
+        true
+    }
+
+    fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
+        let Input { data: p, dims } = inputs[0];
+        let Some((&classes, front)) = dims.split_last().filter(|(classes, _)| **classes > 0) else {
+            bail!("crossentropy: predictions need an axis of classes")
+        };
+        let rows = p.len() / classes;
+        let mut losses = Vec::with_capacity(rows);
+        match &self.target {
+            Target::Labels { labels, ignored } => {
+                for_labels(labels, *ignored, (rows, classes), |row, label| {
+                    let p = &p[row * classes..(row + 1) * classes];
+                    let loss = |label: usize| {
+                        -math::ln((p[label] / p.iter().sum::<f32>()).clamp(LOW, HIGH))
+                    };
+                    losses.push(label.map_or(0.0, loss));
+                })?;
+            }
+            Target::Weights(weights) => with_slice(&weights.to_dtype(DType::F32)?, |t| {
+                if t.len() != p.len() {
+                    bail!("crossentropy: {} target values for {} predictions", t.len(), p.len())
+                }
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for (p, t) in p.chunks_exact(classes).zip(t.chunks_exact(classes)) {
+                            let sum: f32 = p.iter().sum();
+                            let log = |p: f32| math::ln((p / sum).clamp(LOW, HIGH));
+                            losses.push(-p.iter().zip(t).map(|(p, t)| t * log(*p)).sum::<f32>());
+                        }
+                    },
+                );
+                Ok(())
+            })?,
+        }
+        Ok((losses, Shape::from(front)))
+    }
+
+    fn fused_backward(
+        &self,
+        inputs: &[&Tensor],
+        _result: &Tensor,
+        gradient: &Tensor,
+        _needs: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let classes = inputs[0].dim(D::Minus1)?;
+        let mut dp = vec![0f32; inputs[0].elem_count()];
+        let rows = dp.len() / classes.max(1);
+        with_slice(inputs[0], |p| {
+            with_slice(gradient, |gradient| match &self.target {
+                Target::Labels { labels, ignored } => {
+                    for_labels(labels, *ignored, (rows, classes), |row, label| {
+                        let Some(label) = label else { return };
+                        let range = row * classes..(row + 1) * classes;
+                        let sum: f32 = p[range.clone()].iter().sum();
+                        let q = p[range.start + label] / sum;
+                        if (LOW..=HIGH).contains(&q) {
+                            let dq = -gradient[row] / q;
+                            let dp = &mut dp[range];
+                            dp.fill(-dq * q / sum);
+                            dp[label] += dq / sum;
+                        }
+                    })
+                }
+                Target::Weights(weights) => with_slice(&weights.to_dtype(DType::F32)?, |t| {
+                    for (row, dp) in dp.chunks_exact_mut(classes).enumerate() {
+                        let range = row * classes..(row + 1) * classes;
+                        let (p, t, g) = (&p[range.clone()], &t[range], gradient[row]);
+                        let sum: f32 = p.iter().sum();
+                        let mut inner = 0f32;
+                        for ((dp, p), t) in dp.iter_mut().zip(p).zip(t) {
+                            let q = p / sum;
+                            let inside = (LOW..=HIGH).contains(&q);
+                            *dp = if inside { -t / q } else { 0.0 };
+                            inner += *dp * q;
+                        }
+                        dp.iter_mut().for_each(|dp| *dp = (*dp - inner) * (g / sum));
+                    }
+                    Ok(())
+                }),
+            })
+        })?;
+        Ok(vec![Some(Tensor::from_vec(dp, inputs[0].shape(), inputs[0].device())?)])
+    }
+}

@@ -1,0 +1,123 @@
+//! Binary crossentropy: for classes that are each true or not.
+
+use super::{
+    Loss, LossFn, Outputs, PerSample, Reduction, check_smoothing, common_builders, shapes,
+};
+use crate::dtype::Float32;
+use sconce_core::{DType, Dims, Error, Result, Tensor};
+use sconce_ops::losses::{LogitBinaryCrossentropy, mean_loss};
+use serde::{Deserialize, Serialize};
+
+/// `mean(-t ln(p) - (1 - t) ln(1 - p))` over `axis`. y_true (0 to 1) and y_pred `[batch, .., d]`,
+/// values `[batch, ..]`; y_true `[batch]` goes with y_pred `[batch, 1]`. Keras's
+/// `BinaryCrossentropy`, `"bce"`.
+///
+/// From probabilities, they are kept in 1e-7..1 - 1e-7. From logits z it is computed as
+/// `max(z, 0) - z t + ln(1 + e^(-|z|))`, which is exact for any of them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BinaryCrossentropy {
+    /// Whether predictions are logits. Left out: they are, unless the compiled model ends in a
+    /// softmax or sigmoid.
+    pub from_logits: Option<bool>,
+    /// Moves targets this far towards one half: `t (1 - s) + s / 2`. Default 0.
+    pub label_smoothing: f64,
+    /// The axis the mean is over. Default -1.
+    pub axis: i64,
+    /// How the values of a batch become one.
+    pub reduction: Reduction,
+    /// Its name. Default `binary_crossentropy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The type it computes in.
+    #[serde(skip_serializing)]
+    pub dtype: Float32,
+}
+
+common_builders!(BinaryCrossentropy);
+
+impl Default for BinaryCrossentropy {
+    fn default() -> Self {
+        Self {
+            from_logits: None,
+            label_smoothing: 0.0,
+            axis: -1,
+            reduction: Reduction::default(),
+            name: None,
+            dtype: Float32,
+        }
+    }
+}
+
+impl BinaryCrossentropy {
+    /// Says whether predictions are logits.
+    pub fn from_logits(mut self, from_logits: bool) -> Self {
+        self.from_logits = Some(from_logits);
+        self
+    }
+
+    /// Moves targets towards one half.
+    pub fn label_smoothing(mut self, label_smoothing: f64) -> Self {
+        self.label_smoothing = label_smoothing;
+        self
+    }
+
+    /// Sets the axis the mean is over.
+    pub fn axis(mut self, axis: i64) -> Self {
+        self.axis = axis;
+        self
+    }
+}
+
+impl Loss for BinaryCrossentropy {
+    fn check(&self) -> Result<()> {
+        check_smoothing(self.label_smoothing)
+    }
+
+    fn per_sample(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
+        let (y_true, y_pred) = shapes::align(y_true, y_pred)?;
+        let mut y_true = y_true.to_dtype(y_pred.dtype())?;
+        if self.label_smoothing != 0.0 {
+            y_true = y_true.affine(1.0 - self.label_smoothing, 0.5 * self.label_smoothing)?;
+        }
+        let axis = shapes::axis_of(self.axis, y_pred.rank())?;
+        let (y_true, y_pred) = (shapes::to_last(&y_true, axis)?, shapes::to_last(&y_pred, axis)?);
+        let values = match self.from_logits.unwrap_or(true) {
+            true => mean_loss(LogitBinaryCrossentropy, &y_true, &y_pred)?,
+            false => mean_loss(sconce_ops::losses::BinaryCrossentropy, &y_true, &y_pred)?,
+        };
+        Ok(values.into())
+    }
+
+    fn reduces_by(&self) -> Reduction {
+        self.reduction
+    }
+
+    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
+        shapes::axis_of(self.axis, y_pred.rank())?;
+        shapes::check_aligned("binary_crossentropy", name, y_true, y_pred)
+    }
+
+    fn check_values(&self, name: &str, y_true: &Tensor, _y_pred: &Dims) -> Result<()> {
+        let values = y_true.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+        let width = values.len() / y_true.dims().first().copied().unwrap_or(1).max(1);
+        match values.iter().position(|value| !(0.0..=1.0).contains(value)) {
+            None => Ok(()),
+            Some(at) => Err(Error::data(format!(
+                "{name} holds {} in row {}; binary_crossentropy takes targets from 0 to 1. For more \
+                 than two classes use sparse_categorical_crossentropy, with a unit for each class",
+                values.get(at).copied().unwrap_or_default(),
+                at / width.max(1)
+            ))),
+        }
+    }
+
+    fn takes_logits(&self) -> Option<Option<bool>> {
+        Some(self.from_logits)
+    }
+
+    fn resolve(&self, outputs: &Outputs<'_>) -> Result<Option<LossFn>> {
+        let resolved = || self.clone().from_logits(outputs.logits).into();
+        Ok(self.from_logits.is_none().then(resolved))
+    }
+}

@@ -1,0 +1,66 @@
+//! Huber's loss: quadratic near the target, linear beyond.
+
+use super::{Loss, PerSample, Reduction, common_builders, shapes};
+use crate::dtype::Float32;
+use sconce_core::{Dims, Error, Result, Tensor};
+use sconce_ops::losses::mean_loss;
+use serde::{Deserialize, Serialize};
+
+/// With `e = y_true - y_pred`, the mean over the last axis of `e^2 / 2` where `|e| <= delta`, else
+/// `delta |e| - delta^2 / 2`. y_true and y_pred `[batch, .., d]`, values `[batch, ..]`. Keras's
+/// `Huber`.
+///
+/// Huber, "Robust estimation of a location parameter", 1964.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Huber {
+    /// Where the parabola ends. Default 1.
+    pub delta: f64,
+    /// How the values of a batch become one.
+    pub reduction: Reduction,
+    /// Its name. Default `huber_loss`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The type it computes in.
+    #[serde(skip_serializing)]
+    pub dtype: Float32,
+}
+
+common_builders!(Huber);
+
+impl Default for Huber {
+    fn default() -> Self {
+        Self { delta: 1.0, reduction: Reduction::default(), name: None, dtype: Float32 }
+    }
+}
+
+impl Huber {
+    /// Sets where the parabola ends.
+    pub fn delta(mut self, delta: f64) -> Self {
+        self.delta = delta;
+        self
+    }
+}
+
+impl Loss for Huber {
+    fn check(&self) -> Result<()> {
+        if self.delta > 0.0 && self.delta.is_finite() {
+            return Ok(());
+        }
+        Err(Error::config("delta", format!("must be a number above 0, found {}", self.delta)))
+    }
+
+    fn per_sample(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
+        let (y_true, y_pred) = shapes::align(y_true, y_pred)?;
+        let function = sconce_ops::losses::Huber { delta: self.delta };
+        Ok(mean_loss(function, &y_true, &y_pred)?.into())
+    }
+
+    fn reduces_by(&self) -> Reduction {
+        self.reduction
+    }
+
+    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
+        shapes::check_aligned("huber", name, y_true, y_pred)
+    }
+}

@@ -1,0 +1,39 @@
+//! Mean absolute error: `mean(|y_true - y_pred|)` over the last axis.
+
+use super::{Loss, PerSample, Reduction, common_builders, shapes};
+use crate::dtype::Float32;
+use sconce_core::{Dims, Result, Tensor};
+use sconce_ops::losses::{AbsoluteError, mean_loss};
+use serde::{Deserialize, Serialize};
+
+/// `mean(|y_true - y_pred|)` over the last axis. y_true and y_pred `[batch, .., d]`, values
+/// `[batch, ..]`; y_true `[batch]` goes with y_pred `[batch, 1]`. Keras's `MeanAbsoluteError`, `"mae"`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MeanAbsoluteError {
+    /// How the values of a batch become one.
+    pub reduction: Reduction,
+    /// Its name. Default `mean_absolute_error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The type it computes in.
+    #[serde(skip_serializing)]
+    pub dtype: Float32,
+}
+
+common_builders!(MeanAbsoluteError);
+
+impl Loss for MeanAbsoluteError {
+    fn per_sample(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
+        let (y_true, y_pred) = shapes::align(y_true, y_pred)?;
+        Ok(mean_loss(AbsoluteError, &y_true, &y_pred)?.into())
+    }
+
+    fn reduces_by(&self) -> Reduction {
+        self.reduction
+    }
+
+    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
+        shapes::check_aligned("mean_absolute_error", name, y_true, y_pred)
+    }
+}

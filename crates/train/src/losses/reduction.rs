@@ -1,0 +1,40 @@
+//! How the losses of a batch become one.
+
+use serde::{Deserialize, Serialize};
+
+/// How the values of a batch become one, as Keras's `reduction`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", from = "Option<Name>")]
+pub enum Reduction {
+    /// Their weighted sum over their number (masked ones do not count); `"mean"` is the same.
+    #[default]
+    SumOverBatchSize,
+    /// Their weighted sum.
+    Sum,
+    /// Their weighted sum over the sum of the weights.
+    MeanWithSampleWeight,
+    /// None at all, written `"none"` or `null`. Training needs one number and takes the mean.
+    None,
+}
+
+/// The names in JSON.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Name {
+    SumOverBatchSize,
+    Mean,
+    Sum,
+    MeanWithSampleWeight,
+    None,
+}
+
+impl From<Option<Name>> for Reduction {
+    fn from(name: Option<Name>) -> Self {
+        match name {
+            Some(Name::SumOverBatchSize | Name::Mean) => Self::SumOverBatchSize,
+            Some(Name::Sum) => Self::Sum,
+            Some(Name::MeanWithSampleWeight) => Self::MeanWithSampleWeight,
+            Some(Name::None) | None => Self::None,
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! How often predictions equal targets.
+
+use super::{Metric, Running, SampleValues, averaged};
+use crate::dtype::Float32;
+use crate::losses::{PerSample, shapes};
+use sconce_core::{Dims, Result, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// The part of values with `y_pred == y_true`. Both `[batch, ..]`. Keras's `Accuracy`; the name
+/// `"accuracy"` means the accuracy that goes with the shapes instead.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Accuracy {
+    /// Its name in logs. Default `accuracy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The type it computes in.
+    #[serde(skip_serializing)]
+    pub dtype: Float32,
+}
+
+impl Metric for Accuracy {
+    fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| "accuracy".to_string())
+    }
+
+    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
+        shapes::check_aligned("Accuracy", name, y_true, y_pred)
+    }
+
+    fn start(&self) -> Box<dyn Running> {
+        averaged(self.clone())
+    }
+}
+
+impl SampleValues for Accuracy {
+    fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
+        let (y_true, y_pred) = shapes::align(y_true, y_pred)?;
+        let hits = y_pred.eq(&y_true.to_dtype(y_pred.dtype())?)?;
+        Ok(hits.to_dtype(y_pred.dtype())?.into())
+    }
+}

@@ -1,0 +1,66 @@
+//! How often predictions are on the right side of a threshold.
+
+use super::{Metric, MetricFn, Running, SampleValues, averaged};
+use crate::dtype::Float32;
+use crate::losses::{Outputs, PerSample, shapes};
+use sconce_core::{Dims, Result, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// The part of values with `(y_pred > threshold) == y_true`. Targets 0 or 1; both `[batch, ..]`.
+/// Keras's `BinaryAccuracy`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BinaryAccuracy {
+    /// What counts as true is above it. Left out it is 0.5, or, for logits of a loss whose
+    /// `from_logits` was left out too, 0 (a probability of 0.5).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// Its name in logs. Default `binary_accuracy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The type it computes in.
+    #[serde(skip_serializing)]
+    pub dtype: Float32,
+}
+
+impl BinaryAccuracy {
+    /// Sets the threshold.
+    pub fn threshold(mut self, threshold: f64) -> Self {
+        self.threshold = Some(threshold);
+        self
+    }
+
+    /// The threshold for outputs when it was left out.
+    pub(crate) fn threshold_for(outputs: &Outputs<'_>) -> f64 {
+        if outputs.logits && outputs.inferred { 0.0 } else { 0.5 }
+    }
+}
+
+impl Metric for BinaryAccuracy {
+    fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| "binary_accuracy".to_string())
+    }
+
+    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
+        shapes::check_aligned("binary_accuracy", name, y_true, y_pred)
+    }
+
+    fn resolve(&self, name: &str, outputs: &Outputs<'_>) -> Option<MetricFn> {
+        let threshold = Some(Self::threshold_for(outputs));
+        let name = Some(name.to_string());
+        self.threshold.is_none().then(|| Self { threshold, name, ..self.clone() }.into())
+    }
+
+    fn start(&self) -> Box<dyn Running> {
+        averaged(self.clone())
+    }
+}
+
+impl SampleValues for BinaryAccuracy {
+    fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
+        let (y_true, y_pred) = shapes::align(y_true, y_pred)?;
+        let above = y_pred.gt(self.threshold.unwrap_or(0.5))?.to_dtype(y_pred.dtype())?;
+        let hits = above.eq(&y_true.to_dtype(y_pred.dtype())?)?;
+        Ok(hits.to_dtype(y_pred.dtype())?.into())
+    }
+}

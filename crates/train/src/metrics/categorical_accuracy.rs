@@ -1,0 +1,43 @@
+//! How often the largest prediction is the target's largest.
+
+use super::{Metric, Running, SampleValues, averaged};
+use crate::dtype::Float32;
+use crate::losses::{PerSample, shapes};
+use sconce_core::{Dims, Result, Tensor};
+use sconce_ops::accuracy::{argmax, argmax_hits};
+use serde::{Deserialize, Serialize};
+
+/// The part of rows with `argmax(y_pred) == argmax(y_true)`, the first index where values are equal.
+/// Both `[batch, .., classes]`. Keras's `CategoricalAccuracy`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CategoricalAccuracy {
+    /// Its name in logs. Default `categorical_accuracy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The type it computes in.
+    #[serde(skip_serializing)]
+    pub dtype: Float32,
+}
+
+impl Metric for CategoricalAccuracy {
+    fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| "categorical_accuracy".to_string())
+    }
+
+    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
+        shapes::check_aligned("categorical_accuracy", name, y_true, y_pred)
+    }
+
+    fn start(&self) -> Box<dyn Running> {
+        averaged(self.clone())
+    }
+}
+
+impl SampleValues for CategoricalAccuracy {
+    fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
+        let (y_true, y_pred) = shapes::align(y_true, y_pred)?;
+        let labels = argmax(&y_true.to_dtype(y_pred.dtype())?)?;
+        Ok(argmax_hits(&labels, &y_pred)?.into())
+    }
+}
