@@ -73,13 +73,18 @@ impl Operation for Rows {
                     }
                 },
             );
-            // One pass over everything, since rows are often shorter than a vector.
-            let e = map([rows], |[v]| math::exp(v));
+            // The exponentials of everything and then the logarithms of all sums, since rows are often
+            // shorter than a vector.
+            let e = map(rows, math::exp);
+            let mut logs: Vec<f32> = Vec::with_capacity(rows.len() / width);
             vectorized(
                 #[inline(always)]
                 || {
-                    for (row, e) in rows.chunks_exact_mut(width).zip(e.chunks_exact(width)) {
-                        let log = math::ln(lane_sum(width, |i| e[i]));
+                    logs.extend(e.chunks_exact(width).map(|e| lane_sum(width, |i| e[i])));
+                    for log in &mut logs {
+                        *log = math::ln(*log);
+                    }
+                    for (row, log) in rows.chunks_exact_mut(width).zip(&logs) {
                         row.iter_mut().for_each(|v| *v -= log);
                     }
                 },
@@ -96,7 +101,7 @@ impl Operation for Rows {
         _needs: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
         let width = y.dims().last().copied().unwrap_or(1);
-        let mut dx = with_slice(y, |y| Ok(map([y], |[y]| math::exp(y))))?;
+        let mut dx = with_slice(y, |y| Ok(map(y, math::exp)))?;
         with_slice(dy, |dy| {
             for_rows(&mut dx, width, |first, dx| {
                 let dy = &dy[first * width..][..dx.len()];

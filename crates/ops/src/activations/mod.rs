@@ -1,5 +1,8 @@
 //! Keras's activation functions. One file each: the scalar function and its slope for the fused
-//! kernel, the composed form, a registry line, and its golden case in `tests/`.
+//! kernel, and the composed form; one line each in the registry, whose rows `tests.rs` walks.
+//!
+//! Parameters are public fields with Keras's defaults, for the layers that share them. Formulas and
+//! the slopes at kinks are those of Keras on JAX, but not-a-numbers always stay what they are.
 
 mod axis;
 mod celu;
@@ -67,7 +70,7 @@ pub use tanh::Tanh;
 pub use tanh_shrink::TanhShrink;
 pub use threshold::Threshold;
 
-use crate::kernels::{for_chunks, map, vectorized};
+use crate::kernels::{for_chunks, map, map2, map3, vectorized};
 use crate::op::{Input, Operation, with_slice};
 use candle_core::{Result, Shape, Tensor};
 use sconce_core::registry::Style;
@@ -177,7 +180,7 @@ pub trait Elementwise: Copy + Send + Sync + 'static {
         false
     }
 
-    /// `f(x)`. Must be `#[inline(always)]` plain arithmetic that vectorises.
+    /// `f(x)`. Must be `#[inline(always)]` plain arithmetic that vectorises, and keep a NaN.
     fn value(self, x: f32) -> f32;
 
     /// `f'(x)`, where `y = f(x)`. As [`Elementwise::value`].
@@ -220,9 +223,9 @@ impl<E: Elementwise> Operation for Map<E> {
     fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
         let function = self.0;
         let y = map(
-            [inputs[0].data],
+            inputs[0].data,
             #[inline(always)]
-            |[x]| function.value(x),
+            move |x| function.value(x),
         );
         Ok((y, Shape::from(inputs[0].dims)))
     }
@@ -238,17 +241,20 @@ impl<E: Elementwise> Operation for Map<E> {
         let dx = with_slice(dy, |dy| {
             with_slice(y, |y| {
                 if function.result_suffices() {
-                    return Ok(map(
-                        [dy, y],
+                    return Ok(map2(
+                        dy,
+                        y,
                         #[inline(always)]
-                        |[dy, y]| dy * function.slope(y, y),
+                        move |dy, y| dy * function.slope(y, y),
                     ));
                 }
                 with_slice(inputs[0], |x| {
-                    Ok(map(
-                        [dy, x, y],
+                    Ok(map3(
+                        dy,
+                        x,
+                        y,
                         #[inline(always)]
-                        |[dy, x, y]| dy * function.slope(x, y),
+                        move |dy, x, y| dy * function.slope(x, y),
                     ))
                 })
             })
@@ -279,7 +285,12 @@ impl<E: Elementwise> Activation for E {
         for_chunks([values], |_, [values]| {
             vectorized(
                 #[inline(always)]
-                || values.iter_mut().for_each(|v| *v = function.value(*v)),
+                || {
+                    // Not `for_each`: a large closure would not be inlined, nor vectorised.
+                    for v in values {
+                        *v = function.value(*v);
+                    }
+                },
             );
         });
     }

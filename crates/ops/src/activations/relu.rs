@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 ///        negative_slope * (x - threshold)     x <= threshold
 /// ```
 ///
-/// The slope at 0 is 0, as in Keras (candle's is 1).
+/// where with a `max_value` the second line is also not below 0. The slope at 0 is 0, as in Keras
+/// (candle's is 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Relu {

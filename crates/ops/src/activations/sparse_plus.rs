@@ -5,7 +5,7 @@ use super::composed::or_number;
 use candle_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// A max(x, 0) with a parabola for a corner; softplus to sparsemax's softmax.
+/// A max(x, 0) with a parabola for a corner.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SparsePlus {}

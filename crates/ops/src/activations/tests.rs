@@ -128,6 +128,9 @@ fn small_results_are_precise() {
 fn gradients() {
     // -5..5, to reach all pieces.
     let x = (sample("x", &[4, 6]).unwrap() * 2.5).unwrap();
+    // All kinks are at tenths.
+    let tenths = x.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    assert!(tenths.iter().all(|x| (10.0 * x - (10.0 * x).round()).abs() > 1e-3));
     for (name, activation) in all() {
         let result = check(|x| activation.call(x[0]), std::slice::from_ref(&x), 1e-6);
         assert!(result.is_ok(), "{name}: {result:?}");

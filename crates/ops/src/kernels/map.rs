@@ -1,30 +1,76 @@
-//! New vectors made in one pass over slices: nothing is copied first or written twice.
+//! New vectors made in one pass over slices: nothing is copied first or written twice. The functions
+//! given must be `#[inline(always)]` plain arithmetic that vectorises; what they capture, they own.
 
 use super::{for_chunks, vectorized};
+use std::mem::MaybeUninit;
 
-/// `f([inputs[0][i], inputs[1][i], ..])` for every `i`, up to the shortest input. `f` must be
-/// `#[inline(always)]` plain arithmetic that vectorises.
+/// `f(a[i])` for every `i`.
 #[inline(always)]
-pub fn map<const N: usize>(inputs: [&[f32]; N], f: impl Fn([f32; N]) -> f32 + Sync) -> Vec<f32> {
-    let len = inputs.iter().map(|input| input.len()).min().unwrap_or(0);
-    let mut out = Vec::with_capacity(len);
-    for_chunks([&mut out.spare_capacity_mut()[..len]], |start, [out]| {
-        let inputs = inputs.map(|input| &input[start..start + out.len()]);
+pub fn map(a: &[f32], f: impl Fn(f32) -> f32 + Copy + Sync) -> Vec<f32> {
+    build(
+        a.len(),
+        #[inline(always)]
+        |start, out| {
+            // A copy of `f` with all it holds: read through a reference, that might be what is written.
+            let (f, a) = (f, &a[start..start + out.len()]);
+            for (out, a) in out.iter_mut().zip(a) {
+                out.write(f(*a));
+            }
+        },
+    )
+}
+
+/// `f(a[i], b[i])` for every `i`, up to the shorter.
+#[inline(always)]
+pub fn map2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32 + Copy + Sync) -> Vec<f32> {
+    build(
+        a.len().min(b.len()),
+        #[inline(always)]
+        |start, out| {
+            let (f, a) = (f, &a[start..start + out.len()]);
+            let b = &b[start..start + out.len()];
+            for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+                out.write(f(*a, *b));
+            }
+        },
+    )
+}
+
+/// `f(a[i], b[i], c[i])` for every `i`, up to the shortest.
+#[inline(always)]
+pub fn map3(
+    a: &[f32],
+    b: &[f32],
+    c: &[f32],
+    f: impl Fn(f32, f32, f32) -> f32 + Copy + Sync,
+) -> Vec<f32> {
+    build(
+        a.len().min(b.len()).min(c.len()),
+        #[inline(always)]
+        |start, out| {
+            let (f, a) = (f, &a[start..start + out.len()]);
+            let (b, c) = (&b[start..start + out.len()], &c[start..start + out.len()]);
+            for (((out, a), b), c) in out.iter_mut().zip(a).zip(b).zip(c) {
+                out.write(f(*a, *b, *c));
+            }
+        },
+    )
+}
+
+/// A vector whose chunks `write(start, chunk)` fills; it must write every element.
+#[inline(always)]
+fn build(len: usize, write: impl Fn(usize, &mut [MaybeUninit<f32>]) + Copy + Sync) -> Vec<f32> {
+    let mut values = Vec::with_capacity(len);
+    for_chunks([&mut values.spare_capacity_mut()[..len]], |start, [chunk]| {
         vectorized(
             #[inline(always)]
-            || {
-                for (i, slot) in out.iter_mut().enumerate() {
-                    slot.write(f(std::array::from_fn(
-                        #[inline(always)]
-                        |k| inputs[k][i],
-                    )));
-                }
-            },
+            || write(start, chunk),
         );
     });
-    // SAFETY: the chunks cover the first `len` slots of the capacity, and each slot was written.
-    unsafe { out.set_len(len) };
-    out
+    // SAFETY: the chunks are the first `len` places of the capacity, and the callers above write each
+    // element of a chunk: their inputs are cut to its length.
+    unsafe { values.set_len(len) };
+    values
 }
 
 #[cfg(test)]
@@ -35,11 +81,15 @@ mod tests {
     #[test]
     fn every_element_is_written() {
         for len in [0, 1, 15, 17, CHUNK, 2 * CHUNK + 3] {
-            let x: Vec<f32> = (0..len).map(|i| i as f32).collect();
+            let a: Vec<f32> = (0..len).map(|i| i as f32).collect();
             let longer: Vec<f32> = (0..len + 2).map(|i| 2.0 * i as f32).collect();
-            let y = map([&x, &longer], |[a, b]| a + b);
-            assert_eq!(y.len(), len);
-            assert!(y.iter().enumerate().all(|(i, v)| *v == 3.0 * i as f32), "{len}");
+            let is = |values: &[f32], times: f32| {
+                values.len() == len
+                    && values.iter().enumerate().all(|(i, v)| *v == times * i as f32)
+            };
+            assert!(is(&map(&a, |a| 4.0 * a), 4.0), "{len}");
+            assert!(is(&map2(&a, &longer, |a, b| a + b), 3.0), "{len}");
+            assert!(is(&map3(&longer, &a, &longer, |a, b, c| a + b + c), 5.0), "{len}");
         }
     }
 }

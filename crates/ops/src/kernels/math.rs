@@ -48,10 +48,10 @@ pub fn ln(x: f32) -> f32 {
     let tiny = x < f32::MIN_POSITIVE;
     let scaled = if tiny { x * 8_388_608.0 } else { x };
     let bits = scaled.to_bits();
-    let exponent = (bits >> 23) as i32 - 126 - if tiny { 23 } else { 0 };
+    let exponent = ((bits >> 23) as i32).wrapping_sub(if tiny { 126 + 23 } else { 126 });
     let mantissa = f32::from_bits((bits & 0x007f_ffff) | 0x3f00_0000);
     let low = mantissa < std::f32::consts::FRAC_1_SQRT_2;
-    let e = (exponent - i32::from(low)) as f32;
+    let e = exponent.wrapping_sub(i32::from(low)) as f32;
     let m = if low { mantissa + mantissa - 1.0 } else { mantissa - 1.0 };
     let z = m * m;
     let p = 7.037_683_6e-2f32;
@@ -65,24 +65,24 @@ pub fn ln(x: f32) -> f32 {
     let p = p * m + 3.333_333_1e-1;
     let y = p * m * z + e * -2.121_944_4e-4 - 0.5 * z;
     let y = m + y + e * 0.693_359_375;
-    if x > 0.0 && x < f32::INFINITY {
-        y
-    } else if x == 0.0 {
-        f32::NEG_INFINITY
-    } else if x == f32::INFINITY {
-        x
-    } else {
-        f32::NAN
-    }
+    // One select after the other: with nested conditions compilers leave branches.
+    let y = if x == 0.0 { f32::NEG_INFINITY } else { y };
+    let y = if x == f32::INFINITY { x } else { y };
+    if x >= 0.0 { y } else { f32::NAN }
 }
 
-/// ln(1 + x) for x > -1, exact near 0 (Kahan's correction).
+/// ln(1 + x) for x in 0..=1; error below 2 ulp. 2 atanh(s) with s = x / (2 + x), whose series after the
+/// first term is a polynomial in s^2 of least relative error (4.5e-9).
 #[inline(always)]
 pub fn ln_1p(x: f32) -> f32 {
-    let u = 1.0 + x;
-    let d = u - 1.0;
-    let y = if d == 0.0 { x } else { ln(u) * (x / d) };
-    if u == f32::INFINITY { u } else { y }
+    let s = x / (2.0 + x);
+    let z = s * s;
+    let p = 1.400_599_5e-1f32;
+    let p = p * z + 1.400_090_2e-1;
+    let p = p * z + 2.001_076_3e-1;
+    let p = p * z + 3.333_321e-1;
+    let s = s + s;
+    p * z * s + s
 }
 
 /// e^x - 1, exact near 0: a polynomial for |x| < 0.5, else from [`exp`].
@@ -193,12 +193,12 @@ mod tests {
         assert!(worst(-87.0, 88.7, exp, f64::exp) < 2.0);
         assert!(worst(1e-30, 1e30, ln, f64::ln) < 2.0);
         assert!(worst(0.3, 3.0, ln, f64::ln) < 2.0);
-        assert!(worst(-0.9, 3.0, ln_1p, f64::ln_1p) < 4.0);
-        assert!(worst(-1e-3, 1e-3, ln_1p, f64::ln_1p) < 2.0);
+        assert!(worst(0.0, 1.0, ln_1p, f64::ln_1p) < 2.0);
+        assert!(worst(0.0, 1e-3, ln_1p, f64::ln_1p) < 2.0);
         assert!(worst(-5.0, 5.0, exp_m1, f64::exp_m1) < 4.0);
         assert!(worst(-9.0, 9.0, tanh, f64::tanh) < 3.0);
         assert!(worst(-80.0, 80.0, sigmoid, |x| 1.0 / (1.0 + (-x).exp())) < 4.0);
-        assert!(worst(-80.0, 80.0, softplus, |x| x.exp().ln_1p()) < 4.0);
+        assert!(worst(-80.0, 80.0, softplus, |x| x.exp().ln_1p()) < 3.0);
         assert!(worst(-9.0, 9.0, tanh_shrink, |x| x - x.tanh()) < 16.0);
         let cdf = |x: f64| 0.5 * erfc_f64(-x * std::f64::consts::FRAC_1_SQRT_2);
         assert!(worst(-12.9, 6.0, |x| normal(x).0, cdf) < 4.0);

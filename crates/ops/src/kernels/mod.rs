@@ -9,7 +9,7 @@ pub mod math;
 pub mod threads;
 
 pub use gemm::{Matrix, product};
-pub use map::map;
+pub use map::{map, map2, map3};
 pub use threads::{CHUNK, for_chunks, for_rows, parallel};
 
 use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Result, Tensor};
@@ -24,6 +24,9 @@ pub fn vectorized<R>(body: impl FnOnce() -> R) -> R {
 /// The sum of `f(i)` over a range, in 16 lanes that vectorise, whose order is fixed.
 #[inline(always)]
 pub fn lane_sum(len: usize, f: impl Fn(usize) -> f32) -> f32 {
+    if len < 16 {
+        return (0..len).map(f).sum();
+    }
     let mut lanes = [0f32; 16];
     let whole = len - len % 16;
     for start in (0..whole).step_by(16) {
@@ -54,7 +57,15 @@ pub fn lane_max(values: &[f32]) -> f32 {
         }
     }
     let rest = rest.iter().copied().fold(f32::NEG_INFINITY, larger);
-    if whole.is_empty() { rest } else { lanes.into_iter().fold(rest, larger) }
+    if whole.is_empty() {
+        return rest;
+    }
+    for width in [8, 4, 2, 1] {
+        for lane in 0..width {
+            lanes[lane] = larger(lanes[lane], lanes[lane + width]);
+        }
+    }
+    larger(lanes[0], rest)
 }
 
 type Write<'a> = dyn FnMut(&mut [f32]) -> Result<()> + 'a;
