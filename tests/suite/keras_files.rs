@@ -142,7 +142,8 @@ fn a_round_trip_loses_nothing() {
 #[test]
 fn keras_opens_what_we_write() {
     let python = std::env::var("SCONCE_PYTHON").unwrap_or("python3".to_string());
-    let has_keras = Command::new(&python).args(["-c", "import keras, h5py, jax"]).output();
+    let import = ["-c", "import keras, h5py, jax"];
+    let has_keras = Command::new(&python).env("KERAS_BACKEND", "jax").args(import).output();
     if !has_keras.is_ok_and(|o| o.status.success()) {
         // Without Keras the same files are compared with Keras's by structure, in sconce-saving.
         return;

@@ -31,7 +31,8 @@ impl Layer for Activation {
     }
 
     fn output_dims(&self, inputs: &[Dims]) -> Result<Vec<Dims>> {
-        Ok(vec![single(inputs, "Activation")?.clone()])
+        let x = single(inputs, "Activation")?;
+        Ok(vec![self.activation.get().map_err(|e| e.under("activation"))?.output_dims(x)?])
     }
 
     fn call(&self, _: &Weights<'_>, inputs: &[Tensor], _: &mut Context) -> Result<Vec<Tensor>> {

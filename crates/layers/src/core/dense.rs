@@ -159,7 +159,8 @@ impl Layer for Dense {
             ));
         }
         x.last()?;
-        Ok(vec![x.with_last(self.units)])
+        let z = x.with_last(self.units);
+        Ok(vec![self.activation.get().map_err(|e| e.under("activation"))?.output_dims(&z)?])
     }
 
     fn weights(&self, inputs: &[Dims]) -> Result<Vec<WeightSpec>> {
