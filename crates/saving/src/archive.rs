@@ -26,6 +26,19 @@ const ALWAYS_ALLOWED: u64 = 256 << 20;
 const NEVER_ALLOWED: u64 = 64 << 30;
 
 /// The contents of a `.keras` file. Reading never writes anything to disk and never runs anything.
+///
+/// ```no_run
+/// # fn main() -> sconce_core::Result<()> {
+/// let mut archive = sconce_saving::KerasArchive::read("model.keras")?;
+/// sconce_saving::keras_json::scan(&archive.config, "", &|class| class == "Dense")?;
+/// for (path, array) in archive.weights.iter() {
+///     println!("{path}: {} {:?}", array.element(), array.shape());
+/// }
+/// archive.config["compile_config"] = serde_json::json!({});
+/// archive.write("copy.keras")?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct KerasArchive {
     /// The serialized model: `{"module", "class_name", "config", "build_config", "compile_config"}`.

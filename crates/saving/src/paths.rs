@@ -58,6 +58,26 @@ pub struct Placement {
 }
 
 /// Where Keras writes, and looks for, the variables of a model.
+///
+/// ```
+/// use sconce_saving::paths::{Child, Saved, Variable, place};
+/// let dense = |id| Saved {
+///     id,
+///     class_name: "Dense".into(),
+///     variables: vec![Variable { key: format!("kernel {id}"), trainable: true }],
+///     ..Saved::default()
+/// };
+/// let model = Saved {
+///     class_name: "Sequential".into(),
+///     children: vec![("layers".into(), Child::Many(vec![dense(1), dense(2)]))],
+///     ..Saved::default()
+/// };
+/// let expected = [
+///     ("layers/dense/vars/0".into(), "kernel 1".into()),
+///     ("layers/dense_1/vars/0".into(), "kernel 2".into()),
+/// ];
+/// assert_eq!(place(&model).variables, expected);
+/// ```
 pub fn place(model: &Saved) -> Placement {
     let mut walk = Walk { seen: HashSet::new(), placement: Placement::default() };
     walk.object(model, "");

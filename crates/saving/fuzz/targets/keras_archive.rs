@@ -1,0 +1,15 @@
+//! Any bytes as a `.keras` archive; what is read can be written and read again.
+//!
+//! `cd crates/saving && cargo +nightly fuzz run keras_archive -- -rss_limit_mb=2048`, with files of
+//! tests/golden/saving as the first corpus.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sconce_saving::KerasArchive;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(archive) = KerasArchive::from_bytes(bytes, "fuzz") {
+        let again = archive.to_bytes().expect("what was read can be written");
+        assert_eq!(KerasArchive::from_bytes(&again, "again").expect("and read again"), archive);
+    }
+});
