@@ -16,6 +16,8 @@ pub mod optimizers;
 pub mod own_loop;
 pub mod schedules;
 pub mod step;
+#[cfg(test)]
+mod tests;
 
 pub use callbacks::{Callback, Event, Flow, Run, Verbose};
 pub use compile::Compile;
