@@ -36,7 +36,8 @@ impl std::str::FromStr for Override {
             }
             for index in indices.into_iter().flat_map(|i| i.split('[')) {
                 let index = index.strip_suffix(']').and_then(|i| i.parse().ok());
-                let index = index.ok_or(format!("`{path}` has an index that is not a number in []"))?;
+                let index =
+                    index.ok_or(format!("`{path}` has an index that is not a number in []"))?;
                 steps.push(Step::Index(index));
             }
         }
@@ -55,47 +56,41 @@ impl Override {
         let mut at = document;
         let mut path = String::new();
         for step in &self.steps {
-            at = match (step, at) {
-                (Step::Key(key), Json::Object(map)) => {
-                    push(&mut path, key);
-                    map.entry(key.as_str()).or_insert(Json::Null)
-                }
-                // A key may be set in an object that is not there yet.
-                (Step::Key(key), at @ Json::Null) => {
-                    push(&mut path, key);
-                    *at = Json::Object(serde_json::Map::new());
-                    match at.as_object_mut() {
-                        Some(map) => map.entry(key.as_str()).or_insert(Json::Null),
-                        None => return Err(self.wrong(&path, "cannot be set")),
-                    }
-                }
-                (Step::Key(key), Json::Array(list)) if key.parse::<usize>().is_ok() => {
-                    let index = key.parse().unwrap_or(usize::MAX);
-                    self.element(list, index, &mut path)?
-                }
-                (Step::Index(index), Json::Array(list)) => self.element(list, *index, &mut path)?,
-                (Step::Key(key), other) => {
-                    let message = format!("is {}, which has no key `{key}`", kind(other));
-                    return Err(self.wrong(&path, &message));
-                }
-                (Step::Index(index), other) => {
-                    let message = format!("is {}, which has no element [{index}]", kind(other));
-                    return Err(self.wrong(&path, &message));
-                }
-            };
+            at = self.enter(at, step, &mut path)?;
         }
         *at = self.value.clone();
         Ok(())
     }
 
-    fn element<'a>(&self, list: &'a mut [Json], index: usize, path: &mut String) -> Result<&'a mut Json> {
-        let length = list.len();
-        match list.get_mut(index) {
-            Some(found) => {
+    /// The member of a value; `path` is where that value is, and then where the member is.
+    fn enter<'a>(&self, at: &'a mut Json, step: &Step, path: &mut String) -> Result<&'a mut Json> {
+        if at.is_null() && matches!(step, Step::Key(_)) {
+            *at = Json::Object(serde_json::Map::new());
+        }
+        let index = match step {
+            Step::Index(index) => Some(*index),
+            Step::Key(key) if at.is_array() => key.parse().ok(),
+            Step::Key(_) => None,
+        };
+        let what = kind(at);
+        match (at, index, step) {
+            (Json::Object(map), None, Step::Key(key)) => {
+                push(path, key);
+                Ok(map.entry(key.as_str()).or_insert(Json::Null))
+            }
+            (Json::Array(list), Some(index), _) => {
+                let length = list.len();
+                let missing = format!("has {length} elements, there is no [{index}]");
+                let found = list.get_mut(index).ok_or_else(|| self.wrong(path, &missing))?;
                 path.push_str(&format!("[{index}]"));
                 Ok(found)
             }
-            None => Err(self.wrong(path, &format!("has {length} elements, there is no [{index}]"))),
+            (_, _, Step::Key(key)) => {
+                Err(self.wrong(path, &format!("is {what}, which has no key `{key}`")))
+            }
+            (_, _, Step::Index(index)) => {
+                Err(self.wrong(path, &format!("is {what}, which has no element [{index}]")))
+            }
         }
     }
 
@@ -187,7 +182,10 @@ mod tests {
             ("callbacks[x]=3", "an index that is not a number"),
             ("callbacks[2]=3", "`callbacks` has 2 elements, there is no [2]"),
             ("callbacks[0][0]=3", "`callbacks[0]` is an object, which has no element [0]"),
-            ("model.config.layers[0].config.units=3", "`model` is a string, which has no key `config`"),
+            (
+                "model.config.layers[0].config.units=3",
+                "`model` is a string, which has no key `config`",
+            ),
             ("callbacks.first=3", "`callbacks` is a list, which has no key `first`"),
         ] {
             let error = apply(text).unwrap_err();

@@ -26,7 +26,9 @@ pub fn run(args: &Args) -> Result<()> {
     let device = device::parse(&args.device)?;
     let (text, mut value) = read_json(&args.config).map_err(|e| match e {
         // A configuration that is not there is a slip in the command.
-        Error::File { path, message } => Error::config("", format!("{}: {message}", path.display())),
+        Error::File { path, message } => {
+            Error::config("", format!("{}: {message}", path.display()))
+        }
         other => other,
     })?;
     for set in &args.set {

@@ -25,9 +25,12 @@ fn every_configuration_reaches_its_score() {
             None => ("validation: ", *score),
         };
         let scores = out.lines().find_map(|line| line.strip_prefix(part)).unwrap();
-        let reached = scores.split(" - ").find_map(|s| s.strip_prefix(&format!("{name}: "))).unwrap();
+        let reached =
+            scores.split(" - ").find_map(|s| s.strip_prefix(&format!("{name}: "))).unwrap();
         let reached: f64 = reached.parse().unwrap();
-        let bound = |text: &str, default: f64| if text.is_empty() { default } else { text.parse().unwrap() };
+        let bound = |text: &str, default: f64| {
+            if text.is_empty() { default } else { text.parse().unwrap() }
+        };
         let (least, most) = (bound(least, f64::NEG_INFINITY), bound(most, f64::INFINITY));
         assert!((least..=most).contains(&reached), "{file}: {name} is {reached}\n{out}");
     }

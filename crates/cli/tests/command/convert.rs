@@ -80,7 +80,11 @@ fn models_are_converted() {
     assert!(fails(&["convert", "m.txt", "b.keras"], 2).contains(".json or .keras"));
     assert!(fails(&["convert", "no.keras", "b.keras"], 1).contains("no.keras"));
     assert!(fails(&["convert", "m.keras", "m.json/b.json"], 1).contains("cannot be written"));
-    std::fs::write(dir.path().join("cut.keras"), &std::fs::read(dir.path().join("m.keras")).unwrap()[..300]).unwrap();
+    std::fs::write(
+        dir.path().join("cut.keras"),
+        &std::fs::read(dir.path().join("m.keras")).unwrap()[..300],
+    )
+    .unwrap();
     assert!(fails(&["convert", "cut.keras", "b.keras"], 1).contains("cut.keras"));
     let shapeless = json!({"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config": {"units": 2}}]}});
     std::fs::write(dir.path().join("s.json"), shapeless.to_string()).unwrap();
@@ -94,7 +98,10 @@ fn summaries_of_every_kind_of_file() {
     sconce(dir.path(), &["convert", "m.keras", "m.json"]).ok();
     for file in ["m.keras", "m.json", "run.json"] {
         let out = sconce(dir.path(), &["summary", file]).ok().out;
-        assert!(out.contains("dense_1 (Dense)") && out.contains("Total params: 67"), "{file}: {out}");
+        assert!(
+            out.contains("dense_1 (Dense)") && out.contains("Total params: 67"),
+            "{file}: {out}"
+        );
     }
     assert!(sconce(dir.path(), &["summary", "x.npy"]).fails(2).contains(".json or .keras"));
 }
@@ -105,7 +112,10 @@ fn wrong_inputs_are_refused() {
     let fails = |args: &[&str], code| sconce(dir.path(), args).fails(code);
     let err = fails(&["predict", "m.keras", "--input", "y.npy", "--output", "p.npy"], 1);
     assert!(err.contains("[6]") && err.contains("(None, 4)"), "{err}");
-    let err = fails(&["predict", "m.keras", "--input", "x.npy", "--input", "x.npy", "--output", "p.npy"], 1);
+    let err = fails(
+        &["predict", "m.keras", "--input", "x.npy", "--input", "x.npy", "--output", "p.npy"],
+        1,
+    );
     assert!(err.contains("takes 1 input"), "{err}");
     let err = fails(&["predict", "m.keras", "--input", "no.npy", "--output", "p.npy"], 1);
     assert!(err.contains("no.npy: cannot be read"), "{err}");
@@ -135,7 +145,8 @@ fn the_schema_describes_configurations() {
     assert_eq!(fit["epochs"]["default"], json!(1));
     assert!(fit["epochs"]["description"].is_string());
     let names = schema["properties"]["compile"].to_string();
-    for name in ["\"adam\"", "\"clipnorm\"", "\"sparse_categorical_crossentropy\"", "\"accuracy\""] {
+    for name in ["\"adam\"", "\"clipnorm\"", "\"sparse_categorical_crossentropy\"", "\"accuracy\""]
+    {
         assert!(names.contains(name), "{name}");
     }
     assert!(schema["properties"]["callbacks"].to_string().contains("\"restore_best_weights\""));

@@ -50,7 +50,12 @@ fn wrong_configurations_say_where_and_what_to_do() {
             "model.config.layers[1].config.activation",
             "Did you mean `relu`?",
         ),
-        ("/compile/loss", json!("mean_squared_eror"), "compile.loss", "Did you mean `mean_squared_error`?"),
+        (
+            "/compile/loss",
+            json!("mean_squared_eror"),
+            "compile.loss",
+            "Did you mean `mean_squared_error`?",
+        ),
         ("/compile/optimizer", json!("sdg"), "compile.optimizer", "Did you mean `sgd`?"),
         (
             "/compile/optimizer",
@@ -97,15 +102,20 @@ fn wrong_configurations_say_where_and_what_to_do() {
         let dir = folder(&config);
         let error = sconce(dir.path(), &["train", "run.json"]).fails(2);
         let key = place.rsplit('.').next().unwrap().split('[').next().unwrap();
-        let start = format!("error: run.json:{}: at `{place}`: ", line(dir.path(), &format!("\"{key}\"")));
-        let start = if key == "config" || place.contains("activation") || place.contains("class_name") {
-            // Such keys occur more than once; the line is checked where they do not.
-            "error: run.json:".to_string()
-        } else {
-            start
-        };
+        let start =
+            format!("error: run.json:{}: at `{place}`: ", line(dir.path(), &format!("\"{key}\"")));
+        let start =
+            if key == "config" || place.contains("activation") || place.contains("class_name") {
+                // Such keys occur more than once; the line is checked where they do not.
+                "error: run.json:".to_string()
+            } else {
+                start
+            };
         let last = error.lines().last().unwrap();
-        assert!(last.starts_with(&start) && last.contains(&format!("at `{place}`: ")), "{start}\n{error}");
+        assert!(
+            last.starts_with(&start) && last.contains(&format!("at `{place}`: ")),
+            "{start}\n{error}"
+        );
         assert!(last.contains(advice), "{advice}\n{error}");
     }
 }
@@ -137,7 +147,10 @@ fn a_model_in_its_own_file_is_the_place_of_its_errors() {
     let text = "{\"class_name\": \"Sequential\", \"config\": {\"layers\": [\n\n{\"class_name\": \"Dence\"}]}}";
     std::fs::write(dir.path().join("model.json"), text).unwrap();
     let error = sconce(dir.path(), &["train", "run.json"]).fails(2);
-    assert!(error.starts_with("error: model.json:3: at `model.config.layers[0].class_name`: "), "{error}");
+    assert!(
+        error.starts_with("error: model.json:3: at `model.config.layers[0].class_name`: "),
+        "{error}"
+    );
 }
 
 #[test]
@@ -147,24 +160,43 @@ fn wrong_usage_is_refused() {
     assert!(error(&["tran", "run.json"]).contains("'train'"));
     assert!(error(&["train"]).contains("<CONFIG>"));
     assert!(error(&["train", "run.json", "--set", "fit.epochs"]).contains("KEY.PATH=VALUE"));
-    assert!(error(&["train", "run.json", "--device", "gpu"]).contains("Known: auto, cpu, metal, cuda"));
+    assert!(
+        error(&["train", "run.json", "--device", "gpu"]).contains("Known: auto, cpu, metal, cuda")
+    );
     let text = error(&["train", "run.json", "--set", "fit.epocs=3"]);
     assert!(
-        text.contains("unknown key `epocs`. Did you mean `epochs`?") && text.contains("(from --set fit.epocs=3)"),
+        text.contains("unknown key `epocs`. Did you mean `epochs`?")
+            && text.contains("(from --set fit.epocs=3)"),
         "{text}"
     );
     let text = error(&["train", "run.json", "--set", "fit.epochs.x=3"]);
-    assert!(text.contains("--set fit.epochs.x=3: `fit.epochs` is a number, which has no key `x`"), "{text}");
+    assert!(
+        text.contains("--set fit.epochs.x=3: `fit.epochs` is a number, which has no key `x`"),
+        "{text}"
+    );
     let text = error(&["train", "run.json", "--set", "model.config.layers[9].config.units=3"]);
     assert!(text.contains("`model.config.layers` has 3 elements, there is no [9]"), "{text}");
     sconce(dir.path(), &["--help"]).ok();
-    assert!(error(&["predict", "m.keras", "--input", "x.npy", "--output", "y.npy", "--batch-size", "0"]).contains("0"));
+    assert!(
+        error(&[
+            "predict",
+            "m.keras",
+            "--input",
+            "x.npy",
+            "--output",
+            "y.npy",
+            "--batch-size",
+            "0"
+        ])
+        .contains("0")
+    );
 }
 
 #[test]
 #[cfg(not(feature = "metal"))]
 fn a_device_that_was_not_built_in_is_refused() {
-    let text = sconce(folder(&config()).path(), &["train", "run.json", "--device", "metal"]).fails(2);
+    let text =
+        sconce(folder(&config()).path(), &["train", "run.json", "--device", "metal"]).fails(2);
     assert!(text.contains("built without `metal`"), "{text}");
 }
 
@@ -172,7 +204,10 @@ fn a_device_that_was_not_built_in_is_refused() {
 fn outputs_are_checked_before_training() {
     for (key, path) in [("model", "run.json/m.keras"), ("history", "run.json/h.json")] {
         let err = error(&with("/output", json!({key: path})), 1);
-        assert!(err.contains(path) && err.contains("cannot be written") && !err.contains("Epoch"), "{err}");
+        assert!(
+            err.contains(path) && err.contains("cannot be written") && !err.contains("Epoch"),
+            "{err}"
+        );
     }
     let config = with(
         "/callbacks",
@@ -196,7 +231,7 @@ fn bad_data_is_refused() {
     assert!(err.contains("d.csv") && err.contains("NaN") && err.contains('3'), "{err}");
     let err = csv(&format!("a,b,c,d,y\n{row}{row}1,2,3,4,3\n"));
     assert!(err.contains("label 3") && err.contains("3 classes"), "{err}");
-    let err = csv(&format!("a,b,c,y\n1,2,3,0\n"));
+    let err = csv("a,b,c,y\n1,2,3,0\n");
     assert!(err.contains("[1, 3]") && err.contains("(None, 4)"), "{err}");
     let err = csv("a,b,c,d,y\n");
     assert!(err.contains("no rows") || err.contains("rows"), "{err}");
@@ -205,7 +240,8 @@ fn bad_data_is_refused() {
 #[test]
 fn a_run_that_diverges_says_where() {
     let mut config = config();
-    config["compile"]["optimizer"] = json!({"class_name": "SGD", "config": {"learning_rate": 1e30}});
+    config["compile"]["optimizer"] =
+        json!({"class_name": "SGD", "config": {"learning_rate": 1e30}});
     config["output"] = json!({"model": "m.keras"});
     let dir = folder(&config);
     std::fs::write(dir.path().join("m.keras"), "old").unwrap();

@@ -1,5 +1,8 @@
 //! Drives the `sconce` command: what it prints, what it writes, how it fails.
 
+// Helpers outside of #[test] functions are tests, too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod configs;
 mod convert;
 mod errors;
@@ -11,8 +14,11 @@ use std::process::Command;
 
 /// What a command left.
 pub struct Ran {
+    /// Exit code.
     pub code: i32,
+    /// Standard output.
     pub out: String,
+    /// Standard error.
     pub err: String,
 }
 
@@ -24,7 +30,11 @@ pub fn sconce(folder: &Path, args: &[&str]) -> Ran {
         .output()
         .expect("the command starts");
     let text = |bytes| String::from_utf8(bytes).expect("output is text");
-    Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
 }
 
 impl Ran {

@@ -14,13 +14,23 @@ fn trains_and_writes_what_it_says() {
     let dir = folder(&config);
     let ran = sconce(dir.path(), &["train", "run.json"]).ok();
     let lines: Vec<&str> = ran.out.lines().collect();
-    assert!(lines[0].starts_with("validation: loss: ") && lines[0].contains(" - accuracy: "), "{lines:?}");
+    assert!(
+        lines[0].starts_with("validation: loss: ") && lines[0].contains(" - accuracy: "),
+        "{lines:?}"
+    );
     assert_eq!(lines[1..], ["model: runs/a/model.keras", "history: runs/a/history.json"]);
 
-    assert!(ran.err.contains("Model: \"sequential\"") && ran.err.contains("dense_1 (Dense)"), "{}", ran.err);
+    assert!(
+        ran.err.contains("Model: \"sequential\"") && ran.err.contains("dense_1 (Dense)"),
+        "{}",
+        ran.err
+    );
     let epochs: Vec<&str> = ran.err.lines().filter(|line| line.starts_with("Epoch ")).collect();
     assert_eq!(epochs.len(), 2, "{}", ran.err);
-    assert!(epochs[1].starts_with("Epoch 2/2 - ") && epochs[1].contains(" - val_accuracy: "), "{epochs:?}");
+    assert!(
+        epochs[1].starts_with("Epoch 2/2 - ") && epochs[1].contains(" - val_accuracy: "),
+        "{epochs:?}"
+    );
     assert!(!ran.err.contains('\x1b') && !ran.err.contains('\r'), "no control codes in a file");
 
     let text = std::fs::read_to_string(dir.path().join("runs/a/history.json")).unwrap();
@@ -61,8 +71,18 @@ fn the_same_run_gives_the_same_bits() {
 #[test]
 fn set_changes_values() {
     let dir = folder(&config());
-    let args = ["train", "run.json", "--set", "fit.epochs=3", "--set",
-        "model.config.layers[1].config.units=5", "--set", "fit.shuffle=batch", "--device", "cpu"];
+    let args = [
+        "train",
+        "run.json",
+        "--set",
+        "fit.epochs=3",
+        "--set",
+        "model.config.layers[1].config.units=5",
+        "--set",
+        "fit.shuffle=batch",
+        "--device",
+        "cpu",
+    ];
     let err = sconce(dir.path(), &args).ok().err;
     assert!(err.contains("Epoch 3/3") && err.contains("(None, 5)"), "{err}");
 }
@@ -75,7 +95,11 @@ fn validation_split_and_class_weight_work() {
     config["fit"]["class_weight"] = json!({"0": 1.0, "2": 3});
     let dir = folder(&config);
     let ran = sconce(dir.path(), &["train", "run.json"]).ok();
-    assert!(ran.out.starts_with("validation: loss: ") && ran.err.contains("val_loss"), "{}", ran.err);
+    assert!(
+        ran.out.starts_with("validation: loss: ") && ran.err.contains("val_loss"),
+        "{}",
+        ran.err
+    );
     config["fit"] = json!({});
     let out = sconce(folder(&config).path(), &["train", "run.json"]).ok().out;
     assert!(out.starts_with("training: loss: "), "{out}");

@@ -49,7 +49,9 @@ impl FileName {
                 _ => {
                     return Err(Error::config(
                         "",
-                        format!("`{text}` has a single `{brace}`; write `{brace}{brace}` for one in the name"),
+                        format!(
+                            "`{text}` has a single `{brace}`; write `{brace}{brace}` for one in the name"
+                        ),
                     ));
                 }
             };
@@ -60,7 +62,9 @@ impl FileName {
             let spec = Spec::parse(spec).ok_or_else(|| {
                 Error::config(
                     "",
-                    format!("`{spec}` in `{text}` is not a format such as `02d`, `.2f`, `.1e` or `.1%`"),
+                    format!(
+                        "`{spec}` in `{text}` is not a format such as `02d`, `.2f`, `.1e` or `.1%`"
+                    ),
                 )
             })?;
             if name != "epoch" && name != "batch" && spec.kind == Some('d') {
@@ -107,7 +111,9 @@ impl Spec {
         let mut at = 0;
         let mut aligned = true;
         match (chars.first(), chars.get(1)) {
-            (Some(fill), Some(align)) if is_align(1) => (spec.fill, spec.align, at) = (*fill, *align, 2),
+            (Some(fill), Some(align)) if is_align(1) => {
+                (spec.fill, spec.align, at) = (*fill, *align, 2)
+            }
             (Some(align), _) if is_align(0) => (spec.align, at) = (*align, 1),
             _ => aligned = false,
         }
@@ -123,7 +129,8 @@ impl Spec {
             }
         }
         let number = |at: &mut usize| -> Option<usize> {
-            let digits: String = chars.iter().skip(*at).take_while(|c| c.is_ascii_digit()).collect();
+            let digits: String =
+                chars.iter().skip(*at).take_while(|c| c.is_ascii_digit()).collect();
             *at += digits.len();
             digits.parse().ok()
         };

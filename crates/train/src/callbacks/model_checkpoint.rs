@@ -1,7 +1,9 @@
 //! Saves the model while it trains.
 
 use super::file_name::FileName;
-use super::{Callback, CallbackConfig, CallbackState, Event, Flow, Goal, Mode, Run, monitor, notice};
+use super::{
+    Callback, CallbackConfig, CallbackState, Event, Flow, Goal, Mode, Run, monitor, notice,
+};
 use crate::history::{Logs, short};
 use sconce_core::atomic::check_writable;
 use sconce_core::{Error, Json, Result, json};
@@ -158,7 +160,11 @@ impl ModelCheckpoint {
         let (name, goal) = self.prepared.as_ref()?;
         let path = PathBuf::from(name.format(self.memory.epoch + 1, batch + 1, logs));
         let epoch = self.memory.epoch + 1;
-        let say = |text: String| if self.verbose > 0 { notice(&format!("Epoch {epoch}: {text}")) };
+        let say = |text: String| {
+            if self.verbose > 0 {
+                notice(&format!("Epoch {epoch}: {text}"))
+            }
+        };
         if !self.save_best_only {
             say(format!("saving model to {}", path.display()));
             return Some(path);
@@ -170,7 +176,10 @@ impl ModelCheckpoint {
             return None;
         }
         let (now, path_text) = (short(value), path.display());
-        say(format!("{} improved from {before} to {now}, saving model to {path_text}", self.monitor));
+        say(format!(
+            "{} improved from {before} to {now}, saving model to {path_text}",
+            self.monitor
+        ));
         self.memory.best = Some(value);
         Some(path)
     }

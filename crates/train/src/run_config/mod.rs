@@ -22,7 +22,9 @@ mod sections;
 mod tests;
 
 pub use run::{Outcome, PreparedRun, load_model};
-pub use sections::{CompileSection, DataSection, FitSection, ModelSource, OutputSection, ShuffleSpec};
+pub use sections::{
+    CompileSection, DataSection, FitSection, ModelSource, OutputSection, ShuffleSpec,
+};
 
 use crate::callbacks::CallbackPart;
 use schemars::JsonSchema;

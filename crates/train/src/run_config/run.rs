@@ -7,8 +7,8 @@ use crate::model::Model;
 use sconce_core::atomic::{check_writable, write_atomic};
 use sconce_core::{Device, Dims, Error, Json, Result, Tensor};
 use sconce_data::datasets::Dataset;
-use sconce_data::split::train_validation_split;
 use sconce_data::spec::{check_same_classes, load};
+use sconce_data::split::train_validation_split;
 use sconce_model::Architecture;
 use std::path::Path;
 
