@@ -213,8 +213,10 @@ impl Model {
     ) -> Result<History> {
         check::batch_size(fit.batch_size)?;
         let (x, y) = (x.to_tensors()?, y.to_tensor()?);
-        let weight = sample_weights(&y, fit.sample_weight.take(), fit.class_weight.as_ref())?;
+        let weight = fit.sample_weight.take();
         let (x, y, weight) = hold_out(&mut fit, x, y, weight)?;
+        // As in Keras, class weights are for training, not for what is held out of it.
+        let weight = sample_weights(&y, weight, fit.class_weight.as_ref())?;
         let data = prepare(self, x, y, weight, "x", "y")?;
         let validation = match fit.validation.take() {
             Some((x, y, weight)) => {

@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod model;
 pub mod optimizers;
 pub mod own_loop;
+pub mod run_config;
 pub mod schedules;
 pub mod step;
 #[cfg(test)]
@@ -25,3 +26,4 @@ pub use fit::{CancelToken, Fit};
 pub use history::{History, Logs, Scores};
 pub use model::{Model, Sequential};
 pub use own_loop::{batches, clip_grad_norm, value_and_grad};
+pub use run_config::RunConfig;

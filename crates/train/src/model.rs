@@ -103,6 +103,14 @@ impl Model {
         Ok(())
     }
 
+    /// Draws the weights if the architecture states the shape of its input.
+    pub(crate) fn build_if_stated(&mut self) -> Result<()> {
+        if self.network.is_none() && self.architecture.states_its_input() {
+            self.build_for(None)?;
+        }
+        Ok(())
+    }
+
     /// The graph and its weights.
     ///
     /// # Errors
@@ -138,9 +146,7 @@ impl Model {
 
     /// Sets how the model learns, with everything else Keras's `compile` takes.
     pub fn compile_with(&mut self, compile: Compile) -> Result<()> {
-        if self.network.is_none() && self.architecture.states_its_input() {
-            self.build_for(None)?;
-        }
+        self.build_if_stated()?;
         self.compiled = Some(Compiled::new(compile)?);
         if let (Some(network), Some(compiled)) = (&self.network, &mut self.compiled) {
             compiled.bind(network)?;

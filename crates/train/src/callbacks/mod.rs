@@ -8,7 +8,9 @@
 
 mod csv_logger;
 mod early_stopping;
+mod file_name;
 mod lambda_callback;
+mod model_checkpoint;
 mod monitor;
 mod progress;
 #[cfg(test)]
@@ -17,6 +19,7 @@ mod tests;
 pub use csv_logger::CSVLogger;
 pub use early_stopping::EarlyStopping;
 pub use lambda_callback::LambdaCallback;
+pub use model_checkpoint::{ModelCheckpoint, SaveFreq};
 pub use monitor::{Goal, Logged, Mode};
 pub use progress::{Progress, Verbose};
 
@@ -187,6 +190,7 @@ impl Kind for Callbacks {
 registry! { Callbacks:
     CSVLogger = "CSVLogger" [];
     EarlyStopping = "EarlyStopping" [];
+    ModelCheckpoint = "ModelCheckpoint" [];
 }
 
 /// A line on stderr for people. A closed stderr is no reason to end a run.

@@ -333,3 +333,70 @@ fn configurations_are_keras_s() {
         wrong(serde_json::json!({"class_name": "EarlyStopping", "config": {"mode": "mxa"}}));
     assert!(error.contains("config.mode") && error.contains("Did you mean `max`"), "{error}");
 }
+
+/// Which epochs are saved, and under which names. The callback is interrupted and restored on the way.
+#[test]
+fn model_checkpoint_saves_what_keras_saves() {
+    for (index, (case, _)) in cases("ModelCheckpoint").into_iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = case["config"].clone();
+        let name = config["filepath"].as_str().unwrap();
+        config["filepath"] = format!("{}/{name}", dir.path().display()).into();
+        let part = CallbackPart::new("ModelCheckpoint", config).unwrap();
+        let fresh = || part.get().unwrap().start();
+        let (mut model, logged) = (model(), logged());
+        let mut run = Run { model: &mut model, epochs: 99, steps: 1, logged: &logged };
+        let mut callback = fresh();
+        callback.prepare(&run).unwrap();
+        let mut saved = Vec::new();
+        for (epoch, values) in case["logs"].as_array().unwrap().iter().enumerate() {
+            callback.on(&Event::EpochBegin { epoch }, &mut run).unwrap();
+            callback.on(&Event::EpochEnd { epoch, logs: logs(values) }, &mut run).unwrap();
+            for entry in std::fs::read_dir(dir.path()).unwrap() {
+                let path = entry.unwrap().path();
+                saved.push(path.file_name().unwrap().to_str().unwrap().to_string());
+                std::fs::remove_file(path).unwrap();
+            }
+            if epoch == index % 7 {
+                let state = callback.state().unwrap();
+                callback = fresh();
+                callback.prepare(&run).unwrap();
+                callback.restore(state).unwrap();
+            }
+        }
+        assert_eq!(serde_json::json!(saved), case["saved"], "{}", case["config"]);
+    }
+}
+
+#[test]
+fn model_checkpoint_saves_by_batches_and_weights() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = || {
+        let mut names: Vec<String> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    let path = format!("{}/{{epoch}}-{{batch}}.safetensors", dir.path().display());
+    let every_3 =
+        ModelCheckpoint::new(&path).save_weights_only(true).save_freq(SaveFreq::Batches(3));
+    fit(&mut model(), Fit::new(2, 2).callback(every_3)).unwrap();
+    // Four batches an epoch: the third of the first, and the second of the second.
+    assert_eq!(names(), ["1-3.safetensors", "2-2.safetensors"]);
+
+    let message = |callback: ModelCheckpoint| {
+        fit(&mut model(), Fit::new(1, 4).callback(callback)).unwrap_err().to_string()
+    };
+    let by_batch =
+        ModelCheckpoint::new("a.keras").save_best_only(true).save_freq(SaveFreq::Batches(3));
+    assert!(message(by_batch).contains("`val_loss` is known after an epoch only"));
+    assert!(message(ModelCheckpoint::new("a.h5")).contains("must end in .keras, got `a.h5`"));
+    let file = format!("{}/1-3.safetensors/a.keras", dir.path().display());
+    assert!(message(ModelCheckpoint::new(&file)).contains("cannot be written"));
+    // The saved weights are those of the moment.
+    let mut again = model();
+    again.load_weights(dir.path().join("2-2.safetensors")).unwrap();
+    assert_ne!(weight(&again), weight(&model()));
+}

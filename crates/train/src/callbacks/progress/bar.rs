@@ -73,3 +73,80 @@ impl<T: TermLike + Clone + 'static> Bar<T> {
         format!("{}{full}{empty}{}", drawing.before, drawing.after)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::Logs;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    /// A terminal of some width that notes what is drawn, and refuses what would wrap.
+    #[derive(Clone, Debug, Default)]
+    struct Screen {
+        width: u16,
+        lines: Arc<Mutex<Vec<String>>>,
+        drawn: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Screen {
+        fn fits(&self, s: &str) -> String {
+            let text = console::strip_ansi_codes(s).to_string();
+            assert!(console::measure_text_width(&text) <= usize::from(self.width), "{text:?}");
+            text
+        }
+    }
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            self.width
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, s: &str) -> io::Result<()> {
+            self.lines.lock().unwrap().push(self.fits(s));
+            Ok(())
+        }
+        fn write_str(&self, s: &str) -> io::Result<()> {
+            self.drawn.lock().unwrap().push(self.fits(s.trim_end()));
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn nothing_wraps_at_any_width() {
+        for (width, colors) in [(60, true), (60, false), (80, true), (200, true)] {
+            let screen = Screen { width, ..Screen::default() };
+            let mut bar = Bar::new(screen.clone(), colors);
+            let logs =
+                ["loss", "accuracy", "val_loss", "val_accuracy"].map(|n| (n.to_string(), 0.5));
+            let mut epoch =
+                Epoch { epochs: 9, steps: 45, logs: Logs(logs.to_vec()), ..Epoch::default() };
+            for done in [1, 20, 45] {
+                epoch.done = done;
+                bar.draw(&epoch);
+            }
+            bar.finish(&epoch);
+            let drawn = screen.drawn.lock().unwrap().concat();
+            assert!(drawn.contains(" 1/45 ") && drawn.contains("20/45 "), "{drawn}");
+            let lines = screen.lines.lock().unwrap().join("\n");
+            assert!(lines.contains("45/45 ") && lines.contains("val_accuracy: 0.5000"), "{lines}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The commands on trained models: predict, evaluate, summary, convert, schema.
+
+use crate::{config, folder, sconce};
+use ndarray::{Array1, Array2};
+use sconce::data::{ToTensor, read_npy, write_npy};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// A folder with a trained model, and x.npy [6, 4] and y.npy `[6]`.
+fn trained() -> tempfile::TempDir {
+    let mut config = config();
+    config["output"] = json!({"model": "m.keras"});
+    let dir = folder(&config);
+    sconce(dir.path(), &["train", "run.json", "--quiet"]).ok();
+    let x = Array2::from_shape_fn((6, 4), |(i, j)| (i * 4 + j) as f32 / 10.0);
+    write_npy(dir.path().join("x.npy"), &x.to_tensor().unwrap()).unwrap();
+    let y = Array1::from_iter((0..6).map(|i| i % 3_i64));
+    write_npy(dir.path().join("y.npy"), &y.to_tensor().unwrap()).unwrap();
+    dir
+}
+
+fn predict(dir: &Path, model: &str, more: &[&str]) -> Vec<Vec<f32>> {
+    let args = [&["predict", model, "--input", "x.npy", "--output", "out/p.npy"], more].concat();
+    assert_eq!(sconce(dir, &args).ok().out, "out/p.npy: [6, 3]\n");
+    read_npy(dir.join("out/p.npy")).unwrap().to_vec2::<f32>().unwrap()
+}
+
+#[test]
+fn predictions_are_probabilities_and_do_not_depend_on_batches() {
+    let dir = trained();
+    let p = predict(dir.path(), "m.keras", &[]);
+    assert!(p.iter().all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));
+    assert_eq!(p, predict(dir.path(), "m.keras", &["--batch-size", "4"]));
+}
+
+#[test]
+fn evaluate_prints_scores() {
+    let dir = trained();
+    let args = ["evaluate", "m.keras", "--x", "x.npy", "--y", "y.npy"];
+    let text = sconce(dir.path(), &args).ok().out;
+    assert!(text.starts_with("loss: ") && text.contains(" - accuracy: "), "{text}");
+    let json = sconce(dir.path(), &[&args[..], &["--json"]].concat()).ok().out;
+    let scores: Value = serde_json::from_str(&json).unwrap();
+    assert!(scores["loss"].as_f64().unwrap() > 0.0 && scores["accuracy"].is_f64(), "{json}");
+    assert_eq!(scores.as_object().unwrap().len(), 2);
+}
+
+#[test]
+fn trained_models_go_on() {
+    let mut config = config();
+    config["model"] = json!("m.keras");
+    config.as_object_mut().unwrap().remove("compile");
+    let dir = trained();
+    std::fs::write(dir.path().join("run.json"), config.to_string()).unwrap();
+    let err = sconce(dir.path(), &["train", "run.json"]).ok().err;
+    assert!(err.contains("Epoch 2/2"), "{err}");
+}
+
+#[test]
+fn models_are_converted() {
+    let dir = trained();
+    let ok = |args: &[&str]| sconce(dir.path(), args).ok().out;
+    assert_eq!(ok(&["convert", "m.keras", "m.json"]), "m.json\n");
+    assert_eq!(ok(&["convert", "m.keras", "m.safetensors"]), "m.safetensors\n");
+    ok(&["convert", "m.json", "fresh.keras"]);
+    ok(&["convert", "m.keras", "again.keras"]);
+    ok(&["convert", "m.json", "again.json"]);
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    assert_eq!(read("m.json"), read("again.json"));
+    assert_eq!(predict(dir.path(), "m.keras", &[]), predict(dir.path(), "again.keras", &[]));
+    assert_ne!(predict(dir.path(), "m.keras", &[]), predict(dir.path(), "fresh.keras", &[]));
+    let weights = sconce::saving::SafetensorsFile::read(dir.path().join("m.safetensors")).unwrap();
+    let names: Vec<&str> = weights.tensors.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["dense/kernel", "dense/bias", "dense_1/kernel", "dense_1/bias"]);
+
+    let fails = |args: &[&str], code| sconce(dir.path(), args).fails(code);
+    let err = fails(&["convert", "m.safetensors", "b.keras"], 2);
+    assert!(err.contains("holds weights without an architecture"), "{err}");
+    assert!(fails(&["convert", "m.keras", "m.h5"], 2).contains(".keras, .json or .safetensors"));
+    assert!(fails(&["convert", "m.txt", "b.keras"], 2).contains(".json or .keras"));
+    assert!(fails(&["convert", "no.keras", "b.keras"], 1).contains("no.keras"));
+    assert!(fails(&["convert", "m.keras", "m.json/b.json"], 1).contains("cannot be written"));
+    std::fs::write(
+        dir.path().join("cut.keras"),
+        &std::fs::read(dir.path().join("m.keras")).unwrap()[..300],
+    )
+    .unwrap();
+    assert!(fails(&["convert", "cut.keras", "b.keras"], 1).contains("cut.keras"));
+    let shapeless = json!({"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config": {"units": 2}}]}});
+    std::fs::write(dir.path().join("s.json"), shapeless.to_string()).unwrap();
+    let err = fails(&["convert", "s.json", "b.keras"], 2);
+    assert!(err.contains("the shape of its input is not known"), "{err}");
+}
+
+#[test]
+fn summaries_of_every_kind_of_file() {
+    let dir = trained();
+    sconce(dir.path(), &["convert", "m.keras", "m.json"]).ok();
+    for file in ["m.keras", "m.json", "run.json"] {
+        let out = sconce(dir.path(), &["summary", file]).ok().out;
+        assert!(
+            out.contains("dense_1 (Dense)") && out.contains("Total params: 67"),
+            "{file}: {out}"
+        );
+    }
+    assert!(sconce(dir.path(), &["summary", "x.npy"]).fails(2).contains(".json or .keras"));
+}
+
+#[test]
+fn wrong_inputs_are_refused() {
+    let dir = trained();
+    let fails = |args: &[&str], code| sconce(dir.path(), args).fails(code);
+    let err = fails(&["predict", "m.keras", "--input", "y.npy", "--output", "p.npy"], 1);
+    assert!(err.contains("[6]") && err.contains("(None, 4)"), "{err}");
+    let err = fails(
+        &["predict", "m.keras", "--input", "x.npy", "--input", "x.npy", "--output", "p.npy"],
+        1,
+    );
+    assert!(err.contains("takes 1 input"), "{err}");
+    let err = fails(&["predict", "m.keras", "--input", "no.npy", "--output", "p.npy"], 1);
+    assert!(err.contains("no.npy: cannot be read"), "{err}");
+    let err = fails(&["predict", "m.keras", "--input", "x.npy", "--output", "x.npy/p.npy"], 1);
+    assert!(err.contains("cannot be written"), "{err}");
+    let err = fails(&["predict", "m.json", "--input", "x.npy", "--output", "p.npy"], 2);
+    assert!(err.contains("MODEL must be a .keras file"), "{err}");
+    let err = fails(&["evaluate", "m.keras", "--x", "x.npy", "--y", "x.npy"], 1);
+    assert!(err.contains("[6, 4]"), "{err}");
+    sconce(dir.path(), &["convert", "run.json", "plain.keras"]).fails(2);
+    sconce(dir.path(), &["convert", "m.keras", "m.json"]).ok();
+    sconce(dir.path(), &["convert", "m.json", "plain.keras"]).ok();
+    let err = fails(&["evaluate", "plain.keras", "--x", "x.npy", "--y", "y.npy"], 1);
+    assert!(err.contains("holds no compile state"), "{err}");
+}
+
+/// The schema knows the keys that configurations have.
+#[test]
+fn the_schema_describes_configurations() {
+    let dir = folder(&config());
+    let schema: Value = serde_json::from_str(&sconce(dir.path(), &["schema"]).ok().out).unwrap();
+    let keys: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["model", "compile", "data", "fit", "callbacks", "output"]);
+    assert_eq!(schema["additionalProperties"], json!(false));
+    assert_eq!(schema["required"], json!(["model", "data"]));
+    let fit = &schema["$defs"]["FitSection"]["properties"];
+    assert_eq!(fit["epochs"]["default"], json!(1));
+    assert!(fit["epochs"]["description"].is_string());
+    let names = schema["properties"]["compile"].to_string();
+    for name in ["\"adam\"", "\"clipnorm\"", "\"sparse_categorical_crossentropy\"", "\"accuracy\""]
+    {
+        assert!(names.contains(name), "{name}");
+    }
+    assert!(schema["properties"]["callbacks"].to_string().contains("\"restore_best_weights\""));
+}

@@ -1,0 +1,279 @@
+//! Saves the model while it trains.
+
+use super::file_name::FileName;
+use super::{
+    Callback, CallbackConfig, CallbackState, Event, Flow, Goal, Mode, Run, monitor, notice,
+};
+use crate::history::{Logs, short};
+use sconce_core::atomic::check_writable;
+use sconce_core::{Error, Json, Result, json};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::path::{Path, PathBuf};
+
+/// Saves the model, or its weights, after each epoch or every so many batches (Keras's
+/// `ModelCheckpoint`). A file is replaced as a whole or not at all.
+///
+/// `filepath` may hold values in Python's form: `{epoch:02d}-{val_loss:.2f}.keras`; `epoch` and
+/// (with a number as `save_freq`) `batch` count from 1. It must end in `.keras`, or with
+/// `save_weights_only` in `.safetensors`.
+///
+/// With `save_best_only` it saves only when the monitored value is better than at the last saving.
+/// An epoch that was not validated has no value and is not saved then (Keras saves it).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelCheckpoint {
+    /// The file, with values in its name.
+    pub filepath: String,
+    /// The logged name to watch. Default `val_loss`.
+    #[serde(default = "val_loss")]
+    pub monitor: String,
+    /// 1 says on stderr what it does. Default 0.
+    #[serde(default)]
+    pub verbose: u8,
+    /// Whether only improvements are saved. Default `false`.
+    #[serde(default)]
+    pub save_best_only: bool,
+    /// Whether only weights are saved. Default `false`.
+    #[serde(default)]
+    pub save_weights_only: bool,
+    /// Which way is better. Default `auto`.
+    #[serde(default)]
+    pub mode: Mode,
+    /// When to save. Default `"epoch"`.
+    #[serde(default)]
+    pub save_freq: SaveFreq,
+    /// A value that the first saving must beat. Default none.
+    #[serde(default)]
+    pub initial_value_threshold: Option<f64>,
+    #[serde(skip)]
+    memory: Memory,
+    #[serde(skip)]
+    prepared: Option<(FileName, Goal)>,
+}
+
+/// When a [`ModelCheckpoint`] saves. In JSON `"epoch"` or a number of batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SaveFreq {
+    /// After each epoch.
+    #[default]
+    Epoch,
+    /// Every so many batches.
+    Batches(usize),
+}
+
+impl Serialize for SaveFreq {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Epoch => serializer.serialize_str("epoch"),
+            Self::Batches(batches) => serializer.serialize_u64(*batches as u64),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SaveFreq {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Json::deserialize(deserializer)?;
+        match (value.as_str(), value.as_u64().map(usize::try_from)) {
+            (Some("epoch"), _) => Ok(Self::Epoch),
+            (_, Some(Ok(batches @ 1..))) => Ok(Self::Batches(batches)),
+            _ => Err(serde::de::Error::custom(format!(
+                "save_freq is \"epoch\" or a number of batches, not {value}"
+            ))),
+        }
+    }
+}
+
+/// What is remembered between events.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Memory {
+    best: Option<f64>,
+    epoch: usize,
+    batches: usize,
+}
+
+fn val_loss() -> String {
+    "val_loss".into()
+}
+
+impl ModelCheckpoint {
+    /// For a file, with Keras's defaults.
+    pub fn new(filepath: &str) -> Self {
+        Self {
+            filepath: filepath.into(),
+            monitor: val_loss(),
+            verbose: 0,
+            save_best_only: false,
+            save_weights_only: false,
+            mode: Mode::Auto,
+            save_freq: SaveFreq::Epoch,
+            initial_value_threshold: None,
+            memory: Memory::default(),
+            prepared: None,
+        }
+    }
+
+    /// Sets the logged name to watch.
+    pub fn monitor(mut self, name: &str) -> Self {
+        self.monitor = name.into();
+        self
+    }
+
+    /// Sets which way is better.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Sets whether only improvements are saved.
+    pub fn save_best_only(mut self, best: bool) -> Self {
+        self.save_best_only = best;
+        self
+    }
+
+    /// Sets whether only weights are saved.
+    pub fn save_weights_only(mut self, weights: bool) -> Self {
+        self.save_weights_only = weights;
+        self
+    }
+
+    /// Sets when to save.
+    pub fn save_freq(mut self, freq: SaveFreq) -> Self {
+        self.save_freq = freq;
+        self
+    }
+
+    /// Sets a value that the first saving must beat.
+    pub fn initial_value_threshold(mut self, value: f64) -> Self {
+        self.initial_value_threshold = Some(value);
+        self
+    }
+
+    /// Sets whether it says on stderr what it does (1) or not (0).
+    pub fn verbose(mut self, verbose: u8) -> Self {
+        self.verbose = verbose;
+        self
+    }
+
+    /// Whether and where to save now.
+    fn decide(&mut self, batch: usize, logs: &Logs) -> Option<PathBuf> {
+        let (name, goal) = self.prepared.as_ref()?;
+        let path = PathBuf::from(name.format(self.memory.epoch + 1, batch + 1, logs));
+        let epoch = self.memory.epoch + 1;
+        let say = |text: String| {
+            if self.verbose > 0 {
+                notice(&format!("Epoch {epoch}: {text}"))
+            }
+        };
+        if !self.save_best_only {
+            say(format!("saving model to {}", path.display()));
+            return Some(path);
+        }
+        let value = logs.get(&self.monitor)?;
+        let before = self.memory.best.map_or("none".to_string(), short);
+        if !monitor::improved(*goal, 0.0, value, self.memory.best) {
+            say(format!("{} did not improve from {before}", self.monitor));
+            return None;
+        }
+        let (now, path_text) = (short(value), path.display());
+        say(format!(
+            "{} improved from {before} to {now}, saving model to {path_text}",
+            self.monitor
+        ));
+        self.memory.best = Some(value);
+        Some(path)
+    }
+
+    fn save(&mut self, batch: usize, logs: &Logs, run: &Run<'_>) -> Result<()> {
+        let before = self.memory.clone();
+        let Some(path) = self.decide(batch, logs) else { return Ok(()) };
+        let saved = match self.save_weights_only {
+            true => run.model.save_weights(&path),
+            false => run.model.save(&path),
+        };
+        if saved.is_err() {
+            self.memory = before;
+        }
+        saved
+    }
+}
+
+impl CallbackConfig for ModelCheckpoint {
+    fn check(&self) -> Result<()> {
+        let (what, ending) = match self.save_weights_only {
+            true => ("a file of weights", ".safetensors"),
+            false => ("a file of a model", ".keras"),
+        };
+        if self.filepath.ends_with(ending) {
+            return Ok(());
+        }
+        let message = format!("{what} must end in {ending}, got `{}`", self.filepath);
+        Err(Error::config("filepath", message))
+    }
+
+    fn start(&self) -> Box<dyn Callback> {
+        Box::new(self.clone())
+    }
+}
+
+impl Callback for ModelCheckpoint {
+    fn name(&self) -> &'static str {
+        "ModelCheckpoint"
+    }
+
+    fn prepare(&mut self, run: &Run<'_>) -> Result<()> {
+        self.check()?;
+        let by_batch = self.save_freq != SaveFreq::Epoch;
+        // Values of the validation exist only at the end of an epoch.
+        let logged = run.logged.names().filter(|name| !by_batch || !name.starts_with("val_"));
+        let names: Vec<&str> =
+            ["epoch"].into_iter().chain(by_batch.then_some("batch")).chain(logged).collect();
+        let name = FileName::parse(&self.filepath, &names).map_err(|e| e.under("filepath"))?;
+        let goal = match self.save_best_only {
+            true if by_batch && self.monitor.starts_with("val_") => {
+                return Err(Error::config(
+                    "monitor",
+                    format!(
+                        "`{}` is known after an epoch only: use save_freq \"epoch\", or monitor \
+                         \"loss\"",
+                        self.monitor
+                    ),
+                ));
+            }
+            true => run.logged.goal(&self.monitor, self.mode)?,
+            false => Goal::Min,
+        };
+        let zeros = Logs(run.logged.names().map(|n| (n.to_string(), 0.0)).collect());
+        check_writable(Path::new(&name.format(1, 1, &zeros)))?;
+        self.memory = Memory { best: self.initial_value_threshold, ..Memory::default() };
+        self.prepared = Some((name, goal));
+        Ok(())
+    }
+
+    fn on(&mut self, event: &Event, run: &mut Run<'_>) -> Result<Flow> {
+        match (event, self.save_freq) {
+            (Event::EpochBegin { epoch }, _) => self.memory.epoch = *epoch,
+            (Event::EpochEnd { logs, .. }, SaveFreq::Epoch) => self.save(0, logs, run)?,
+            (Event::BatchEnd { batch }, SaveFreq::Batches(every)) => {
+                self.memory.batches += 1;
+                if self.memory.batches >= every {
+                    self.memory.batches = 0;
+                    self.save(*batch, &run.logs()?, run)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn state(&self) -> Result<CallbackState> {
+        let values =
+            serde_json::to_value(&self.memory).map_err(|e| Error::config("", e.to_string()))?;
+        Ok(CallbackState { values, tensors: Vec::new() })
+    }
+
+    fn restore(&mut self, state: CallbackState) -> Result<()> {
+        self.memory = json::parse(state.values)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,218 @@
+//! Carrying out a run configuration.
+
+use super::{DataSection, ModelSource, RunConfig, read_json};
+use crate::fit::Fit;
+use crate::history::{History, Scores};
+use crate::model::Model;
+use sconce_core::atomic::{check_writable, write_atomic};
+use sconce_core::{Device, Dims, Error, Json, Result, Tensor};
+use sconce_data::datasets::Dataset;
+use sconce_data::spec::{check_same_classes, load};
+use sconce_data::split::train_validation_split;
+use sconce_model::Architecture;
+use std::path::Path;
+
+/// A run with its data loaded and its model built and compiled, ready to train.
+pub struct PreparedRun {
+    /// The model.
+    pub model: Model,
+    config: RunConfig,
+    train: Arrays,
+    validation: Option<Arrays>,
+}
+
+/// What a run left.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The values of every epoch.
+    pub history: History,
+    /// Loss and metrics of the trained model on the validation data, if there is any.
+    pub validation: Option<Scores>,
+}
+
+/// x, y and sample weights.
+struct Arrays {
+    x: Vec<Tensor>,
+    y: Tensor,
+    weight: Option<Tensor>,
+}
+
+impl RunConfig {
+    /// Checks that the outputs can be written, loads the data, builds and compiles the model.
+    ///
+    /// # Errors
+    /// Everything that can be found before training.
+    pub fn prepare(&self, device: &Device) -> Result<PreparedRun> {
+        self.fit.check().map_err(|e| e.under("fit"))?;
+        self.check_outputs()?;
+        let mut model = self.load_model(device)?;
+        let (train, validation) = self.data.load(self.fit.validation_split)?;
+        train.build(&mut model)?;
+        match &self.compile {
+            Some(compile) => {
+                model.compile_with(compile.0.clone()).map_err(|e| e.under("compile"))?;
+            }
+            None if model.compiled.is_none() => {
+                return Err(Error::config(
+                    "",
+                    "the key `compile` is missing, and the model brings no compile state of its own; add \
+                     \"compile\": {\"optimizer\": \"adam\", \"loss\": \"mse\"}",
+                ));
+            }
+            None => {}
+        }
+        Ok(PreparedRun { model, config: self.clone(), train, validation })
+    }
+
+    /// The model of this run with its weights, untrained. Data is loaded only if the model does not
+    /// state the shape of its input.
+    pub fn build_model(&self, device: &Device) -> Result<Model> {
+        let mut model = self.load_model(device)?;
+        if model.network().is_err() {
+            self.data.load(0.0)?.0.build(&mut model)?;
+        }
+        Ok(model)
+    }
+
+    fn load_model(&self, device: &Device) -> Result<Model> {
+        let seed = self.fit.seed;
+        match &self.model {
+            ModelSource::Inline(json) => from_json(&Json::Object(json.clone()), device, seed),
+            ModelSource::File(path) => load_model(path, device, seed),
+        }
+        .map_err(|e| e.under("model"))
+    }
+
+    fn check_outputs(&self) -> Result<()> {
+        if let Some(path) = &self.output.model {
+            if path.extension().is_none_or(|e| e != "keras") {
+                let message = format!("must end in .keras, got `{}`", path.display());
+                return Err(Error::config("output.model", message));
+            }
+            check_writable(path)?;
+        }
+        self.output.history.as_ref().map_or(Ok(()), check_writable)
+    }
+}
+
+/// A model from a `.keras` file, or a new one from a `.json` file, with weights drawn from the seed
+/// if it states the shape of its input.
+///
+/// # Errors
+/// Another ending; a file that cannot be used.
+pub fn load_model(path: &Path, device: &Device, seed: u64) -> Result<Model> {
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("keras") => Model::load_on(path, device),
+        Some("json") => {
+            let (text, value) = read_json(path)?;
+            from_json(&value, device, seed).map_err(|e| e.in_file(path, &text))
+        }
+        _ => Err(Error::config(
+            "",
+            format!("a model is read from a .json or .keras file, not from `{}`", path.display()),
+        )),
+    }
+}
+
+fn from_json(json: &Json, device: &Device, seed: u64) -> Result<Model> {
+    let mut model = Model::new(Architecture::from_json(json)?);
+    model.set_device(device);
+    model.set_seed(seed);
+    model.build_if_stated()?;
+    Ok(model)
+}
+
+impl DataSection {
+    fn load(&self, validation_split: f64) -> Result<(Arrays, Option<Arrays>)> {
+        let read = |spec, key: &str| load(spec).map_err(|e| e.under(&format!("data.{key}")));
+        let train = read(&self.train, "train")?;
+        let validation =
+            self.validation.as_ref().map(|spec| read(spec, "validation")).transpose()?;
+        if let Some(validation) = &validation {
+            check_same_classes(&train, validation)?;
+        }
+        let train = Arrays::of(train, "data.train")?;
+        match validation {
+            Some(validation) => Ok((train, Some(Arrays::of(validation, "data.validation")?))),
+            None if validation_split > 0.0 => {
+                let (train, validation) = train.split(validation_split)?;
+                Ok((train, Some(validation)))
+            }
+            None => Ok((train, None)),
+        }
+    }
+}
+
+impl Arrays {
+    fn of(data: Dataset, key: &str) -> Result<Self> {
+        let y = data.y.ok_or_else(|| Error::config(key, "the key `y` is missing"))?;
+        Ok(Self { x: data.x, y, weight: data.sample_weight })
+    }
+
+    /// Gives a model weights for this data, unless it has them.
+    fn build(&self, model: &mut Model) -> Result<()> {
+        match self.x.first() {
+            Some(first) => model.build(&Dims::batch_of(first.dims().get(1..).unwrap_or(&[]))),
+            None => Ok(()),
+        }
+    }
+
+    /// Holds out the last part of the rows, as `fit` does.
+    fn split(self, validation_split: f64) -> Result<(Self, Self)> {
+        let inputs = self.x.len();
+        let all: Vec<Tensor> = self.x.into_iter().chain([self.y]).chain(self.weight).collect();
+        let (train, validation) = train_validation_split(&all, validation_split)?;
+        let part = |mut arrays: Vec<Tensor>| -> Result<Self> {
+            let mut rest = arrays.split_off(inputs.min(arrays.len())).into_iter();
+            let y = rest.next().ok_or_else(|| Error::data("y is missing"))?;
+            Ok(Self { x: arrays, y, weight: rest.next() })
+        };
+        Ok((part(train)?, part(validation)?))
+    }
+}
+
+impl PreparedRun {
+    /// Trains, writes the outputs, and scores the trained model on the validation data.
+    pub fn train(&mut self) -> Result<Outcome> {
+        let fit = self.config.fit.to_fit();
+        self.train_with(fit)
+    }
+
+    /// As [`PreparedRun::train`], showing nothing.
+    pub fn train_quietly(&mut self) -> Result<Outcome> {
+        let fit = self.config.fit.to_fit().verbose(crate::Verbose::Silent);
+        self.train_with(fit)
+    }
+
+    fn train_with(&mut self, mut fit: Fit) -> Result<Outcome> {
+        for part in &self.config.callbacks {
+            fit.callbacks.push(part.get()?.start());
+        }
+        fit.sample_weight = self.train.weight.clone();
+        fit.validation =
+            self.validation.as_ref().map(|v| (v.x.clone(), v.y.clone(), v.weight.clone()));
+        let history = self.model.fit_with(&self.train.x, &self.train.y, fit)?;
+        self.write(&history)?;
+        let batch_size =
+            self.config.fit.validation_batch_size.unwrap_or(self.config.fit.batch_size);
+        let validation = match &self.validation {
+            Some(Arrays { x, y, weight }) => {
+                Some(self.model.evaluate_with(x, y, batch_size, weight.as_ref())?)
+            }
+            None => None,
+        };
+        Ok(Outcome { history, validation })
+    }
+
+    fn write(&self, history: &History) -> Result<()> {
+        if let Some(path) = &self.config.output.model {
+            self.model.save(path)?;
+        }
+        if let Some(path) = &self.config.output.history {
+            let text = serde_json::to_string_pretty(history)
+                .map_err(|e| Error::file(path, format!("cannot be written: {e}")))?;
+            write_atomic(path, |sink| writeln!(sink, "{text}"))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! Run configurations from Rust. What the command does with them is tested there.
+
+use super::*;
+use serde_json::json;
+
+fn config() -> Json {
+    json!({
+        "model": {"class_name": "Sequential", "config": {"layers": [
+            {"class_name": "Dense", "config": {"units": 4, "activation": "relu"}},
+            {"class_name": "Dense", "config": {"units": 3}},
+        ]}},
+        "compile": {"optimizer": "adam", "loss": "sparse_categorical_crossentropy"},
+        "data": {"train": {"dataset": "iris", "split": "train", "standardize": true}},
+    })
+}
+
+#[test]
+fn a_run_from_rust() {
+    let mut config = config();
+    config["fit"] = json!({"epochs": 3, "validation_split": 0.2});
+    let config = RunConfig::from_json(&config).unwrap();
+    let mut run = config.prepare(&sconce_core::Device::Cpu).unwrap();
+    let outcome = run.train_quietly().unwrap();
+    assert_eq!(outcome.history.epoch, [0, 1, 2]);
+    let scores = outcome.validation.unwrap();
+    assert_eq!(scores.get("loss"), outcome.history.last("val_loss"));
+}
+
+#[test]
+fn the_seed_decides_the_first_weights() {
+    let first = |seed: u64| {
+        let mut config = config();
+        config["fit"] = json!({"seed": seed});
+        let config = RunConfig::from_json(&config).unwrap();
+        let model = config.build_model(&sconce_core::Device::Cpu).unwrap();
+        let kernel = model.network().unwrap().get_weights().unwrap().remove(0);
+        kernel.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    assert_eq!(first(1), first(1));
+    assert_ne!(first(1), first(2));
+}
+
+#[test]
+fn what_is_read_is_written_again() {
+    let mut value = config();
+    value["fit"] =
+        json!({"epochs": 3, "shuffle": "batch", "verbose": 2, "class_weight": {"1": 2.0}});
+    value["callbacks"] = json!([{"class_name": "EarlyStopping", "config": {"patience": 3}}]);
+    value["output"] = json!({"model": "a.keras"});
+    let written = serde_json::to_value(RunConfig::from_json(&value).unwrap()).unwrap();
+    let again = serde_json::to_value(RunConfig::from_json(&written).unwrap()).unwrap();
+    assert_eq!(written, again);
+    assert_eq!(written["fit"]["shuffle"], json!("batch"));
+    assert_eq!(written["fit"]["class_weight"], json!({"1": 2.0}));
+    assert_eq!(written["callbacks"][0]["config"]["patience"], json!(3));
+}
+
+/// The schema and the parser know the same keys of `compile` (it is parsed by hand).
+#[test]
+fn the_schema_of_compile_is_what_is_parsed() {
+    let schema = RunConfig::schema();
+    let keys = schema["properties"]["compile"]["properties"].as_object().unwrap();
+    for key in keys.keys() {
+        let compile = json!({"loss": "mse", key: "nonsense"});
+        let error = crate::Compile::from_json(&compile).unwrap_err().to_string();
+        assert!(!error.contains("unknown key"), "{key}: {error}");
+    }
+    let error = crate::Compile::from_json(&json!({"nonsense": 1})).unwrap_err().to_string();
+    let known = error.split("Known: ").nth(1).unwrap().trim_end_matches('.');
+    assert_eq!(known.split(", ").count(), keys.len(), "{known}");
+}
