@@ -1,4 +1,7 @@
 //! The end-to-end tests, in one binary.
 
+// Tests may unwrap; the examples, which are shared as modules, include each other.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::duplicate_mod)]
+
 mod keras_files;
 mod styles;

@@ -9,6 +9,9 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// The layer of a call, and the calls it reads.
+pub type LayerCall = (usize, Vec<usize>);
+
 /// One output of one call: (call, index among its outputs).
 type Reference = (usize, usize);
 
@@ -27,6 +30,9 @@ pub struct Functional {
     inputs: Vec<Reference>,
     outputs: Vec<Reference>,
 }
+
+/// For each use of a layer, where its inputs come from.
+type Uses = Vec<Vec<History>>;
 
 /// Where Keras's JSON says a tensor comes from: (layer name, use of the layer, index of the output).
 type History = (String, usize, usize);
@@ -197,8 +203,7 @@ impl Functional {
 
     /// For each call, its layer and the calls it reads; the calls that are inputs; those that are
     /// outputs.
-    #[allow(clippy::type_complexity)] // Three lists of indices, read once by the file format.
-    pub fn calls(&self) -> (Vec<(usize, Vec<usize>)>, Vec<usize>, Vec<usize>) {
+    pub fn calls(&self) -> (Vec<LayerCall>, Vec<usize>, Vec<usize>) {
         let indices = |references: &[Reference]| references.iter().map(|r| r.0).collect();
         let calls = self.calls.iter().map(|c| (c.layer, indices(&c.inputs))).collect();
         (calls, indices(&self.inputs), indices(&self.outputs))
@@ -212,7 +217,7 @@ fn edge(made: &[Vec<EdgeId>], (call, output): &Reference) -> Result<EdgeId> {
 }
 
 /// A layer of a functional model and, for each of its uses, where its inputs come from.
-fn read_layer(entry: &Json) -> Result<(Arc<dyn Layer>, Vec<Vec<History>>)> {
+fn read_layer(entry: &Json) -> Result<(Arc<dyn Layer>, Uses)> {
     let mut entry = object(entry.clone(), "a layer")?;
     let nodes = entry.shift_remove("inbound_nodes");
     let outer = entry.shift_remove("name");
