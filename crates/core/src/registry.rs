@@ -76,6 +76,22 @@ pub fn unknown<'a>(kind: &str, name: &str, known: impl IntoIterator<Item = &'a s
     format!("unknown {kind} `{name}`.{hint} Known: {}.", known.join(", "))
 }
 
+/// Adds keys that were read before (those all layers, or all optimizers, share) to what an error
+/// about an unknown key calls known, and to what its hint chooses from.
+pub fn with_shared_keys(error: Error, shared: &[&str]) -> Error {
+    let Error::Config { file, line, path, message } = error else { return error };
+    let message = match message.strip_prefix("unknown key `").and_then(|rest| rest.split_once('`'))
+    {
+        Some((key, rest)) => {
+            let own = rest.split_once("Known: ").map_or("", |(_, known)| known);
+            let own = own.trim_end_matches('.').split(", ").filter(|name| !name.is_empty());
+            unknown("key", key, shared.iter().copied().chain(own))
+        }
+        None => message,
+    };
+    Error::Config { file, line, path, message }
+}
+
 /// The known name nearest to `name`, if one is near at all.
 pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let wanted = fold(name);

@@ -248,7 +248,8 @@ pub fn complete<L: Layer + Serialize + serde::de::DeserializeOwned>(config: Json
 /// Reads a layer of the registry from its configuration.
 pub fn build<L: Layer + serde::de::DeserializeOwned>(config: Json) -> Result<L> {
     let (base, own) = split_common(config)?;
-    let mut layer: L = sconce_core::json::parse(own)?;
+    let mut layer: L = sconce_core::json::parse(own)
+        .map_err(|e| sconce_core::registry::with_shared_keys(e, &COMMON))?;
     *layer.base_mut() = base;
     layer.check()?;
     Ok(layer)

@@ -104,13 +104,15 @@ fn wrong_configurations_say_where_and_what_to_do() {
         let key = place.rsplit('.').next().unwrap().split('[').next().unwrap();
         let start =
             format!("error: run.json:{}: at `{place}`: ", line(dir.path(), &format!("\"{key}\"")));
-        let start =
-            if key == "config" || place.contains("activation") || place.contains("class_name") {
-                // Such keys occur more than once; the line is checked where they do not.
-                "error: run.json:".to_string()
-            } else {
-                start
-            };
+        let start = if ["config", "model"].contains(&key)
+            || place.contains("activation")
+            || place.contains("class_name")
+        {
+            // Such keys occur more than once; the line is checked where they do not.
+            "error: run.json:".to_string()
+        } else {
+            start
+        };
         let last = error.lines().last().unwrap();
         assert!(
             last.starts_with(&start) && last.contains(&format!("at `{place}`: ")),

@@ -3,7 +3,7 @@
 use super::{Optimizer, RuleConfig, require_non_negative, require_part};
 use crate::schedules::LearningRate;
 use sconce_core::json::parse;
-use sconce_core::registry::object;
+use sconce_core::registry::{object, with_shared_keys};
 use sconce_core::{Error, Json, Result};
 use sconce_model::snake_case;
 use serde::de::DeserializeOwned;
@@ -162,7 +162,8 @@ pub(super) fn build<R: RuleConfig + DeserializeOwned>(config: Json) -> Result<R>
             *default = value;
         }
     }
-    let mut rule: R = parse(Json::Object(own))?;
+    let shared: Vec<&str> = common.keys().map(String::as_str).collect();
+    let mut rule: R = parse(Json::Object(own)).map_err(|error| with_shared_keys(error, &shared))?;
     let mut common: Common = parse(Json::Object(common))?;
     common.name.get_or_insert_with(|| snake_case(R::CLASS_NAME));
     common.check()?;
