@@ -142,7 +142,7 @@ impl Fit {
         self
     }
 
-    /// Multiplies the loss of each sample, [rows].
+    /// Multiplies the loss of each sample, `[rows]`.
     pub fn sample_weight(mut self, weight: &(impl ToTensor + ?Sized)) -> Result<Self> {
         self.sample_weight = Some(weight.to_tensor()?);
         Ok(self)

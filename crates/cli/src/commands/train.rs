@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub struct Args {
     /// The run configuration, a JSON file (`sconce schema` describes it)
     config: PathBuf,
-    /// Change a value of the configuration, such as fit.epochs=3 or callbacks[0].config.patience=2
+    /// Change a value of the configuration, such as fit.epochs=3 or `callbacks[0].config.patience=2`
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
     set: Vec<Override>,
     /// auto, cpu, metal or cuda
