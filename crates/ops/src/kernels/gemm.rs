@@ -6,9 +6,9 @@ use super::threads::{Shared, parallel};
 const SERIAL: usize = 2_000_000;
 /// Fewest rows or columns of the result in one part: less, and packing the other side repeats too
 /// often.
-const BLOCK: usize = 64;
+const BLOCK: usize = 128;
 /// Most parts of one product.
-const PARTS: usize = 8;
+const PARTS: usize = 4;
 
 /// A row-major matrix, or the transposed view of one.
 #[derive(Clone, Copy)]
