@@ -3,7 +3,7 @@
 use crate::callbacks::{Goal, Logged};
 use crate::compile_config::Execution;
 use crate::history::Logs;
-use crate::losses::{LossFn, Outputs};
+use crate::losses::{LossFn, Outputs, reduce};
 use crate::metrics::{self, Mean, MetricFn, Running};
 use crate::optimizers::{Optimizer, OptimizerState};
 use sconce_core::{Dims, Error, Json, Result, Tensor};
@@ -74,6 +74,8 @@ pub struct Compiled {
     /// Whether the outputs are logits since the model says so, not the loss.
     inferred_logits: bool,
     notices: Vec<String>,
+    /// How many of them were told.
+    told: usize,
 }
 
 impl Compiled {
@@ -96,6 +98,7 @@ impl Compiled {
             loss_mean: Mean::default(),
             inferred_logits: false,
             notices: Vec::new(),
+            told: 0,
         })
     }
 
@@ -117,12 +120,16 @@ impl Compiled {
         network: &Network,
         name: &str,
         y_true: &Tensor,
+        sample_weight: Option<&Tensor>,
     ) -> Result<()> {
         self.settle_loss(network, Some(y_true.dims()))?;
         let y_pred = output_dims(network);
         let loss = self.compile.loss.get()?;
         loss.check_shape(name, y_true.dims(), &y_pred)?;
         loss.check_values(name, y_true, &y_pred)?;
+        if let Some(weight) = sample_weight {
+            reduce::check_weight(weight.dims(), &loss.values_dims(&y_pred)?)?;
+        }
         if self.names.is_empty() {
             self.start_metrics(network, y_true.dims())?;
         }
@@ -184,6 +191,13 @@ impl Compiled {
     /// What a user should be told once, a line each: decisions made where nothing was said.
     pub fn notices(&self) -> &[String] {
         &self.notices
+    }
+
+    /// The notices that were not taken yet, to show each once.
+    pub fn new_notices(&mut self) -> &[String] {
+        let new = self.notices.get(self.told..).unwrap_or(&[]);
+        self.told = self.notices.len();
+        new
     }
 
     /// What was asked for, with `from_logits` resolved once the model is built.
@@ -259,4 +273,156 @@ impl Compiled {
 /// The shape of the model's only output.
 fn output_dims(network: &Network) -> Dims {
     network.graph().output_dims().first().map(|dims| (*dims).clone()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::losses::{BinaryCrossentropy, SparseCategoricalCrossentropy};
+    use crate::optimizers::SGD;
+    use crate::{Fit, Sequential, Verbose};
+    use sconce_core::{Device, Stream};
+    use sconce_layers::Dense;
+
+    /// Points around a centre for each class.
+    fn clusters(classes: i64) -> (Tensor, Tensor) {
+        let mut stream = Stream::named(3, "clusters");
+        let labels: Vec<i64> = (0..120).map(|row| row % classes).collect();
+        let point = |label: &i64| {
+            let angle = *label as f64 * std::f64::consts::TAU / classes as f64;
+            [2.0 * angle.cos(), 2.0 * angle.sin()].map(|c| (c + 0.3 * stream.normal()) as f32)
+        };
+        let points: Vec<f32> = labels.iter().flat_map(point).collect();
+        let x = Tensor::from_vec(points, (120, 2), &Device::Cpu).unwrap();
+        (x, Tensor::from_vec(labels, 120, &Device::Cpu).unwrap())
+    }
+
+    fn model(units: usize, activation: &str) -> Sequential {
+        Sequential::new().add(Dense::new(units).activation(activation))
+    }
+
+    fn compiled(units: usize, activation: &str, compile: Compile, y: &Tensor) -> Sequential {
+        let mut model = model(units, activation);
+        model.compile_with(compile).unwrap();
+        let fit = Fit::new(30, 16).verbose(Verbose::Silent);
+        model.fit_with(&clusters(if units == 1 { 2 } else { 4 }).0, y, fit).unwrap();
+        model
+    }
+
+    fn from_logits(model: &Sequential) -> Json {
+        model.compiled().unwrap().to_json().unwrap()["loss"]["config"]["from_logits"].clone()
+    }
+
+    #[test]
+    fn logits_are_told_by_the_last_layer() {
+        let (x, y) = clusters(4);
+        let name = "sparse_categorical_crossentropy";
+        let compile = || Compile::new(SGD::new(0.1), name).metrics(["accuracy"]);
+        let mut logits = compiled(4, "linear", compile(), &y);
+        assert_eq!(from_logits(&logits), true);
+        assert!(logits.evaluate(&x, &y).unwrap().get("accuracy").unwrap() > 0.95);
+        let compiled_logits = logits.compiled_mut().unwrap();
+        let notice = compiled_logits.new_notices().concat();
+        assert!(notice.contains("outputs as logits (from_logits=True)"), "{notice}");
+        assert!(compiled_logits.new_notices().is_empty());
+        assert_eq!(compiled_logits.notices().len(), 1);
+        let probabilities = compiled(4, "softmax", compile(), &y);
+        assert_eq!(from_logits(&probabilities), false);
+        assert!(probabilities.compiled().unwrap().notices().is_empty());
+        // What was said is obeyed.
+        let loss = SparseCategoricalCrossentropy::new().from_logits(true);
+        let said = compiled(4, "softmax", Compile::new(SGD::new(0.1), loss), &y);
+        assert_eq!(from_logits(&said), true);
+        assert!(said.compiled().unwrap().notices().is_empty());
+    }
+
+    #[test]
+    fn binary_accuracy_of_logits_is_at_a_probability_of_one_half() {
+        let (x, y) = clusters(2);
+        let compile = Compile::new(SGD::new(0.01), "binary_crossentropy").metrics(["accuracy"]);
+        let mut model = compiled(1, "linear", compile, &y);
+        let logits = model.predict(&x).unwrap().flatten_all().unwrap();
+        let hits = logits.gt(0.0).unwrap().to_dtype(sconce_core::DType::I64).unwrap();
+        let hits = hits.eq(&y).unwrap().to_dtype(sconce_core::DType::F32).unwrap();
+        let expected = f64::from(hits.mean_all().unwrap().to_scalar::<f32>().unwrap());
+        let accuracy = model.evaluate(&x, &y).unwrap().get("accuracy").unwrap();
+        assert!((accuracy - expected).abs() < 1e-6, "{accuracy} {expected}");
+        // A file says so too, since 0.5 would be Keras's threshold for the name.
+        let json = model.compiled().unwrap().to_json().unwrap();
+        assert_eq!(json["metrics"][0]["class_name"], "BinaryAccuracy");
+        assert_eq!(json["metrics"][0]["config"]["threshold"], 0.0);
+        assert_eq!(json["metrics"][0]["config"]["name"], "accuracy");
+        // An explicit value means what it means in Keras.
+        let loss = BinaryCrossentropy::new().from_logits(true);
+        let compile = Compile::new(SGD::new(0.01), loss).metrics(["accuracy"]);
+        let model = compiled(1, "linear", compile, &y);
+        let json = model.compiled().unwrap().to_json().unwrap();
+        assert_eq!(json["metrics"][0]["config"]["threshold"], 0.5);
+    }
+
+    #[test]
+    fn metrics_take_the_losss_outputs() {
+        let (x, y) = clusters(4);
+        let name = "sparse_categorical_crossentropy";
+        let compile =
+            Compile::new(SGD::new(0.1), name).metrics([name]).weighted_metrics([name, "acc"]);
+        let mut model = compiled(4, "linear", compile, &y);
+        let scores = model.evaluate(&x, &y).unwrap();
+        let names = ["loss", name, &format!("weighted_{name}"), "acc"];
+        assert_eq!(scores.names(), names);
+        let loss = scores.get("loss").unwrap();
+        assert!(names[1..3].iter().all(|name| (scores.get(name).unwrap() - loss).abs() < 1e-5));
+    }
+
+    #[test]
+    fn crossentropy_goes_with_the_shapes() {
+        let (_, y) = clusters(4);
+        let compile = || Compile::new(SGD::new(0.1), "crossentropy");
+        let model = compiled(4, "linear", compile(), &y);
+        let class =
+            |model: &Sequential| model.compiled().unwrap().compile().loss.class_name().to_string();
+        assert_eq!(
+            (class(&model), from_logits(&model)),
+            ("SparseCategoricalCrossentropy".to_string(), Json::Bool(true))
+        );
+        let model = compiled(1, "sigmoid", compile(), &clusters(2).1);
+        assert_eq!(
+            (class(&model), from_logits(&model)),
+            ("BinaryCrossentropy".to_string(), Json::Bool(false))
+        );
+    }
+
+    #[test]
+    fn targets_that_do_not_fit_are_refused_before_training() {
+        let (x, y) = clusters(4);
+        let refused = |loss: &str, metric: &str, y: &Tensor, fit: Fit| {
+            let mut model = model(4, "linear");
+            let compile = Compile::new(SGD::new(0.1), loss).metrics([metric]);
+            model.compile_with(compile).unwrap();
+            let fit = fit.verbose(Verbose::Silent);
+            model.fit_with(&x, y, fit).unwrap_err().to_string()
+        };
+        let name = "sparse_categorical_crossentropy";
+        let error = refused(name, "acc", &(&y + 1.0).unwrap(), Fit::default());
+        assert!(error.contains("y holds the label 4 in row 3"), "{error}");
+        let error = refused("mse", "acc", &y, Fit::default());
+        assert!(error.contains("use the sparse_categorical_crossentropy loss"), "{error}");
+        let error = refused(name, "mae", &y, Fit::default());
+        assert!(error.contains("mean_absolute_error needs targets of the shape"), "{error}");
+        let outside = (&y * 2.0).unwrap();
+        let fit = Fit::default().validation_data(&x, &outside).unwrap();
+        let error = refused(name, "acc", &y, fit);
+        assert!(error.contains("validation y holds the label 4 in row 2"), "{error}");
+        let weight = Tensor::ones((120, 4), sconce_core::DType::F32, &Device::Cpu).unwrap();
+        let error = refused(name, "acc", &y, Fit::default().sample_weight(&weight).unwrap());
+        assert!(error.contains("sample_weight has shape [120, 4]"), "{error}");
+    }
+
+    #[test]
+    fn unknown_metrics_are_refused_by_compile() {
+        let mut model = model(4, "linear");
+        let compile = Compile::new(SGD::new(0.1), "mse").weighted_metrics(["mae", "acuracy"]);
+        let error = model.compile_with(compile).unwrap_err().to_string();
+        assert!(error.starts_with("at `weighted_metrics[1]`: unknown metric `acuracy`"), "{error}");
+    }
 }

@@ -312,7 +312,7 @@ pub(crate) fn prepare(
             )));
         }
     }
-    compiled.bind_targets(network, y_name, &y)?;
+    compiled.bind_targets(network, y_name, &y, sample_weight.as_ref())?;
     let dtype = compiled.compile().loss.get()?.target_dtype();
     let y = y.to_dtype(dtype)?.to_device(&device)?.contiguous()?;
     let sample_weight = match sample_weight {

@@ -89,6 +89,10 @@ impl Loss for BinaryCrossentropy {
         Ok(values.into())
     }
 
+    fn values_dims(&self, y_pred: &Dims) -> Result<Dims> {
+        shapes::without(y_pred, self.axis)
+    }
+
     fn reduces_by(&self) -> Reduction {
         self.reduction
     }

@@ -91,6 +91,10 @@ impl Loss for CategoricalCrossentropy {
         Ok(values.into())
     }
 
+    fn values_dims(&self, y_pred: &Dims) -> Result<Dims> {
+        shapes::without(y_pred, self.axis)
+    }
+
     fn reduces_by(&self) -> Reduction {
         self.reduction
     }

@@ -95,6 +95,11 @@ pub trait Loss: Send + Sync {
     /// The loss of each sample. `y_true` and `y_pred` have passed [`Loss::check_shape`].
     fn per_sample(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample>;
 
+    /// The shape of the values for predictions of this shape.
+    fn values_dims(&self, y_pred: &Dims) -> Result<Dims> {
+        shapes::without(y_pred, -1)
+    }
+
     /// How the values become one.
     fn reduces_by(&self) -> Reduction {
         Reduction::SumOverBatchSize

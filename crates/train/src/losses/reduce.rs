@@ -2,7 +2,7 @@
 //! `reduce_weighted_values`, except that weights `[batch]` are taken for values of any rank.
 
 use super::{PerSample, Reduction};
-use sconce_core::{Error, Result, Tensor};
+use sconce_core::{Dims, Error, Result, Tensor};
 use sconce_ops::weighted_sum;
 
 /// The loss of a batch, a scalar. `sample_weight` is `[batch]`, `[batch, 1]` or of the shape of the
@@ -67,6 +67,19 @@ fn over(weight: Tensor, divisor: &Tensor) -> Result<Tensor> {
     Ok(weight.broadcast_mul(&scale)?)
 }
 
+/// Refuses weights that do not go with values of this shape.
+pub(crate) fn check_weight(weight: &[usize], values: &Dims) -> Result<()> {
+    let ones = weight.iter().rev().take_while(|axis| **axis == 1).count();
+    let front = weight.get(..weight.len().saturating_sub(ones)).unwrap_or(&[]);
+    let one_a_row = front.len() <= 1;
+    if one_a_row || values.fits(front) || values.fits(weight) {
+        return Ok(());
+    }
+    Err(Error::data(format!(
+        "sample_weight has shape {weight:?}, this loss has values of shape {values}; give one weight          a row, or weights of that shape"
+    )))
+}
+
 /// Sample weights `[batch]` or `[batch, 1]` in the shape of the values.
 fn spread(weight: &Tensor, values: &Tensor) -> Result<Tensor> {
     let weight = weight.to_dtype(values.dtype())?;
@@ -75,12 +88,9 @@ fn spread(weight: &Tensor, values: &Tensor) -> Result<Tensor> {
     }
     let rows = values.dims().first().copied().unwrap_or(1);
     if weight.elem_count() != rows || weight.dims().first() != Some(&rows) {
-        return Err(Error::data(format!(
-            "sample_weight has shape {:?}, this loss has values of shape {:?} for a batch; give one \
-             weight a row, or weights of that shape",
-            weight.dims(),
-            values.dims()
-        )));
+        check_weight(weight.dims(), &Dims::known(values.dims()))?;
+        let message = format!("{} sample weights for {rows} rows", weight.elem_count());
+        return Err(Error::data(message));
     }
     let mut shape = vec![1; values.rank()];
     if let Some(first) = shape.first_mut() {

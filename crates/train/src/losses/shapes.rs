@@ -71,9 +71,7 @@ pub(crate) fn check_labels_shape(
     y_pred: &Dims,
     axis: usize,
 ) -> Result<()> {
-    let mut front = y_pred.0.clone();
-    front.remove(axis);
-    let front = Dims(front);
+    let front = without(y_pred, axis as i64)?;
     let mut squeezed = y_true.to_vec();
     if squeezed.len() == y_pred.rank() && squeezed.get(axis) == Some(&1) {
         squeezed.remove(axis);
@@ -106,6 +104,13 @@ pub(crate) fn axis_of(axis: i64, rank: usize) -> Result<usize> {
             ),
         )),
     }
+}
+
+/// A shape without one of its axes.
+pub(crate) fn without(dims: &Dims, axis: i64) -> Result<Dims> {
+    let mut axes = dims.0.clone();
+    axes.remove(axis_of(axis, axes.len())?);
+    Ok(Dims(axes))
 }
 
 /// Moves an axis to the end.

@@ -90,6 +90,10 @@ impl Loss for SparseCategoricalCrossentropy {
         Ok(PerSample { values, mask })
     }
 
+    fn values_dims(&self, y_pred: &Dims) -> Result<Dims> {
+        shapes::without(y_pred, self.axis)
+    }
+
     fn reduces_by(&self) -> Reduction {
         self.reduction
     }

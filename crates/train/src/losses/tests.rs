@@ -203,5 +203,8 @@ fn weights_of_another_shape_are_refused() {
     let weight = Tensor::zeros(3, DType::F32, device).unwrap();
     let error =
         MeanSquaredError::new().call_weighted(&y, &y, Some(&weight)).unwrap_err().to_string();
-    assert!(error.contains("sample_weight has shape [3]"), "{error}");
+    assert!(error.contains("3 sample weights for 4 rows"), "{error}");
+    let weight = Tensor::zeros((4, 2), DType::F32, device).unwrap();
+    let error = MeanSquaredError::new().call_weighted(&y, &y, Some(&weight)).unwrap_err();
+    assert!(error.to_string().contains("sample_weight has shape [4, 2]"), "{error}");
 }

@@ -16,6 +16,7 @@ mod root_mean_squared_error;
 mod sparse_categorical_accuracy;
 mod sparse_categorical_crossentropy;
 mod sparse_top_k_categorical_accuracy;
+mod sum;
 #[cfg(test)]
 mod tests;
 mod top_k_categorical_accuracy;
@@ -34,6 +35,7 @@ pub use root_mean_squared_error::RootMeanSquaredError;
 pub use sparse_categorical_accuracy::SparseCategoricalAccuracy;
 pub use sparse_categorical_crossentropy::SparseCategoricalCrossentropy;
 pub use sparse_top_k_categorical_accuracy::SparseTopKCategoricalAccuracy;
+pub use sum::Sum;
 pub use top_k_categorical_accuracy::TopKCategoricalAccuracy;
 
 use crate::losses::{Outputs, PerSample};

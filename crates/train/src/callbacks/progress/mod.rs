@@ -183,6 +183,9 @@ impl Callback for Progress {
 
     fn on(&mut self, event: &Event, run: &mut Run<'_>) -> Result<Flow> {
         match event {
+            Event::TrainBegin => {
+                run.model.compiled_mut()?.new_notices().iter().for_each(|n| notice(n))
+            }
             Event::BatchEnd { batch } => self.batch_end(*batch, run)?,
             Event::EpochBegin { epoch } => self.epoch_begin(*epoch, run),
             Event::EpochEnd { logs, .. } => self.epoch_end(run, logs),
