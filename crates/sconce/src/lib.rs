@@ -16,7 +16,8 @@ pub mod prelude {
         Reshape,
     };
     pub use crate::train::losses::{Loss, SparseCategoricalCrossentropy};
-    pub use crate::train::optimizers::{Adam, OptimizerExt, SGD};
+    pub use crate::train::optimizers::{Adam, AdamW, OptimizerExt, RMSprop, SGD};
+    pub use crate::train::schedules::{CosineDecay, ExponentialDecay};
     pub use crate::train::{
         Callback, CancelToken, Compile, Event, Fit, Flow, History, Model, Scores, Sequential,
         Verbose, batches, clip_grad_norm, value_and_grad,

@@ -95,6 +95,20 @@ pub(super) fn read(reader: &mut impl Read, len: u64) -> Result<Header, String> {
     Ok(Header { number, big_endian, fortran, count: size / number.size(), shape })
 }
 
+/// What stands before the elements, as numpy writes it (version 1.0): padded to 64 bytes.
+pub(super) fn written(descr: &str, shape: &[usize]) -> Vec<u8> {
+    let axes = match shape {
+        [one] => format!("{one},"),
+        _ => shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
+    };
+    let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({axes}), }}");
+    let length = (10 + text.len() + 1).next_multiple_of(64) - 10;
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((length as u16).to_le_bytes());
+    bytes.extend(format!("{text:<width$}\n", width = length - 1).into_bytes());
+    bytes
+}
+
 fn take(reader: &mut impl Read, bytes: &mut [u8]) -> Result<(), String> {
     reader.read_exact(bytes).map_err(|error| match error.kind() {
         std::io::ErrorKind::UnexpectedEof => "is truncated: it ends within its header".to_string(),

@@ -82,6 +82,12 @@ fn names_and_aliases() {
         let loss = LossFn::from(name);
         assert_eq!((loss.class_name(), loss.to_json().unwrap()), (class, Json::from(name)));
     }
+    let index = std::fs::read_to_string(golden::path("losses.json")).unwrap();
+    let index: Json = serde_json::from_str(&index).unwrap();
+    for (alias, object) in index["aliases"].as_object().unwrap() {
+        let class = |name: &str| Losses::find(name).map(|entry| entry.class_name);
+        assert_eq!(class(alias), class(object.as_str().unwrap()), "{alias}");
+    }
     let error = LossFn::from("categorical_crosentropy").get().err().unwrap().to_string();
     assert!(error.contains("Did you mean `categorical_crossentropy`?"), "{error}");
 }

@@ -63,6 +63,12 @@ fn default_names_are_kerass() {
         let metric = MetricFn::from(name);
         assert_eq!((metric.class_name(), log_name(&metric).unwrap().as_str()), (class, name));
     }
+    let index = std::fs::read_to_string(golden::path("metrics.json")).unwrap();
+    let index: Json = serde_json::from_str(&index).unwrap();
+    for (alias, object) in index["aliases"].as_object().unwrap() {
+        let class = |name: &str| Metrics::find(name).map(|entry| entry.class_name);
+        assert_eq!(class(alias), class(object.as_str().unwrap()), "{alias}");
+    }
     let metric = MetricFn::from(SparseTopKCategoricalAccuracy::new(3));
     assert_eq!(log_name(&metric).unwrap(), "sparse_top_k_categorical_accuracy");
     let named = MetricFn::from(MeanSquaredError { name: Some("own".into()), ..Default::default() });

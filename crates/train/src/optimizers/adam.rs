@@ -127,7 +127,7 @@ impl Rule for Adam {
 }
 
 impl Kernel for Adam {
-    fn update(
+    fn run(
         &self,
         step: &Step,
         prepare: Prepare,

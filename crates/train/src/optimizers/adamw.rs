@@ -78,7 +78,7 @@ impl Rule for AdamW {
     }
 
     fn update(&self, step: &Step, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
-        Rule::update(&self.0, step, w, g, slots)
+        self.0.update(step, w, g, slots)
     }
 
     fn kernel(&self) -> Option<&dyn Kernel> {

@@ -67,7 +67,7 @@ impl OptimizerState {
                 if let Some(gradient) = gradient {
                     let prepare = clip.prepare(gradient)?;
                     let weight = parameter.var.as_tensor();
-                    kernel.update(step, prepare, weight, gradient, slots)?;
+                    kernel.run(step, prepare, weight, gradient, slots)?;
                 }
             }
             return Ok(());

@@ -90,7 +90,7 @@ pub trait Rule: Send + Sync {
 /// The fused form of a rule: one pass over f32 memory on the CPU.
 pub trait Kernel {
     /// What [`Rule::update`] does, with `prepare` (clipping and decay) done to every element first.
-    fn update(
+    fn run(
         &self,
         step: &Step,
         prepare: Prepare,

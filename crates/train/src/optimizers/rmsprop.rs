@@ -124,7 +124,7 @@ impl Rule for RMSprop {
 }
 
 impl Kernel for RMSprop {
-    fn update(
+    fn run(
         &self,
         step: &Step,
         prepare: Prepare,

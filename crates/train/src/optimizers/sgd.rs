@@ -86,7 +86,7 @@ impl Rule for SGD {
 }
 
 impl Kernel for SGD {
-    fn update(
+    fn run(
         &self,
         step: &Step,
         prepare: Prepare,
