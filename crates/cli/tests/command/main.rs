@@ -24,9 +24,15 @@ pub struct Ran {
 
 /// Runs `sconce` in a folder.
 pub fn sconce(folder: &Path, args: &[&str]) -> Ran {
+    sconce_with(folder, args, &[])
+}
+
+/// As [`sconce`], with environment variables.
+pub fn sconce_with(folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> Ran {
     let output = Command::new(env!("CARGO_BIN_EXE_sconce"))
         .current_dir(folder)
         .args(args)
+        .envs(variables.iter().copied())
         .output()
         .expect("the command starts");
     let text = |bytes| String::from_utf8(bytes).expect("output is text");

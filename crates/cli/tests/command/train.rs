@@ -1,6 +1,6 @@
 //! `train` when all goes well.
 
-use crate::{config, folder, sconce};
+use crate::{config, folder, sconce, sconce_with};
 use serde_json::{Value, json};
 
 #[test]
@@ -66,6 +66,39 @@ fn the_same_run_gives_the_same_bits() {
     let first = history(&[]);
     assert_eq!(first, history(&[]));
     assert_ne!(first, history(&["--set", "fit.seed=1"]));
+}
+
+/// Products, updates, norms and losses big enough to be cut into several parts.
+#[test]
+fn bits_do_not_depend_on_the_number_of_threads() {
+    let config = json!({
+        "model": {"class_name": "Sequential", "config": {"layers": [
+            {"class_name": "InputLayer", "config": {"batch_shape": [null, 300]}},
+            {"class_name": "Dense", "config": {"units": 520, "activation": "gelu"}},
+            {"class_name": "Dropout", "config": {"rate": 0.2}},
+            {"class_name": "Dense", "config": {"units": 300}},
+        ]}},
+        "compile": {
+            "optimizer": {"class_name": "Adam", "config": {"clipnorm": 0.5, "use_ema": true}},
+            "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"],
+        },
+        "data": {"train":
+            {"dataset": "blobs", "rows": 1300, "features": 300, "classes": 300, "split": "train"}},
+        "fit": {"epochs": 2, "batch_size": 256, "validation_split": 0.2},
+        "output": {"model": "m.keras", "history": "history.json"},
+    });
+    let dir = folder(&config);
+    let run = |variables: &[(&str, &str)]| {
+        let ok = |args: &[&str]| sconce_with(dir.path(), args, variables).ok();
+        ok(&["train", "run.json", "--quiet"]);
+        ok(&["convert", "m.keras", "m.safetensors"]);
+        ["m.safetensors", "history.json"].map(|file| std::fs::read(dir.path().join(file)).unwrap())
+    };
+    let default = run(&[]);
+    for threads in ["1", "2", "3", "8"] {
+        let same = run(&[("CANDLE_NUM_THREADS", threads), ("RAYON_NUM_THREADS", threads)]);
+        assert!(same == default, "{threads} threads train another model");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ const SERIAL: usize = 2_000_000;
 /// often.
 const BLOCK: usize = 128;
 /// Most parts of one product.
-const PARTS: usize = 4;
+const PARTS: usize = 32;
 
 /// A row-major matrix, or the transposed view of one.
 #[derive(Clone, Copy)]
@@ -67,7 +67,8 @@ pub fn product(out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>, accumulate: bool) 
     let operations = 2usize.saturating_mul(m).saturating_mul(n).saturating_mul(k);
     let by_rows = m >= n;
     let long = m.max(n);
-    let parts = if operations < SERIAL { 1 } else { (long / BLOCK).clamp(1, PARTS) };
+    // A power of two, so that the usual numbers of threads have equal shares.
+    let parts = if operations < SERIAL { 1 } else { 1 << (long / BLOCK).clamp(1, PARTS).ilog2() };
     // Whole blocks of 32, the height of the micro-kernel, except for the last part.
     let step = long.div_ceil(parts).next_multiple_of(32);
     let parts = long.div_ceil(step);
@@ -132,6 +133,7 @@ mod tests {
             (33, 17, 65),
             (130, 70, 257),
             (256, 130, 128),
+            (20, 70, 1100),
         ];
         for (m, k, n) in shapes {
             for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
