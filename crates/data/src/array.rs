@@ -98,12 +98,12 @@ impl<A: Element, S: Data<Elem = A>, D: Dimension> ToTensor for ArrayBase<S, D> {
     fn to_tensor(&self) -> Result<Tensor> {
         let mut values = A::values(self.len());
         match self.as_slice() {
-            Some(slice) => A::extend(slice, &mut values)?,
+            Some(slice) => A::push_all(slice, &mut values)?,
             // Any other layout is visited in logical order, row by row where rows are contiguous.
             None => {
                 for row in self.rows() {
                     match row.as_slice() {
-                        Some(slice) => A::extend(slice, &mut values)?,
+                        Some(slice) => A::push_all(slice, &mut values)?,
                         None => row.iter().try_for_each(|v| A::push(*v, &mut values))?,
                     }
                 }
@@ -144,7 +144,7 @@ pub trait Element: Copy + 'static {
     ///
     /// # Errors
     /// As [`Element::push`].
-    fn extend(slice: &[Self], values: &mut Values) -> Result<()> {
+    fn push_all(slice: &[Self], values: &mut Values) -> Result<()> {
         slice.iter().try_for_each(|value| value.push(values))
     }
 }
@@ -157,10 +157,10 @@ macro_rules! element {
             }
 
             fn push(self, values: &mut Values) -> Result<()> {
-                Self::extend(&[self], values)
+                Self::push_all(&[self], values)
             }
 
-            fn extend(slice: &[Self], values: &mut Values) -> Result<()> {
+            fn push_all(slice: &[Self], values: &mut Values) -> Result<()> {
                 if let Values::$variant(out) = values {
                     out.extend(slice.iter().map(|&$v| $convert));
                 }

@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+/// The key of `__metadata__` under which ours keep the architecture, as Keras's config.json.
+const ARCHITECTURE: &str = "config";
+
 /// What a safetensors file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SafetensorsFile {
@@ -26,6 +29,17 @@ impl SafetensorsFile {
     pub fn new(tensors: NamedTensors) -> Self {
         let metadata = BTreeMap::from([("format".to_string(), "sconce".to_string())]);
         Self { metadata, tensors }
+    }
+
+    /// Keeps the architecture (Keras's JSON) beside the weights.
+    pub fn with_architecture(mut self, json: String) -> Self {
+        self.metadata.insert(ARCHITECTURE.to_string(), json);
+        self
+    }
+
+    /// The architecture beside the weights, in files of ours.
+    pub fn architecture(&self) -> Option<&str> {
+        self.metadata.get(ARCHITECTURE).map(String::as_str)
     }
 
     /// Reads a file, made by anyone.

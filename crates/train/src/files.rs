@@ -83,9 +83,36 @@ impl Model {
         Ok(model)
     }
 
-    /// Writes the weights to a safetensors file, by path ("dense/kernel").
+    /// Writes the weights to a safetensors file, by path ("dense/kernel"), with the architecture in
+    /// its metadata unless it holds your own layers.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        SafetensorsFile::new(network::to_named(self.network()?)?).write(path)
+        let mut file = SafetensorsFile::new(network::to_named(self.network()?)?);
+        if let Ok(json) = self.to_json() {
+            file = file.with_architecture(json);
+        }
+        file.write(path)
+    }
+
+    /// Reads architecture and weights from a safetensors file that [`Model::save_weights`] wrote.
+    ///
+    /// # Errors
+    /// A file of somebody else's, without an architecture; weights that do not fit it.
+    pub fn load_safetensors(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        let path = path.as_ref();
+        let file = SafetensorsFile::read(path)?;
+        let json = file.architecture().ok_or_else(|| {
+            let message = "holds weights without an architecture; make the model, then load them \
+                           with `load_weights`";
+            Error::file(path, message)
+        })?;
+        let build = || {
+            let mut model = Self::from_json(json)?;
+            model.set_device(device);
+            model.build_if_stated()?;
+            network::from_named(model.network()?, &file.tensors)?;
+            Ok(model)
+        };
+        build().map_err(|e: Error| Error::file(path, e.to_string()))
     }
 
     /// Reads the weights of this architecture from a safetensors file.

@@ -2,22 +2,21 @@
 
 use sconce::core::atomic::{check_writable, write_atomic};
 use sconce::core::{Device, Error, Result};
+use sconce::train::Model;
 use sconce::train::run_config::load_model;
 use std::path::{Path, PathBuf};
 
 /// Converts models:
 ///
 /// .keras to .json: the architecture;
-/// .keras to .safetensors: the weights, by path ("dense/kernel");
-/// .json to .keras: a model with fresh weights (seed 0);
-/// .json to .safetensors: such weights alone;
-/// .keras to .keras and .json to .json: the same, written anew, all defaults stated.
-///
-/// A .safetensors file holds weights without an architecture, so nothing can be made of it alone.
+/// .keras to .safetensors: the weights, by path ("dense/kernel"), and the architecture beside them;
+/// .json to .keras or .safetensors: a model with fresh weights (seed 0);
+/// .safetensors (written by sconce) to .keras or .json;
+/// .keras to .keras: the same, written anew, with its compile state and optimizer variables.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// A .keras or .json file
+    /// A .keras, .json or .safetensors file
     input: PathBuf,
     /// A .keras, .json or .safetensors file
     output: PathBuf,
@@ -25,16 +24,6 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let (input, output) = (&args.input, &args.output);
-    if extension(input) == "safetensors" {
-        return Err(Error::config(
-            "",
-            format!(
-                "{}: a .safetensors file holds weights without an architecture, so it cannot be \
-                 converted; load it into a model with `load_weights`",
-                input.display()
-            ),
-        ));
-    }
     if !["keras", "json", "safetensors"].contains(&extension(output)) {
         return Err(Error::config(
             "",
@@ -42,7 +31,10 @@ pub fn run(args: &Args) -> Result<()> {
         ));
     }
     check_writable(output)?;
-    let model = load_model(input, &Device::Cpu, 0)?;
+    let model = match (extension(input), extension(output)) {
+        ("keras", "keras") => Model::load(input)?,
+        _ => load_model(input, &Device::Cpu, 0)?,
+    };
     match extension(output) {
         "keras" => model.save(output)?,
         "safetensors" => model.save_weights(output)?,

@@ -64,20 +64,26 @@ fn models_are_converted() {
     assert_eq!(ok(&["convert", "m.keras", "m.safetensors"]), "m.safetensors\n");
     ok(&["convert", "m.json", "fresh.keras"]);
     ok(&["convert", "m.keras", "again.keras"]);
+    ok(&["convert", "m.safetensors", "back.keras"]);
     ok(&["convert", "m.json", "again.json"]);
     let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
     assert_eq!(read("m.json"), read("again.json"));
     assert_eq!(predict(dir.path(), "m.keras", &[]), predict(dir.path(), "again.keras", &[]));
+    assert_eq!(predict(dir.path(), "m.keras", &[]), predict(dir.path(), "back.keras", &[]));
     assert_ne!(predict(dir.path(), "m.keras", &[]), predict(dir.path(), "fresh.keras", &[]));
     let weights = sconce::saving::SafetensorsFile::read(dir.path().join("m.safetensors")).unwrap();
     let names: Vec<&str> = weights.tensors.iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["dense/kernel", "dense/bias", "dense_1/kernel", "dense_1/bias"]);
 
     let fails = |args: &[&str], code| sconce(dir.path(), args).fails(code);
-    let err = fails(&["convert", "m.safetensors", "b.keras"], 2);
-    assert!(err.contains("holds weights without an architecture"), "{err}");
+    let theirs = sconce::saving::SafetensorsFile { metadata: Default::default(), ..weights };
+    theirs.write(dir.path().join("theirs.safetensors")).unwrap();
+    let err = fails(&["convert", "theirs.safetensors", "b.keras"], 1);
+    assert!(err.contains("theirs.safetensors: holds weights without an architecture"), "{err}");
     assert!(fails(&["convert", "m.keras", "m.h5"], 2).contains(".keras, .json or .safetensors"));
-    assert!(fails(&["convert", "m.txt", "b.keras"], 2).contains(".json or .keras"));
+    assert!(
+        fails(&["convert", "m.txt", "b.keras"], 2).contains("a .keras, .json or .safetensors file")
+    );
     assert!(fails(&["convert", "no.keras", "b.keras"], 1).contains("no.keras"));
     assert!(fails(&["convert", "m.keras", "m.json/b.json"], 1).contains("cannot be written"));
     std::fs::write(
@@ -103,7 +109,7 @@ fn summaries_of_every_kind_of_file() {
             "{file}: {out}"
         );
     }
-    assert!(sconce(dir.path(), &["summary", "x.npy"]).fails(2).contains(".json or .keras"));
+    assert!(sconce(dir.path(), &["summary", "x.npy"]).fails(2).contains("a .keras, .json or"));
 }
 
 #[test]

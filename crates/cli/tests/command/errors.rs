@@ -31,7 +31,7 @@ fn wrong_configurations_say_where_and_what_to_do() {
         ("/fit/verbose", json!(7), "fit.verbose", "verbose is \"auto\", 0"),
         ("/fit/validation_split", json!(1.5), "fit.validation_split", "from 0 to 1"),
         ("/model", json!(7), "model", "Keras's JSON of it, or the path"),
-        ("/model", json!("m.txt"), "model", "read from a .json or .keras file"),
+        ("/model", json!("m.txt"), "model", "read from a .keras, .json or .safetensors file"),
         (
             "/model/config/layers/1/config/unitss",
             json!(8),

@@ -78,6 +78,10 @@ impl RunConfig {
         let seed = self.fit.seed;
         match &self.model {
             ModelSource::Inline(json) => from_json(&Json::Object(json.clone()), device, seed),
+            // What a file was compiled with matters only where it goes on, else it need not be known.
+            ModelSource::File(path) if self.compile.is_none() && has_ending(path, "keras") => {
+                Model::load_on(path, device)
+            }
             ModelSource::File(path) => load_model(path, device, seed),
         }
         .map_err(|e| e.under("model"))
@@ -85,7 +89,7 @@ impl RunConfig {
 
     fn check_outputs(&self) -> Result<()> {
         if let Some(path) = &self.output.model {
-            if path.extension().is_none_or(|e| e != "keras") {
+            if !has_ending(path, "keras") {
                 let message = format!("must end in .keras, got `{}`", path.display());
                 return Err(Error::config("output.model", message));
             }
@@ -95,21 +99,29 @@ impl RunConfig {
     }
 }
 
-/// A model from a `.keras` file, or a new one from a `.json` file, with weights drawn from the seed
-/// if it states the shape of its input.
+fn has_ending(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|e| e == ending)
+}
+
+/// Architecture and weights from a `.keras` file or a `.safetensors` file of ours, or a new model
+/// from a `.json` file, with weights drawn from the seed if it states the shape of its input.
 ///
 /// # Errors
 /// Another ending; a file that cannot be used.
 pub fn load_model(path: &Path, device: &Device, seed: u64) -> Result<Model> {
     match path.extension().and_then(|e| e.to_str()) {
-        Some("keras") => Model::load_on(path, device),
+        Some("keras") => Model::load_without_compile(path, device),
+        Some("safetensors") => Model::load_safetensors(path, device),
         Some("json") => {
             let (text, value) = read_json(path)?;
             from_json(&value, device, seed).map_err(|e| e.in_file(path, &text))
         }
         _ => Err(Error::config(
             "",
-            format!("a model is read from a .json or .keras file, not from `{}`", path.display()),
+            format!(
+                "a model is read from a .keras, .json or .safetensors file, not from `{}`",
+                path.display()
+            ),
         )),
     }
 }
