@@ -1,4 +1,4 @@
-//! Keras for Rust, on candle.
+#![doc = include_str!("../../../README.md")]
 
 pub use sconce_core as core;
 pub use sconce_data as data;
@@ -15,7 +15,11 @@ pub mod prelude {
         Activation, Dense, Dropout, Flatten, Identity, InputLayer, Layer, LayerExt, Rescaling,
         Reshape,
     };
-    pub use crate::train::losses::{Loss, SparseCategoricalCrossentropy};
+    pub use crate::train::callbacks::{CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint};
+    pub use crate::train::losses::{
+        BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss, MeanAbsoluteError,
+        MeanSquaredError, SparseCategoricalCrossentropy,
+    };
     pub use crate::train::optimizers::{Adam, AdamW, OptimizerExt, RMSprop, SGD};
     pub use crate::train::schedules::{CosineDecay, ExponentialDecay};
     pub use crate::train::{

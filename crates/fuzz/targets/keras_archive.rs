@@ -1,7 +1,4 @@
 //! Any bytes as a `.keras` archive; what is read can be written and read again.
-//!
-//! `cd crates/saving && cargo +nightly fuzz run keras_archive -- -rss_limit_mb=2048`, with files of
-//! tests/golden/saving as the first corpus.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
