@@ -2,8 +2,12 @@
 //! peers, in turns in one run.
 //!
 //!     cargo run --release -p sconce-bench -- [seed] [mlp] [--json] [--peers PYTHON]
+//!
+//! With `--features rust-peers` the peers in Rust, rustyml and burn, always take part, except in `--json`.
 
 mod peers;
+#[cfg(feature = "rust-peers")]
+mod rust_peers;
 mod workloads;
 
 use clap::Parser;
@@ -16,6 +20,8 @@ use workloads::{Timing, Workload};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Times training runs: microseconds a step, best and median epoch.
+///
+/// Built with `--features rust-peers`, rustyml and burn take part too, except in `--json`.
 #[derive(Parser)]
 #[command(name = "sconce-bench")]
 struct Arguments {
@@ -64,6 +70,12 @@ fn run(arguments: &Arguments) -> sconce::core::Result<()> {
             if let Some(python) = &arguments.peers {
                 for peer in peers::ALL {
                     keep(&mut results, peer.name, peer.run(python, *workload));
+                }
+            }
+            #[cfg(feature = "rust-peers")]
+            if !arguments.json {
+                for peer in rust_peers::ALL {
+                    keep(&mut results, peer.name, peer.run(*workload));
                 }
             }
         }

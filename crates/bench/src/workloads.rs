@@ -67,6 +67,14 @@ impl Workload {
         }
     }
 
+    /// Units of the hidden layers.
+    pub fn hidden(self) -> &'static [usize] {
+        match self {
+            Self::Seed => &[64],
+            Self::Mlp => &[512, 512],
+        }
+    }
+
     /// Steps an epoch.
     pub fn steps(self) -> usize {
         let (rows, _, batch) = self.sizes();
@@ -87,17 +95,13 @@ impl Workload {
     /// Trains once.
     pub fn run(self) -> Result<Timing> {
         let (x, y) = self.data();
-        let (_, features, batch) = self.sizes();
+        let (_, _, batch) = self.sizes();
         let loss = "sparse_categorical_crossentropy";
-        let mut model = match self {
-            Self::Seed => Sequential::new()
-                .add(Dense::new(64).activation("relu").input_shape([features]))
-                .add(Dense::new(10)),
-            Self::Mlp => Sequential::new()
-                .add(Dense::new(512).activation("relu").input_shape([features]))
-                .add(Dense::new(512).activation("relu"))
-                .add(Dense::new(10)),
-        };
+        let mut model = Sequential::new();
+        for units in self.hidden() {
+            model = model.add(Dense::new(*units).activation("relu"));
+        }
+        let mut model = model.add(Dense::new(10));
         match self {
             Self::Seed => model.compile(SGD::new(0.01).clipnorm(1.0), loss)?,
             Self::Mlp => model.compile(Adam::new(0.001), loss)?,
