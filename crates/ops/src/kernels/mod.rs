@@ -6,6 +6,7 @@
 pub mod gemm;
 mod map;
 pub mod math;
+mod pool;
 pub mod threads;
 
 pub use gemm::{Matrix, product};

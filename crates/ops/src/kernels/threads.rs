@@ -1,30 +1,16 @@
-//! Threads: candle's barrier pool, with parts that do not depend on how many threads there are.
+//! Loops on several threads, in parts that do not depend on how many threads there are.
 
-use candle_core::utils::barrier_pool;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use super::pool::Pool;
 
 /// Elements a part of an elementwise loop holds.
 pub const CHUNK: usize = 32 * 1024;
 
-/// Runs `part(0) .. part(parts - 1)`, on all threads if there is more than one part. `part` must not
-/// call candle operations: the pool does not nest.
+/// Runs `part(0) .. part(parts - 1)`, on all threads if there is more than one part.
 pub fn parallel(parts: usize, part: impl Fn(usize) + Sync) {
-    let pool = if parts > 1 { Some(barrier_pool()) } else { None };
-    match pool {
-        Some(pool) if pool.n_workers() > 0 => {
-            let next = AtomicUsize::new(0);
-            pool.execute(|_| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= parts {
-                        break;
-                    }
-                    part(index);
-                }
-            });
-        }
-        _ => (0..parts).for_each(part),
+    if parts < 2 {
+        return (0..parts).for_each(part);
     }
+    Pool::global().run(parts, &part);
 }
 
 /// A slice that several threads write, each its own range.
