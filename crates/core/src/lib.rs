@@ -9,6 +9,7 @@ pub mod error;
 pub mod json;
 pub mod random;
 pub mod registry;
+pub mod tape;
 pub mod weight;
 
 pub use candle_core::{DType, Device, Tensor, Var};
@@ -18,6 +19,7 @@ pub use error::{Error, Result};
 pub use json::Json;
 pub use random::Stream;
 pub use registry::{Entry, Kind, Part};
+pub use tape::Tape;
 pub use weight::{
     Constraint, GradientSlot, Gradients, Initializer, Parameter, Regularizer, Store, WeightSpec,
     Weights,

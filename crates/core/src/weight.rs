@@ -4,7 +4,8 @@
 //! The order of declaration is the order of the store, of files, and of every sum over weights, so
 //! results never depend on the order of a hash map.
 
-use crate::{Error, Result, Stream};
+use crate::{Error, Result, Stream, Tape};
+use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 use std::collections::HashMap;
 use std::fmt;
@@ -306,11 +307,20 @@ impl Store {
 
     /// Differentiates a scalar loss with respect to every trainable weight.
     pub fn backward(&self, loss: &Tensor) -> Result<Gradients> {
-        let mut by_candle = loss.backward().map_err(crate::error::from_candle)?;
+        self.gradients(loss.backward())
+    }
+
+    /// As [`Store::backward`], of a loss whose forward pass was recorded.
+    pub fn backward_recorded(&self, loss: &Tensor, tape: Tape) -> Result<Gradients> {
+        self.gradients(tape.backward(loss))
+    }
+
+    fn gradients(&self, outside_slots: candle_core::Result<GradStore>) -> Result<Gradients> {
+        let mut outside_slots = outside_slots.map_err(crate::error::from_candle)?;
         let mut gradients = Vec::with_capacity(self.parameters.len());
         for parameter in self.parameters.iter().filter(|p| p.trainable) {
-            let ours = parameter.slot.take();
-            let gradient = match (ours, by_candle.remove(parameter.var.as_tensor())) {
+            let slot = parameter.slot.take();
+            let gradient = match (slot, outside_slots.remove(parameter.var.as_tensor())) {
                 (Some(a), Some(b)) => Some((a + b)?),
                 (Some(a), None) => Some(a),
                 (None, Some(b)) => Some(b.detach()),

@@ -20,5 +20,5 @@ pub use activations::{Activation, ActivationFn, Activations};
 pub use dense::dense;
 pub use dropout::dropout;
 pub use gather::gather_rows;
-pub use op::Operation;
+pub use op::{Operation, reshape};
 pub use reduce::weighted_sum;

@@ -4,12 +4,16 @@
 //! the graph by a candle custom op whose backward is the operation's own:
 //! - *fused*: a CPU kernel on contiguous f32 slices ([`Operation::fused_forward`]);
 //! - *composed*: plain candle operations ([`Operation::forward`]), for Metal, CUDA and other types.
+//!
+//! While a [`Tape`] records, as in `fit`, fused operations are put on it instead.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{
     CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, MetalStorage, Result,
-    Shape, Storage, Tensor, bail,
+    Shape, Storage, Tensor, Var, bail,
 };
+use sconce_core::Tape;
+use sconce_core::tape::Recorded;
 use std::sync::{Mutex, PoisonError};
 
 /// A differentiable operation of one to three float tensors. Anything else it needs (labels,
@@ -120,6 +124,9 @@ struct Link<O> {
 
 fn attach<O: Operation>(operation: O, inputs: &[&Tensor], fused: bool) -> Result<Tensor> {
     let inputs: Vec<Tensor> = inputs.iter().map(|t| t.contiguous()).collect::<Result<_>>()?;
+    if fused && Tape::is_recording() && inputs.iter().any(Tensor::track_op) {
+        return record(operation, inputs);
+    }
     let composed = if fused {
         None
     } else {
@@ -138,6 +145,59 @@ fn attach<O: Operation>(operation: O, inputs: &[&Tensor], fused: bool) -> Result
             other.len()
         ),
     }
+}
+
+/// A fused operation on the tape.
+struct Fused<O>(O);
+
+impl<O: Operation> Recorded for Fused<O> {
+    fn backward(
+        &self,
+        inputs: &[&Tensor],
+        result: &Tensor,
+        gradient: &Tensor,
+        needs: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        self.0.fused_backward(inputs, result, gradient, needs)
+    }
+}
+
+fn record<O: Operation>(operation: O, inputs: Vec<Tensor>) -> Result<Tensor> {
+    let (values, shape) = {
+        let storages: Vec<_> = inputs.iter().map(Tensor::storage_and_layout).collect();
+        let slices = storages.iter().map(|(storage, layout)| match &**storage {
+            Storage::Cpu(storage) => Input::new(storage, layout),
+            _ => bail!("{}: a kernel was given a tensor of another device", operation.name()),
+        });
+        operation.fused_forward(&slices.collect::<Result<Vec<_>>>()?)?
+    };
+    let result = Var::from_vec(values, shape, &candle_core::Device::Cpu)?.into_inner();
+    Tape::push(Box::new(Fused(operation)), inputs, &result);
+    Ok(result)
+}
+
+/// A view on the tape.
+struct Reshaped;
+
+impl Recorded for Reshaped {
+    fn backward(
+        &self,
+        inputs: &[&Tensor],
+        _: &Tensor,
+        gradient: &Tensor,
+        _: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        inputs.iter().map(|x| gradient.reshape(x.shape()).map(Some)).collect()
+    }
+}
+
+/// The same values in another shape, without a copy where they are contiguous.
+pub fn reshape(x: &Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
+    let y = x.reshape(shape.into())?;
+    if Tape::is_recording() && x.track_op() {
+        Tape::push(Box::new(Reshaped), vec![x.clone()], &y);
+    }
+    Ok(y)
 }
 
 impl<O: Operation> Link<O> {

@@ -10,10 +10,12 @@ pub use sconce_train as train;
 
 /// Everything a program that trains needs.
 pub mod prelude {
-    pub use crate::core::{Context, DType, Device, Error, Gradients, Result, Tensor};
+    pub use crate::core::{
+        Context, DType, Device, Dims, Error, Gradients, Result, Tensor, WeightSpec, Weights,
+    };
     pub use crate::layers::{
-        Activation, Dense, Dropout, Flatten, Identity, InputLayer, Layer, LayerExt, Rescaling,
-        Reshape,
+        Activation, Base, Configured, Dense, Dropout, Flatten, Identity, InputLayer, Layer,
+        LayerExt, Rescaling, Reshape,
     };
     pub use crate::train::callbacks::{CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint};
     pub use crate::train::losses::{

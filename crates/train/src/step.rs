@@ -2,7 +2,7 @@
 
 use crate::compile::Compiled;
 use crate::losses::reduce::reduce;
-use sconce_core::{Context, Error, Result, Tensor};
+use sconce_core::{Context, Error, Result, Tape, Tensor};
 use sconce_model::Network;
 
 /// One batch on the model's device.
@@ -59,16 +59,18 @@ pub(crate) fn train(
 ) -> Result<()> {
     let step = compiled.optimizer()?.iterations;
     let mut cx = Context::training(seed, step).with_slots();
-    let outcome = forward(network, compiled, batch, &mut cx)?;
+    let (outcome, tape) = Tape::record(|| forward(network, compiled, batch, &mut cx));
+    let outcome = outcome?;
     // Reading a loss on the CPU is free; elsewhere it is read in the first step and at the end of
     // the epoch only.
     if (first || outcome.loss.device().is_cpu()) && !finite(&outcome.loss)? {
         return Err(non_finite(network, batch, seed, step));
     }
-    let gradients = match compiled.optimizer()?.rule().common().loss_scale_factor {
-        Some(factor) => network.store().backward(&(&outcome.loss * factor)?)?,
-        None => network.store().backward(&outcome.loss)?,
+    let scaled = match compiled.optimizer()?.rule().common().loss_scale_factor {
+        Some(factor) => &(&outcome.loss * factor)?,
+        None => &outcome.loss,
     };
+    let gradients = network.store().backward_recorded(scaled, tape)?;
     if first {
         gradients.audit(network.store())?;
     }

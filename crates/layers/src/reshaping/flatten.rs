@@ -3,6 +3,7 @@
 use crate::layer::single;
 use crate::{Base, Layer};
 use sconce_core::{Context, Dims, Error, Result, Tensor, Weights};
+use sconce_ops::reshape;
 use serde::{Deserialize, Serialize};
 
 /// x `[batch, a, b, ..]` to y `[batch, a*b*..]`; `[batch]` to `[batch, 1]`.
@@ -57,11 +58,11 @@ impl Layer for Flatten {
             x = x.permute(order)?.contiguous()?;
         }
         if rank == 1 {
-            return Ok(vec![x.unsqueeze(1)?]);
+            return Ok(vec![reshape(&x, (x.elem_count(), 1))?]);
         }
         let (rows, width) =
             (x.dims().first().copied().unwrap_or(0), x.dims().iter().skip(1).product::<usize>());
-        Ok(vec![x.reshape((rows, width))?])
+        Ok(vec![reshape(&x, (rows, width))?])
     }
 
     fn outputs_probabilities(&self) -> Option<bool> {

@@ -3,6 +3,7 @@
 use crate::layer::single;
 use crate::{Base, Layer};
 use sconce_core::{Context, Dims, Error, Result, Tensor, Weights};
+use sconce_ops::reshape;
 use serde::{Deserialize, Serialize};
 
 /// x `[batch, ..]` to y `[batch, target_shape..]`.
@@ -74,7 +75,7 @@ impl Layer for Reshape {
             (x.dims().first().copied().unwrap_or(0), x.dims().iter().skip(1).product());
         let sample = self.resolve(Some(width))?;
         let shape: Vec<usize> = [rows].into_iter().chain(sample.into_iter().flatten()).collect();
-        Ok(vec![x.reshape(shape)?])
+        Ok(vec![reshape(x, shape)?])
     }
 
     fn outputs_probabilities(&self) -> Option<bool> {
