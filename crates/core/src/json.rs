@@ -189,4 +189,14 @@ mod tests {
         assert_eq!(line_of(text, "model.layers[7].act"), Some(3));
         assert_eq!(line_of("{\"a\": [", "a[0].b"), Some(1));
     }
+    /// Configurations and histories hold every bit of a number (serde_json needs a feature for it).
+    #[test]
+    fn numbers_are_read_exactly() {
+        let mut stream = crate::Stream::named(0, "numbers");
+        for _ in 0..2000 {
+            let number = stream.normal() * 1e-3;
+            let read: f64 = serde_json::from_str(&number.to_string()).unwrap();
+            assert_eq!(read.to_bits(), number.to_bits());
+        }
+    }
 }
