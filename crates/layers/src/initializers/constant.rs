@@ -1,8 +1,7 @@
 use super::draw;
-use crate::fields::{require, require_finite};
-use sconce_core::{Error, Initializer, Json, Result, Stream};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::json;
+use crate::ConstantValue;
+use sconce_core::{Dims, Error, Initializer, Result, Stream};
+use serde::{Deserialize, Serialize};
 
 /// One value everywhere, or an array that is broadcast to the weight (such as a table of pretrained
 /// embeddings): its axes are compared with the weight's from the last one on, and each must be equal
@@ -27,35 +26,9 @@ impl Constant {
     }
 }
 
-/// The value of [`Constant`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum ConstantValue {
-    /// The same everywhere.
-    Scalar(f64),
-    /// An array.
-    Array {
-        /// Its shape.
-        dims: Vec<usize>,
-        /// Its values in row-major order.
-        values: Vec<f32>,
-    },
-}
-
-impl Default for ConstantValue {
-    fn default() -> Self {
-        Self::Scalar(0.0)
-    }
-}
-
 impl Initializer for Constant {
     fn check(&self) -> Result<()> {
-        match &self.value {
-            ConstantValue::Scalar(value) => require_finite("value", *value),
-            ConstantValue::Array { dims, values } => {
-                let expected = format!("{} values for the shape {dims:?}", draw::count(dims)?);
-                require(values.len() == draw::count(dims)?, "value", &expected, values.len())
-            }
-        }
+        self.value.check("value")
     }
 
     fn values(&self, dims: &[usize], _stream: &mut Stream) -> Result<Vec<f32>> {
@@ -63,9 +36,7 @@ impl Initializer for Constant {
         match &self.value {
             ConstantValue::Scalar(value) => draw::filled(dims, *value as f32),
             ConstantValue::Array { dims: from, values } => {
-                let fits = from.len() <= dims.len()
-                    && from.iter().rev().zip(dims.iter().rev()).all(|(f, d)| f == d || *f == 1);
-                if !fits {
+                if !self.value.broadcasts_to(&Dims::known(dims)) {
                     return Err(Error::layer(
                         "",
                         format!(
@@ -97,63 +68,4 @@ fn broadcast(from: &[usize], values: &[f32], dims: &[usize]) -> Result<Vec<f32>>
         }
     }
     Ok(out)
-}
-
-impl Serialize for ConstantValue {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Scalar(value) => value.serialize(serializer),
-            Self::Array { dims, values } => nested(dims, values).serialize(serializer),
-        }
-    }
-}
-
-fn nested(dims: &[usize], values: &[f32]) -> Json {
-    match dims {
-        [] => json!(values.first()),
-        [_] => json!(values),
-        [_, inner @ ..] => {
-            let length = inner.iter().product::<usize>().max(1);
-            values.chunks(length).map(|values| nested(inner, values)).collect()
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for ConstantValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let json = Json::deserialize(deserializer)?;
-        // Keras writes arrays as {"class_name": "__numpy__" or "__tensor__", "config": {"value": ...}}.
-        let array = json.get("class_name").is_some_and(|n| n == "__numpy__" || n == "__tensor__");
-        let value = if array { &json["config"]["value"] } else { &json };
-        if let Some(value) = value.as_f64() {
-            return Ok(Self::Scalar(value));
-        }
-        let mut dims = Vec::new();
-        let mut inner = value;
-        while let Some(items) = inner.as_array() {
-            dims.push(items.len());
-            inner = items.first().unwrap_or(&Json::Null);
-        }
-        let mut values = Vec::new();
-        if dims.is_empty() || !flatten(value, &dims, &mut values) {
-            return Err(serde::de::Error::custom(
-                "a constant's value is a number, or nested lists of numbers that are all of one length \
-                 at each depth",
-            ));
-        }
-        Ok(Self::Array { dims, values })
-    }
-}
-
-fn flatten(json: &Json, dims: &[usize], values: &mut Vec<f32>) -> bool {
-    match (json, dims) {
-        (Json::Array(items), [dim, dims @ ..]) if items.len() == *dim => {
-            items.iter().all(|item| flatten(item, dims, values))
-        }
-        (Json::Number(number), []) => {
-            values.extend(number.as_f64().map(|value| value as f32));
-            true
-        }
-        _ => false,
-    }
 }

@@ -6,7 +6,7 @@
 //! the device or the number of threads.
 
 mod constant;
-mod draw;
+pub(crate) mod draw;
 mod fans;
 mod glorot_normal;
 mod glorot_uniform;
@@ -25,7 +25,8 @@ mod variance_scaling;
 mod windows;
 mod zeros;
 
-pub use constant::{Constant, ConstantValue};
+pub use crate::ConstantValue;
+pub use constant::Constant;
 pub use fans::fans;
 pub use glorot_normal::GlorotNormal;
 pub use glorot_uniform::GlorotUniform;
