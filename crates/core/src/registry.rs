@@ -198,7 +198,7 @@ impl<K: Kind> Part<K> {
                 })?;
                 // Keras writes plain functions as {"class_name": "function", "config": "relu"}.
                 if let ("function", Some(Json::String(name))) = (class_name, map.get("config")) {
-                    return Self::new(name, json!({})).map_err(|e| e.under("config"));
+                    return Self::named(name).map_err(|e| e.under("config"));
                 }
                 let config = match map.get("config") {
                     None | Some(Json::Null) => json!({}),

@@ -22,16 +22,34 @@ const INNER: [&str; 5] = ["layer", "cell", "cells", "forward_layer", "backward_l
 /// One [`Error::Config`] at the path `at` (where the model is in its document; "" if it is the
 /// document), which lists all of it, each with its path and the name of its layer.
 pub fn scan(model: &Json, at: &str, is_supported: &dyn Fn(&str) -> bool) -> Result<()> {
+    match find(model, at, is_supported).as_slice() {
+        [] => Ok(()),
+        found => Err(listed(at, found)),
+    }
+}
+
+/// The error that says most about a model that cannot be built: the list of [`scan`] if it has several
+/// entries or code, or else `first`, which is more exact about one thing and knows the nearest name.
+pub fn explain(model: &Json, is_supported: &dyn Fn(&str) -> bool, first: Error) -> Error {
+    match find(model, "", is_supported).as_slice() {
+        [] => first,
+        [one] if !one.contains(CODE) => first,
+        found => listed("", found),
+    }
+}
+
+fn find(model: &Json, at: &str, is_supported: &dyn Fn(&str) -> bool) -> Vec<String> {
     let mut scan = Scan { root: at, is_supported, layer: None, found: Vec::new() };
     scan.value(model, at, true);
-    if scan.found.is_empty() {
-        return Ok(());
-    }
-    let count = match scan.found.len() {
+    scan.found
+}
+
+fn listed(at: &str, found: &[String]) -> Error {
+    let count = match found.len() {
         1 => "something that is".to_string(),
         many => format!("{many} things that are"),
     };
-    Err(Error::config(at, format!("the model holds {count} not supported:{}", scan.found.concat())))
+    Error::config(at, format!("the model holds {count} not supported:{}", found.concat()))
 }
 
 struct Scan<'a> {
@@ -79,6 +97,8 @@ impl Scan<'_> {
             self.report(path, &format!("the operation `{class}`: {what}"));
         } else if is_layer && path != self.root && !(self.is_supported)(class) {
             self.report(path, &format!("the layer class `{class}` is not supported"));
+        } else if is_layer && path != self.root {
+            unsupported_settings(map, class).iter().for_each(|what| self.report(path, what));
         }
         if !is_code {
             self.members(map, path);
@@ -105,6 +125,40 @@ impl Scan<'_> {
     }
 }
 
+/// Keras's losses and metrics that are functions: it writes them as it writes a user's, and looks for
+/// the name among its own first. Whether they can be used is left to whoever builds them.
+const FUNCTIONS: [&str; 29] = [
+    "binary_accuracy",
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_accuracy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
+    "categorical_hinge",
+    "circle",
+    "concordance_correlation",
+    "cosine_similarity",
+    "ctc",
+    "dice",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "log_cosh",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "pearson_correlation",
+    "poisson",
+    "sparse_categorical_accuracy",
+    "sparse_categorical_crossentropy",
+    "sparse_top_k_categorical_accuracy",
+    "squared_hinge",
+    "top_k_categorical_accuracy",
+    "tversky",
+];
+
 const CODE: &str = "Python code, which is never run";
 
 /// Whether an object with this module is one of Keras's own, as far as it says.
@@ -122,6 +176,38 @@ fn is_layer_module(map: &Map<String, Json>, class: &str) -> bool {
     model && module == "keras" || of("layers") || of("models")
 }
 
+/// What every layer of Keras can be set to and no layer here can: another type than float32, low-rank
+/// updates, quantisation.
+fn unsupported_settings(map: &Map<String, Json>, class: &str) -> Vec<String> {
+    let Some(config) = map.get("config") else { return Vec::new() };
+    let policy = match config.get("dtype") {
+        // The type of the data is an input layer's own key.
+        _ if class == "InputLayer" => None,
+        Some(Json::String(name)) => Some(name.clone()),
+        Some(policy @ Json::Object(_)) => policy.get("config").map(policy_name),
+        _ => None,
+    };
+    let policy = policy.filter(|name| name != "float32");
+    let mut found: Vec<String> = policy
+        .map(|name| format!("the dtype policy `{name}`; only float32 is supported"))
+        .into_iter()
+        .collect();
+    if config.get("lora_rank").is_some_and(|rank| !rank.is_null()) {
+        found.push("LoRA (`lora_rank`) is not supported".to_string());
+    }
+    found
+}
+
+/// "mixed_float16", or Keras's name for a quantised policy.
+fn policy_name(config: &Json) -> String {
+    let text = |key: &str| config.get(key).and_then(Json::as_str);
+    match (text("name"), text("mode"), text("source_name")) {
+        (Some(name), ..) => name.to_string(),
+        (None, Some(mode), Some(source)) => format!("{mode}_from_{source}"),
+        _ => "unknown".to_string(),
+    }
+}
+
 fn is_operation(map: &Map<String, Json>) -> bool {
     let module = map.get("module").and_then(Json::as_str).unwrap_or_default();
     ["keras.src.ops.", "keras.ops."].iter().any(|ops| format!("{module}.").starts_with(ops))
@@ -137,6 +223,9 @@ fn own_thing(map: &Map<String, Json>, class: &str) -> Option<String> {
     }
     if class == "function" {
         let name = map.get("config").and_then(Json::as_str).or(registered).unwrap_or(class);
+        if module == Some("builtins") && FUNCTIONS.contains(&name) {
+            return None;
+        }
         return Some(format!("the author's own function `{name}`, which only Python can run"));
     }
     // JSON written by hand has neither key.

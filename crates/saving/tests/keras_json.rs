@@ -1,7 +1,10 @@
 //! Models with parts that cannot be used, as Keras writes them (tests/golden/saving).
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use sconce_saving::{KerasArchive, keras_json::scan};
+use sconce_saving::{
+    KerasArchive,
+    keras_json::{explain, scan},
+};
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
 
@@ -75,7 +78,7 @@ fn layers_that_are_not_supported_are_listed_inside_models_and_wrappers_too() {
 
 #[test]
 fn what_keras_saved_without_code_passes() {
-    for name in ["uncompiled", "float32", "mixed_float16", "nested"] {
+    for name in ["uncompiled", "float32", "nested"] {
         let archive = KerasArchive::read(golden(&format!("{name}.keras"))).unwrap();
         scan(&archive.config, "", &|_| true).unwrap();
         // Every class asked about is that of a layer or a model.
@@ -116,6 +119,59 @@ fn packages_whose_names_begin_like_keras_are_not_keras() {
     let model =
         json!({"module": "keras.layers", "class_name": "Dense", "registered_name": "mine>Dense"});
     assert!(lines(&model, &ALL)[0].contains("own class `mine>Dense`"));
+}
+
+#[test]
+fn settings_that_no_layer_has_are_listed_for_each() {
+    let archive = KerasArchive::read(golden("mixed_float16.keras")).unwrap();
+    let found = lines(&archive.config, &["InputLayer", "Dense", "Dropout"]);
+    let policy = ": the dtype policy `mixed_float16`; only float32 is supported";
+    assert!(found.len() > 1 && found.iter().all(|line| line.ends_with(policy)), "{found:?}");
+    let dense = |config: Json| json!({"class_name": "Dense", "config": config});
+    let quantised = json!({"module": "keras", "class_name": "QuantizedDTypePolicy",
+        "config": {"mode": "int8", "source_name": "float32"}});
+    let model = json!({"class_name": "Sequential", "config": {"layers": [
+        {"class_name": "InputLayer", "config": {"batch_shape": [null, 2], "dtype": "int32"}},
+        dense(json!({"units": 1, "dtype": quantised})),
+        dense(json!({"units": 1, "dtype": "float32", "lora_rank": 2})),
+        dense(json!({"units": 1, "dtype": "float64", "lora_rank": null})),
+    ]}});
+    let expected = [
+        "config.layers[1]: the dtype policy `int8_from_float32`; only float32 is supported",
+        "config.layers[2]: LoRA (`lora_rank`) is not supported",
+        "config.layers[3]: the dtype policy `float64`; only float32 is supported",
+    ];
+    assert_eq!(lines(&model, &ALL), expected);
+}
+
+#[test]
+fn functions_of_keras_are_known_by_their_names() {
+    let model = |name: &str| {
+        let function = json!({"module": "builtins", "class_name": "function", "config": name,
+            "registered_name": "function"});
+        json!({"class_name": "Sequential", "config": {}, "compile_config": {"loss": function}})
+    };
+    scan(&model("mean_squared_error"), "", &|_| true).unwrap();
+    let own = "compile_config.loss: the author's own function `mine`, which only Python can run";
+    assert_eq!(lines(&model("mine"), &ALL), [own]);
+}
+
+#[test]
+fn one_thing_is_left_to_the_first_error_and_several_are_listed() {
+    let model = |classes: &[&str]| {
+        let layers: Vec<Json> =
+            classes.iter().map(|class| json!({"class_name": class, "config": {}})).collect();
+        json!({"class_name": "Sequential", "config": {"layers": layers}})
+    };
+    let explained = |classes: &[&str]| {
+        let first = sconce_core::Error::config("config.layers[0]", "did you mean `Dense`?");
+        explain(&model(classes), &|class| ALL.contains(&class), first).to_string()
+    };
+    assert!(explained(&["Dens"]).contains("did you mean"));
+    assert!(explained(&["Dense"]).contains("did you mean"));
+    assert!(explained(&["Lambda"]).contains("Python code, which is never run"));
+    let all = explained(&["LSTM", "Dense", "Conv1D"]);
+    assert!(all.contains("2 things") && all.contains("LSTM") && all.contains("Conv1D"), "{all}");
 }
 
 #[test]

@@ -5,7 +5,9 @@ use crate::losses::LossFn;
 use crate::optimizers::Optimizer;
 use sconce_core::{Context, Device, Dims, Error, Gradients, Json, Result, Store, Tensor};
 use sconce_layers::Layer;
+use sconce_model::architecture::is_supported;
 use sconce_model::{Architecture, Network};
+use sconce_saving::keras_json;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -47,7 +49,13 @@ impl Model {
     pub fn from_json(json: &str) -> Result<Self> {
         let value: Json = serde_json::from_str(json)
             .map_err(|e| Error::config("", format!("this is not JSON: {e}")))?;
-        Ok(Self::new(Architecture::from_json(&value)?))
+        Self::from_json_value(&value)
+    }
+
+    pub(crate) fn from_json_value(value: &Json) -> Result<Self> {
+        let architecture = Architecture::from_json(value)
+            .map_err(|first| keras_json::explain(value, &is_supported, first))?;
+        Ok(Self::new(architecture))
     }
 
     /// Keras's JSON of the model.

@@ -252,3 +252,20 @@ fn a_run_that_diverges_says_where() {
     assert!(ran.err.contains("error: the loss is not finite at update "), "{}", ran.err);
     assert_eq!(std::fs::read_to_string(dir.path().join("m.keras")).unwrap(), "old");
 }
+
+#[test]
+fn everything_that_a_model_holds_and_cannot_be_used_is_listed() {
+    let mut config = config();
+    let layers = config["model"]["config"]["layers"].as_array_mut().unwrap();
+    for (class, name) in [("Conv1D", "conv"), ("LSTM", "memory")] {
+        layers.insert(1, json!({"class_name": class, "config": {"name": name}}));
+    }
+    let error = error(&config, 2);
+    for part in [
+        "at `model`: the model holds 2 things that are not supported",
+        "config.layers[1] (layer `memory`): the layer class `LSTM` is not supported",
+        "config.layers[2] (layer `conv`): the layer class `Conv1D` is not supported",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}

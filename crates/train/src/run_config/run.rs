@@ -9,7 +9,6 @@ use sconce_core::{Device, Dims, Error, Json, Result, Tensor};
 use sconce_data::datasets::Dataset;
 use sconce_data::spec::{check_same_classes, load};
 use sconce_data::split::train_validation_split;
-use sconce_model::Architecture;
 use std::path::Path;
 
 /// A run with its data loaded and its model built and compiled, ready to train.
@@ -127,7 +126,7 @@ pub fn load_model(path: &Path, device: &Device, seed: u64) -> Result<Model> {
 }
 
 fn from_json(json: &Json, device: &Device, seed: u64) -> Result<Model> {
-    let mut model = Model::new(Architecture::from_json(json)?);
+    let mut model = Model::from_json_value(json)?;
     model.set_device(device);
     model.set_seed(seed);
     model.build_if_stated()?;
