@@ -138,6 +138,18 @@ fn a_round_trip_loses_nothing() {
     }
 }
 
+/// Keras's file of weights holds what the archive of the same model holds.
+#[test]
+fn weights_come_from_keras_s_file_of_weights() {
+    let load = || Model::load_without_compile(golden::path("saving/float32.keras"), &Device::Cpu);
+    let (expected, mut model) = (weights(&load().unwrap()), load().unwrap());
+    let zeros: Vec<Tensor> = expected.iter().map(|w| w.zeros_like().unwrap()).collect();
+    model.network().unwrap().set_weights(&zeros).unwrap();
+    model.load_weights(golden::path("saving/float32.weights.h5")).unwrap();
+    let expected = expected.into_iter().map(Some).collect();
+    same("float32", "weights", &weights(&model), expected, f64::MIN_POSITIVE);
+}
+
 /// Keras itself opens what we write, when Python and Keras are here (`SCONCE_PYTHON` names one).
 #[test]
 fn keras_opens_what_we_write() {

@@ -4,7 +4,7 @@ use crate::compile::Compile;
 use crate::model::Model;
 use sconce_core::{Device, Error, Json, Result};
 use sconce_saving::network::{self, OptimizerVariables};
-use sconce_saving::{KerasArchive, SafetensorsFile};
+use sconce_saving::{KerasArchive, NamedTensors, SafetensorsFile};
 use std::path::Path;
 
 impl Model {
@@ -15,7 +15,10 @@ impl Model {
     /// # Errors
     /// If the model is not built, holds your own layers, or the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
+        self.to_archive()?.write(path.as_ref())
+    }
+
+    fn to_archive(&self) -> Result<KerasArchive> {
         let network = self.network()?;
         let (mut compile, mut optimizer) = (None, None);
         if let Some(compiled) = &self.compiled {
@@ -31,7 +34,7 @@ impl Model {
                 });
             }
         }
-        network::to_archive(network, compile, optimizer.as_ref())?.write(path)
+        network::to_archive(network, compile, optimizer.as_ref())
     }
 
     /// Reads a `.keras` file that Keras 3 or [`Model::save`] wrote, with its compile state and
@@ -83,9 +86,13 @@ impl Model {
         Ok(model)
     }
 
-    /// Writes the weights to a safetensors file, by path ("dense/kernel"), with the architecture in
-    /// its metadata unless it holds your own layers.
+    /// Writes the weights: to a safetensors file by path ("dense/kernel"), with the architecture in its
+    /// metadata unless it holds your own layers; or, if the name ends in `.weights.h5`, to a file that
+    /// Keras's `load_weights` reads, which holds the optimizer's variables too.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
+        if is_h5(path.as_ref()) {
+            return self.to_archive()?.weights.write_h5(path);
+        }
         let mut file = SafetensorsFile::new(network::to_named(self.network()?)?);
         if let Ok(json) = self.to_json() {
             file = file.with_architecture(json);
@@ -115,14 +122,23 @@ impl Model {
         build().map_err(|e: Error| Error::file(path, e.to_string()))
     }
 
-    /// Reads the weights of this architecture from a safetensors file.
+    /// Reads the weights of this architecture from a safetensors file, or from a `.weights.h5` file of
+    /// Keras, of which the optimizer's variables are left.
     ///
     /// # Errors
     /// A weight that is missing, left over, or of another shape; the model is then as it was.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let file = SafetensorsFile::read(path)?;
-        network::from_named(self.network()?, &file.tensors)
-            .map_err(|e| Error::file(path, e.to_string()))
+        let network = self.network()?;
+        let loaded = match is_h5(path) {
+            true => network::load_weights(network, &NamedTensors::read_h5(path)?),
+            false => network::from_named(network, &SafetensorsFile::read(path)?.tensors),
+        };
+        loaded.map_err(|e| Error::file(path, e.to_string()))
     }
+}
+
+/// Whether a file of weights is Keras's, as Keras tells by its name.
+fn is_h5(path: &Path) -> bool {
+    path.to_str().is_some_and(|path| path.ends_with(".weights.h5"))
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 ///
 /// `filepath` may hold values in Python's form: `{epoch:02d}-{val_loss:.2f}.keras`; `epoch` and
 /// (with a number as `save_freq`) `batch` count from 1. It must end in `.keras`, or with
-/// `save_weights_only` in `.safetensors`.
+/// `save_weights_only` in `.weights.h5` (Keras's) or `.safetensors`.
 ///
 /// With `save_best_only` it saves only when the monitored value is better than at the last saving.
 /// An epoch that was not validated has no value and is not saved then (Keras saves it).
@@ -200,14 +200,15 @@ impl ModelCheckpoint {
 
 impl CallbackConfig for ModelCheckpoint {
     fn check(&self) -> Result<()> {
-        let (what, ending) = match self.save_weights_only {
-            true => ("a file of weights", ".safetensors"),
-            false => ("a file of a model", ".keras"),
+        let (what, endings) = match self.save_weights_only {
+            true => ("a file of weights", &[".weights.h5", ".safetensors"][..]),
+            false => ("a file of a model", &[".keras"][..]),
         };
-        if self.filepath.ends_with(ending) {
+        if endings.iter().any(|ending| self.filepath.ends_with(ending)) {
             return Ok(());
         }
-        let message = format!("{what} must end in {ending}, got `{}`", self.filepath);
+        let endings = endings.join(" or ");
+        let message = format!("{what} must end in {endings}, got `{}`", self.filepath);
         Err(Error::config("filepath", message))
     }
 

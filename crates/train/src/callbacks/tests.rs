@@ -399,4 +399,13 @@ fn model_checkpoint_saves_by_batches_and_weights() {
     let mut again = model();
     again.load_weights(dir.path().join("2-2.safetensors")).unwrap();
     assert_ne!(weight(&again), weight(&model()));
+
+    let path = format!("{}/last.weights.h5", dir.path().display());
+    let mut trained = model();
+    let last = ModelCheckpoint::new(&path).save_weights_only(true);
+    fit(&mut trained, Fit::new(1, 2).callback(last)).unwrap();
+    again.load_weights(&path).unwrap();
+    assert_eq!(weight(&again), weight(&trained));
+    let wrong = ModelCheckpoint::new("a.h5").save_weights_only(true);
+    assert!(message(wrong).contains("must end in .weights.h5 or .safetensors, got `a.h5`"));
 }
