@@ -38,6 +38,7 @@ GROUPS = [
     "layers",
     "training",
     "keras_files",
+    "keras_forms",
     "metrics",
     "initializers",
     "regularizers",

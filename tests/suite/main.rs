@@ -4,4 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::duplicate_mod)]
 
 mod keras_files;
+mod keras_forms;
+mod layers;
 mod styles;

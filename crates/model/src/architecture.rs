@@ -188,6 +188,9 @@ impl Architecture {
         let Some(Json::Array(list)) = map.get("layers") else {
             return Err(Error::config("layers", "a model needs its list of layers"));
         };
+        if list.is_empty() {
+            return Err(Error::config("layers", "a model needs at least one layer"));
+        }
         let mut layers = Vec::new();
         for (index, layer) in list.iter().enumerate() {
             layers.push(from_json(layer).map_err(|e| e.under(&format!("layers[{index}]")))?);
@@ -249,7 +252,8 @@ impl Architecture {
                         Some(&entry.build_dims),
                     )?);
                 }
-                built = json!(graph.input_dims().first());
+                // Keras compares it with that of the input layer.
+                built = json!(self.input_dims().as_ref().or(graph.input_dims().first().copied()));
             }
             None => {
                 // Names are made as a built model makes them, so that the JSON is complete.

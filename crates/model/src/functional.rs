@@ -29,6 +29,9 @@ pub struct Functional {
     calls: Vec<Call>,
     inputs: Vec<Reference>,
     outputs: Vec<Reference>,
+    /// The keys of inputs and outputs that were stated as a dict.
+    input_keys: Option<Vec<String>>,
+    output_keys: Option<Vec<String>>,
 }
 
 /// For each use of a layer, where its inputs come from.
@@ -137,9 +140,10 @@ impl Functional {
             }
             pending = waiting;
         }
-        let resolve = |key: &str| -> Result<Vec<Reference>> {
+        let resolve = |key: &str| -> Result<(Vec<Reference>, Option<Vec<String>>)> {
             let mut out = Vec::new();
-            for (name, number, output) in references(map.get(key)).map_err(|e| e.under(key))? {
+            let (stated, keys) = ends(map.get(key)).map_err(|e| e.under(key))?;
+            for (name, number, output) in stated {
                 let call = names.get(&name).and_then(|layer| done.get(&(*layer, number)));
                 let call = call.ok_or_else(|| {
                     let known: Vec<&str> = names.keys().map(String::as_str).collect();
@@ -147,10 +151,10 @@ impl Functional {
                 })?;
                 out.push((*call, output));
             }
-            Ok(out)
+            Ok((out, keys))
         };
-        model.inputs = resolve("input_layers")?;
-        model.outputs = resolve("output_layers")?;
+        (model.inputs, model.input_keys) = resolve("input_layers")?;
+        (model.outputs, model.output_keys) = resolve("output_layers")?;
         if model.outputs.is_empty() {
             return Err(Error::config("output_layers", "a model needs at least one output"));
         }
@@ -190,14 +194,18 @@ impl Functional {
             layer["inbound_nodes"] = json!(nodes);
             layers.push(layer);
         }
-        let flat = |references: &[Reference]| match references {
-            [one] => history(one),
-            many => many.iter().map(history).collect(),
+        let flat = |references: &[Reference], keys: &Option<Vec<String>>| match (keys, references) {
+            (Some(keys), all) => {
+                let dict = keys.iter().cloned().zip(all.iter().map(history));
+                Json::Object(dict.collect())
+            }
+            (None, [one]) => history(one),
+            (None, many) => many.iter().map(history).collect(),
         };
         let mut map = serde_json::Map::new();
         map.insert("layers".into(), json!(layers));
-        map.insert("input_layers".into(), flat(&self.inputs));
-        map.insert("output_layers".into(), flat(&self.outputs));
+        map.insert("input_layers".into(), flat(&self.inputs, &self.input_keys));
+        map.insert("output_layers".into(), flat(&self.outputs, &self.output_keys));
         Ok(map)
     }
 
@@ -263,6 +271,21 @@ fn collect(value: &Json, out: &mut Vec<History>) -> Result<()> {
         Json::Null => Ok(()),
         other => Err(Error::config("", format!("expected tensors, got {other}"))),
     }
+}
+
+/// Inputs or outputs of a model: as [`references`], or a dict of single ones, which Keras orders by key.
+fn ends(value: Option<&Json>) -> Result<(Vec<History>, Option<Vec<String>>)> {
+    let Some(Json::Object(map)) = value else { return Ok((references(value)?, None)) };
+    let mut entries: Vec<(&String, &Json)> = map.iter().collect();
+    entries.sort_by_key(|(key, _)| *key);
+    let mut out = Vec::new();
+    for (key, entry) in &entries {
+        match references(Some(entry)).map_err(|e| e.under(key))?.as_slice() {
+            [one] => out.push(one.clone()),
+            _ => return Err(Error::config(key.as_str(), "expected one [layer name, use, output]")),
+        }
+    }
+    Ok((out, Some(entries.into_iter().map(|(key, _)| key.clone()).collect())))
 }
 
 /// `["dense", 0, 0]`, or a list of such.

@@ -3,7 +3,7 @@
 
 use sconce_core::random::key_of;
 use sconce_core::{Context, DType, Dims, Error, Parameter, Result, Store, Tensor, Weights};
-use sconce_layers::Layer;
+use sconce_layers::{InputLayer, Layer};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -84,8 +84,12 @@ impl Graph {
             .unwrap_or_default()
     }
 
-    /// An input of the model.
-    pub fn input(&mut self, layer: usize, dims: Dims) -> Result<EdgeId> {
+    /// An input of the model. The batch size that its shape may state is no limit, as in Keras, which
+    /// writes that of the first batch it saw.
+    pub fn input(&mut self, layer: usize, mut dims: Dims) -> Result<EdgeId> {
+        if let Some(batch) = dims.0.first_mut() {
+            *batch = None;
+        }
         let edge = self.edge(dims);
         self.node(layer, Vec::new(), vec![edge])?;
         self.inputs.push(edge);
@@ -105,6 +109,29 @@ impl Graph {
             entry.build_dims = dims;
         }
         Ok(outputs)
+    }
+
+    /// The arrays as the input layers hand them on, in the types they declare.
+    pub fn accept(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        let accept = |(index, x): (usize, Tensor)| {
+            let node = self.inputs.get(index).and_then(|edge| self.maker(*edge));
+            match node.and_then(|node| self.layers.get(node.layer)) {
+                Some(entry) if entry.layer.class_name() == InputLayer::CLASS_NAME => {
+                    let (weights, mut cx) = (Weights::new(&[], false), Context::inference());
+                    let made = entry.layer.call(&weights, &[x], &mut cx)?;
+                    made.into_iter()
+                        .next()
+                        .ok_or_else(|| Error::layer(&entry.name, "has no output"))
+                }
+                _ => Ok(x),
+            }
+        };
+        inputs.into_iter().enumerate().map(accept).collect()
+    }
+
+    /// The node that makes an edge.
+    fn maker(&self, edge: EdgeId) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.outputs.contains(&edge))
     }
 
     /// Says in which order the inputs are given.
@@ -179,6 +206,11 @@ impl Graph {
         self.inputs.iter().map(|e| self.dims(*e)).collect()
     }
 
+    /// The names of the layers that make the outputs.
+    pub fn output_names(&self) -> Vec<&str> {
+        self.outputs.iter().map(|edge| self.name_of(*edge)).collect()
+    }
+
     /// The shapes that come out.
     pub fn output_dims(&self) -> Vec<&Dims> {
         self.outputs.iter().map(|e| self.dims(*e)).collect()
@@ -220,7 +252,7 @@ impl Graph {
             if !dims.fits(tensor.dims()) {
                 return Err(Error::data(format!(
                     "the input of `{}` has shape {:?}, the model takes {dims}",
-                    self.name_of_input(edge),
+                    self.name_of(edge),
                     tensor.dims()
                 )));
             }
@@ -281,8 +313,8 @@ impl Graph {
         Ok(self.inputs.iter().zip(inputs).map(|(e, t)| (*e, self.dims(*e), t)))
     }
 
-    fn name_of_input(&self, edge: EdgeId) -> &str {
-        let node = self.nodes.iter().find(|n| n.outputs.contains(&edge));
+    fn name_of(&self, edge: EdgeId) -> &str {
+        let node = self.maker(edge);
         node.and_then(|n| self.layers.get(n.layer)).map_or("input", |e| e.name.as_str())
     }
 
@@ -290,9 +322,7 @@ impl Graph {
     pub fn outputs_probabilities(&self, output: usize) -> bool {
         let mut edge = self.outputs.get(output).copied();
         while let Some(current) = edge {
-            let Some(node) = self.nodes.iter().find(|n| n.outputs.contains(&current)) else {
-                return false;
-            };
+            let Some(node) = self.maker(current) else { return false };
             let Some(entry) = self.layers.get(node.layer) else { return false };
             match entry.layer.outputs_probabilities() {
                 Some(answer) => return answer,

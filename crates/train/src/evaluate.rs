@@ -44,21 +44,39 @@ impl Model {
     }
 
     /// The model's output for data, with a batch size.
+    ///
+    /// # Errors
+    /// If it has several outputs, see [`Model::predict_all`].
     pub fn predict_with(&self, x: &(impl ToTensors + ?Sized), batch_size: usize) -> Result<Tensor> {
+        let outputs = self.predict_all(x, batch_size)?;
+        <[Tensor; 1]>::try_from(outputs).map(|[output]| output).map_err(|outputs| {
+            let message = format!("the model has {} outputs: use `predict_all`", outputs.len());
+            Error::config("", message)
+        })
+    }
+
+    /// Every output of the model for data, with a batch size.
+    pub fn predict_all(
+        &self,
+        x: &(impl ToTensors + ?Sized),
+        batch_size: usize,
+    ) -> Result<Vec<Tensor>> {
         let x = crate::fit::to_model(self, x.to_tensors()?)?;
         let network = self.network()?;
         let rows = sconce_data::check::rows(x.iter().map(|x| ("x", x)))?;
         let plan = BatchPlan::new(rows, batch_size)?;
-        let mut outputs = Vec::new();
+        let mut outputs: Vec<Vec<Tensor>> = vec![Vec::new(); network.graph().outputs().len()];
         for range in plan.batches(0) {
             let batch: Vec<Tensor> = x
                 .iter()
                 .map(|x| x.narrow(0, range.start, range.len()))
                 .collect::<candle_core::Result<_>>()?;
-            let mut out = network.forward(&batch, &mut Context::inference())?;
-            outputs.push(out.swap_remove(0).detach());
+            let made = network.forward(&batch, &mut Context::inference())?;
+            for (output, made) in outputs.iter_mut().zip(made) {
+                output.push(made.detach());
+            }
         }
-        Ok(Tensor::cat(&outputs, 0)?)
+        outputs.iter().map(|batches| Ok(Tensor::cat(batches, 0)?)).collect()
     }
 
     /// One update on one batch; loss and metrics of that batch.

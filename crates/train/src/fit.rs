@@ -279,11 +279,11 @@ fn hold_out(fit: &mut Fit, x: Vec<Tensor>, y: Tensor, weight: Option<Tensor>) ->
     unpack(train)
 }
 
-/// Inputs in the model's type and on its device; the model is built for them if it was not.
+/// Inputs in the types that the model's inputs declare, computed with in float32, on its device.
 pub(crate) fn to_model(model: &Model, x: Vec<Tensor>) -> Result<Vec<Tensor>> {
-    x.into_iter()
-        .map(|x| Ok(x.to_dtype(DType::F32)?.to_device(model.device())?.contiguous()?))
-        .collect()
+    let x = x.into_iter().map(|x| Ok(x.to_dtype(DType::F32)?)).collect::<Result<_>>()?;
+    let x = model.network()?.graph().accept(x)?;
+    x.into_iter().map(|x| Ok(x.to_device(model.device())?.contiguous()?)).collect()
 }
 
 /// Checks data, builds the model for it if need be, and moves it to the model's device.

@@ -157,3 +157,23 @@ fn the_schema_describes_configurations() {
     }
     assert!(schema["properties"]["callbacks"].to_string().contains("\"restore_best_weights\""));
 }
+
+#[test]
+fn each_output_has_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/keras_forms/dicts.keras");
+    for (file, width) in [("narrow.npy", 3), ("wide.npy", 4)] {
+        let x = Array2::from_shape_fn((5, width), |(i, j)| (i + j) as f32);
+        write_npy(dir.path().join(file), &x.to_tensor().unwrap()).unwrap();
+    }
+    let input = ["predict", model, "--input", "narrow.npy", "--input", "wide.npy"];
+    let error = sconce(dir.path(), &[&input[..], &["--output", "left.npy"]].concat()).fails(2);
+    assert!(
+        error.contains("the model has 2 outputs (left, shared), got 1 times --output"),
+        "{error}"
+    );
+    let outputs = ["--output", "left.npy", "--output", "right.npy"];
+    let out = sconce(dir.path(), &[&input[..], &outputs].concat()).ok().out;
+    assert_eq!(out, "left.npy: [5, 2]\nright.npy: [5, 3]\n");
+    assert_eq!(read_npy(dir.path().join("right.npy")).unwrap().dims(), [5, 3]);
+}

@@ -1,10 +1,11 @@
 //! InputLayer: where data enters a model.
 
 use crate::{Base, Configured, Layer};
-use sconce_core::{Context, Dims, Error, Json, Result, Tensor, Weights, json};
+use sconce_core::{Context, DType, Dims, Error, Json, Result, Tensor, Weights, json};
 use serde::{Deserialize, Serialize};
 
-/// Declares the shape and type of one input. It computes nothing.
+/// Declares the shape and type of one input. Data of another type is brought to it, so that a declared
+/// `"int32"` cuts off what is behind the point; the model computes in float32 in any case.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputLayer {
@@ -70,6 +71,21 @@ impl InputLayer {
     }
 }
 
+impl InputLayer {
+    /// The values that the declared type can hold, in the type that x has.
+    fn accept(&self, x: &Tensor) -> Result<Tensor> {
+        let through = |dtype| Ok(x.to_dtype(dtype)?.to_dtype(x.dtype())?);
+        match self.dtype.as_str() {
+            "float32" | "float64" => Ok(x.clone()),
+            "float16" => through(DType::F16),
+            "bfloat16" => through(DType::BF16),
+            "bool" => Ok(x.ne(0.0)?.to_dtype(x.dtype())?),
+            // Whole numbers: what is behind the point is cut off.
+            _ => through(DType::I64),
+        }
+    }
+}
+
 impl Configured for InputLayer {
     fn class_name(&self) -> &'static str {
         Self::CLASS_NAME
@@ -115,6 +131,26 @@ impl Layer for InputLayer {
     }
 
     fn call(&self, _: &Weights<'_>, inputs: &[Tensor], _: &mut Context) -> Result<Vec<Tensor>> {
-        Ok(inputs.to_vec())
+        inputs.iter().map(|x| self.accept(x)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sconce_core::Device;
+
+    #[test]
+    fn data_is_brought_to_the_declared_type() {
+        let x = Tensor::new(&[-1.75f32, 0.0, 0.1, 2.5], &Device::Cpu).unwrap();
+        for (dtype, expected) in [
+            ("float32", [-1.75, 0.0, 0.1, 2.5]),
+            ("int32", [-1.0, 0.0, 0.0, 2.0]),
+            ("bool", [1.0, 0.0, 1.0, 1.0]),
+            ("float16", [-1.75, 0.0, 0.099975586, 2.5]),
+        ] {
+            let layer = InputLayer { dtype: dtype.into(), ..InputLayer::new([4]) };
+            assert_eq!(layer.accept(&x).unwrap().to_vec1::<f32>().unwrap(), expected, "{dtype}");
+        }
     }
 }

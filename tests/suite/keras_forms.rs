@@ -1,0 +1,78 @@
+//! Files of models that were made and compiled in less common ways: several inputs and outputs, dicts,
+//! models built by their first batch, declared types, Keras's functions as losses.
+
+use sconce::prelude::*;
+use sconce_testkit::golden::{self, Case};
+
+fn some(tensors: Vec<Option<Tensor>>) -> Vec<Tensor> {
+    tensors.into_iter().flatten().collect()
+}
+
+#[track_caller]
+fn close(case: &Case, what: &str, ours: &[Tensor], keras: &[Tensor]) {
+    let dims = |all: &[Tensor]| all.iter().map(|t| t.dims().to_vec()).collect::<Vec<_>>();
+    assert_eq!(dims(ours), dims(keras), "{}: {what}", case.name());
+    for (ours, keras) in ours.iter().zip(keras) {
+        let difference = (ours - keras.to_dtype(DType::F32).unwrap()).unwrap().abs().unwrap();
+        let worst = difference.flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+        assert!(worst < 1e-5, "{}: {what} differ by {worst}", case.name());
+    }
+}
+
+#[test]
+fn they_predict_and_train_on_as_in_keras() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = golden::load("keras_forms");
+    assert!(cases.len() >= 8);
+    for case in cases {
+        let file = golden::path(case.field("file").as_str().unwrap());
+        let (x, predictions) = (some(case.tensors("x")), some(case.tensors("predictions")));
+        let mut model = Model::load(&file).unwrap();
+        close(&case, "predictions", &model.predict_all(&x, 8).unwrap(), &predictions);
+        // Written again, the architecture says the same.
+        let again = folder.path().join("again.keras");
+        model.save(&again).unwrap();
+        let copy = Model::load(&again).unwrap();
+        assert_eq!(copy.to_json().unwrap(), model.to_json().unwrap());
+        close(&case, "predictions of a copy", &copy.predict_all(&x, 8).unwrap(), &predictions);
+        if !case.has("y") {
+            continue;
+        }
+        let number = |key: &str| case.field("fit")[key].as_u64().unwrap() as usize;
+        let fit = Fit::new(number("epochs"), number("batch_size")).shuffle(false);
+        let history = model.fit_with(&x, &case.tensor("y"), fit.verbose(Verbose::Silent)).unwrap();
+        close(
+            &case,
+            "weights",
+            &model.network().unwrap().get_weights().unwrap(),
+            &some(case.tensors("final")),
+        );
+        for (key, values) in case.field("history").as_object().unwrap() {
+            let ours = history.get(key);
+            assert_eq!(ours.len(), values.as_array().unwrap().len(), "{}: {key}", case.name());
+            for (ours, keras) in ours.iter().zip(values.as_array().unwrap()) {
+                let keras = keras.as_f64().unwrap();
+                assert!((ours - keras).abs() < 2e-5, "{}: {key} {ours} {keras}", case.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn dicts_are_written_as_they_came() {
+    let text = Model::load(golden::path("keras_forms/dicts.keras")).unwrap().to_json().unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let expected = serde_json::json!({"narrow": ["narrow", 0, 0], "wide": ["wide", 0, 0]});
+    assert_eq!(json["config"]["input_layers"], expected);
+    let expected = serde_json::json!({"left": ["left", 0, 0], "right": ["shared", 0, 0]});
+    assert_eq!(json["config"]["output_layers"], expected);
+}
+
+#[test]
+fn one_output_is_not_taken_for_all() {
+    let model = Model::load(golden::path("keras_forms/several_outputs.keras")).unwrap();
+    let x =
+        golden::load("keras_forms").into_iter().find(|c| c.name() == "several_outputs").unwrap();
+    let error = model.predict(&some(x.tensors("x"))).unwrap_err().to_string();
+    assert!(error.contains("the model has 4 outputs: use `predict_all`"), "{error}");
+}

@@ -1,0 +1,61 @@
+//! Every layer against Keras: outputs, gradients, added losses.
+
+use sconce::core::Var;
+use sconce::prelude::*;
+use sconce_testkit::golden::{self, Case};
+
+/// A model of nothing but the case's layer, with the case's weights.
+fn model(case: &Case, x: &Tensor) -> Model {
+    let mut shape: Vec<Option<usize>> = x.dims().iter().copied().map(Some).collect();
+    shape[0] = None;
+    let input = serde_json::json!({"class_name": "InputLayer", "config": {"batch_shape": shape}});
+    let json = serde_json::json!({"class_name": "Sequential", "config": {"layers": [input, case.config()]}});
+    let mut model = Model::from_json(&json.to_string()).unwrap();
+    model.build(&sconce::core::Dims::known(x.dims())).unwrap();
+    let weights: Vec<Tensor> = case.tensors("weights").into_iter().flatten().collect();
+    model.network().unwrap().set_weights(&weights).unwrap();
+    model
+}
+
+#[track_caller]
+fn close(case: &Case, what: &str, ours: &Tensor, keras: &Tensor) {
+    assert_eq!(ours.dims(), keras.dims(), "{}: {what}", case.name());
+    let f64s = |t: &Tensor| {
+        t.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap()
+    };
+    for (ours, keras) in f64s(ours).into_iter().zip(f64s(keras)) {
+        let near = (ours - keras).abs() < 3e-6 * keras.abs().max(1.0);
+        assert!(near, "{}: {what} {ours} {keras}", case.name());
+    }
+}
+
+#[test]
+fn outputs_gradients_and_added_losses_are_keras_s() {
+    let cases = golden::load("layers");
+    assert!(cases.len() > 90, "{} cases", cases.len());
+    for case in cases {
+        let x = Var::from_tensor(&case.tensor("x")).unwrap();
+        let model = model(&case, &x);
+        let mut cx = Context::inference();
+        let y = model.forward(&x, &mut cx).unwrap();
+        close(&case, "y", &y, &case.tensor("y64"));
+
+        let parameters = model.store().unwrap().parameters();
+        let mut added = cx.take_losses();
+        for parameter in parameters {
+            let penalty = parameter.regularizer.as_ref();
+            added.extend(penalty.map(|r| r.penalty(parameter.var.as_tensor()).unwrap()));
+        }
+        let zero = Tensor::new(0f32, &Device::Cpu).unwrap();
+        let added = added.into_iter().fold(zero, |sum, loss| (sum + loss).unwrap());
+        close(&case, "added loss", &added, &case.tensor("added_loss64"));
+
+        let total = (&y * case.tensor("g")).unwrap().sum_all().unwrap();
+        let gradients = total.backward().unwrap();
+        close(&case, "gradient of x", gradients.get(&x).unwrap(), &case.tensor("gradient_x64"));
+        for (parameter, keras) in parameters.iter().zip(case.tensors("gradient_weights64")) {
+            let ours = gradients.get(parameter.var.as_tensor()).unwrap();
+            close(&case, &parameter.path, ours, &keras.unwrap());
+        }
+    }
+}
