@@ -6,4 +6,5 @@
 mod keras_files;
 mod keras_forms;
 mod layers;
+mod properties;
 mod styles;

@@ -8,6 +8,7 @@ use sconce_layers::Layer;
 use sconce_model::architecture::is_supported;
 use sconce_model::{Architecture, Network};
 use sconce_saving::keras_json;
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -205,6 +206,17 @@ impl Model {
     }
 }
 
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let weights = self.network.as_ref().map(|network| network.store().parameters());
+        f.debug_struct("Model")
+            .field("device", &self.device)
+            .field("weights", &weights)
+            .field("compiled", &self.compiled.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 fn not_built() -> Error {
     Error::config(
         "",
@@ -218,6 +230,7 @@ fn not_compiled() -> Error {
 }
 
 /// A stack of layers, each fed by the one before it. Everything a [`Model`] does, it does.
+#[derive(Debug)]
 pub struct Sequential(Model);
 
 impl Sequential {
