@@ -138,7 +138,7 @@ impl GradientSlot {
 /// A weight handed to an operation: its value, and where its gradient goes if not to candle.
 #[derive(Clone, Copy, Debug)]
 pub struct Weight<'a> {
-    /// The value, tracked by candle's autograd.
+    /// The value, tracked by candle's autograd unless the weight is frozen.
     pub tensor: &'a Tensor,
     /// The persistent gradient buffer, when the caller reads gradients from there.
     pub slot: Option<&'a Arc<GradientSlot>>,
@@ -165,6 +165,9 @@ pub struct Parameter {
     /// Projection after each update.
     pub constraint: Option<Arc<dyn Constraint>>,
     slot: Arc<GradientSlot>,
+    /// The value without autograd: what layers see of a frozen weight, so that nothing is
+    /// differentiated for it.
+    untracked: Tensor,
 }
 
 impl Parameter {
@@ -211,7 +214,10 @@ impl<'a> Weights<'a> {
             p.path.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
         })?;
         Some(Weight {
-            tensor: parameter.var.as_tensor(),
+            tensor: match parameter.trainable {
+                true => parameter.var.as_tensor(),
+                false => &parameter.untracked,
+            },
             slot: (self.slots && parameter.trainable).then_some(&parameter.slot),
         })
     }
@@ -262,6 +268,7 @@ impl Store {
         self.by_path.insert(path.clone(), self.parameters.len());
         self.parameters.push(Parameter {
             path,
+            untracked: var.as_detached_tensor(),
             var,
             trainable: trainable && spec.trainable,
             is_state: !spec.trainable,
