@@ -8,6 +8,7 @@ mod binary_accuracy;
 mod binary_crossentropy;
 mod categorical_accuracy;
 mod categorical_crossentropy;
+mod crossentropy;
 mod mean;
 mod mean_absolute_error;
 mod mean_squared_error;

@@ -1,8 +1,8 @@
 //! Sparse categorical crossentropy as a metric.
 
-use super::{Metric, MetricFn, Running, SampleValues, averaged};
+use super::crossentropy::crossentropy_metric;
 use crate::dtype::Float32;
-use crate::losses::{self, Loss, Outputs, PerSample};
+use crate::losses::{self, Loss};
 use sconce_core::{Dims, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -34,12 +34,6 @@ impl Default for SparseCategoricalCrossentropy {
 }
 
 impl SparseCategoricalCrossentropy {
-    /// Says whether predictions are logits.
-    pub fn from_logits(mut self, from_logits: bool) -> Self {
-        self.from_logits = Some(from_logits);
-        self
-    }
-
     fn loss(&self) -> losses::SparseCategoricalCrossentropy {
         losses::SparseCategoricalCrossentropy {
             from_logits: self.from_logits,
@@ -50,31 +44,4 @@ impl SparseCategoricalCrossentropy {
     }
 }
 
-impl Metric for SparseCategoricalCrossentropy {
-    fn check(&self) -> Result<()> {
-        self.loss().check()
-    }
-
-    fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| "sparse_categorical_crossentropy".to_string())
-    }
-
-    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
-        self.loss().check_shape(name, y_true, y_pred)
-    }
-
-    fn resolve(&self, name: &str, outputs: &Outputs<'_>) -> Option<MetricFn> {
-        let (from_logits, name) = (Some(outputs.logits), Some(name.to_string()));
-        self.from_logits.is_none().then(|| Self { from_logits, name, ..self.clone() }.into())
-    }
-
-    fn start(&self) -> Box<dyn Running> {
-        averaged(self.clone())
-    }
-}
-
-impl SampleValues for SparseCategoricalCrossentropy {
-    fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
-        self.loss().per_sample(y_true, y_pred)
-    }
-}
+crossentropy_metric!(SparseCategoricalCrossentropy, "sparse_categorical_crossentropy");
