@@ -8,4 +8,5 @@ mod keras_files;
 mod keras_forms;
 mod layers;
 mod properties;
+mod steps;
 mod styles;

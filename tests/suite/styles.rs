@@ -1,7 +1,7 @@
 //! The three styles of training give the same weights, bit for bit.
 
 #[path = "../../examples/keras_style.rs"]
-mod keras_style;
+pub mod keras_style;
 #[path = "../../examples/mlx_style.rs"]
 mod mlx_style;
 #[path = "../../examples/own_layer.rs"]
@@ -11,7 +11,7 @@ mod pytorch_style;
 
 use sconce::prelude::*;
 
-fn bits(model: &Sequential) -> Vec<Vec<u32>> {
+pub fn bits(model: &Sequential) -> Vec<Vec<u32>> {
     let weights = model.network().unwrap().get_weights().unwrap();
     let bits = |w: &Tensor| w.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     weights.iter().map(|w| bits(w).iter().map(|v| v.to_bits()).collect()).collect()
