@@ -110,16 +110,13 @@ impl Operation for Dense {
     fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
         let (x, w) = (inputs[0], inputs[1]);
         let (rows, inner, units, shape) = sizes(x.dims, w.dims)?;
-        let mut y = Vec::with_capacity(rows * units);
-        match inputs.get(2) {
-            Some(bias) if bias.data.len() == units => {
-                (0..rows).for_each(|_| y.extend_from_slice(bias.data));
-            }
+        let mut y = match inputs.get(2) {
+            Some(bias) if bias.data.len() == units => bias.data.repeat(rows),
             Some(bias) => {
                 bail!("dense: a bias of shape {:?} does not fit {units} units", bias.dims)
             }
-            None => y.resize(rows * units, 0.0),
-        }
+            None => vec![0.0; rows * units],
+        };
         let fits = match (Matrix::new(x.data, rows, inner), Matrix::new(w.data, inner, units)) {
             (Some(x), Some(w)) => product(&mut y, x, w, true),
             _ => false,
