@@ -1,6 +1,6 @@
 //! Dropout: `y = x m / (1 - rate)`, where each `m` is 0 with probability `rate`, else 1.
 
-use crate::kernels::{CHUNK, parallel, threads::Shared, vectorized};
+use crate::kernels::{for_chunks, vectorized};
 use crate::op::{Input, Operation, with_slice};
 use candle_core::{Result, Shape, Tensor};
 use sconce_core::Stream;
@@ -21,12 +21,7 @@ fn fill_mask(mask: &mut [f32], rate: f64, stream: &Stream) {
     let threshold = (rate * 4_294_967_296.0).min(4_294_967_295.0) as u32;
     let keep = if rate < 1.0 { (1.0 / (1.0 - rate)) as f32 } else { 0.0 };
     let (key, lane) = stream.parts();
-    let len = mask.len();
-    let shared = Shared::new(mask);
-    parallel(len.div_ceil(CHUNK), |part| {
-        let start = part * CHUNK;
-        // SAFETY: parts take disjoint ranges, and `mask` is borrowed mutably for the whole call.
-        let mask = unsafe { shared.range(start, start + CHUNK) };
+    for_chunks([mask], |start, [mask]| {
         vectorized(
             #[inline(always)]
             || {

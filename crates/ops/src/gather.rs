@@ -1,6 +1,6 @@
 //! Batches: chosen rows of an array.
 
-use crate::kernels::{parallel, threads::Shared};
+use crate::kernels::for_rows;
 use candle_core::{CpuStorage, Device, Result, Storage, Tensor, bail};
 
 /// Values below which rows are copied on one thread.
@@ -56,13 +56,9 @@ fn copy<T: Copy + Default + Send + Sync>(
         return out;
     }
     let mut out = vec![T::default(); indices.len() * width];
-    let shared = Shared::new(&mut out);
-    let step = (SERIAL / width).max(1);
-    parallel(indices.len().div_ceil(step), |part| {
-        for (at, index) in indices.iter().enumerate().skip(part * step).take(step) {
-            // SAFETY: each output row is written by one part only, and `out` is not read meanwhile.
-            unsafe { shared.range(at * width, (at + 1) * width) }
-                .copy_from_slice(row(*index as usize));
+    for_rows(&mut out, width, |first, part| {
+        for (to, index) in part.chunks_exact_mut(width).zip(&indices[first..]) {
+            to.copy_from_slice(row(*index as usize));
         }
     });
     out

@@ -100,8 +100,7 @@ impl Model {
         x: &(impl ToTensors + ?Sized),
         y: &(impl ToTensor + ?Sized),
     ) -> Result<Scores> {
-        let rows = usize::MAX;
-        self.evaluate_with(x, y, rows, None)
+        self.evaluate_with(x, y, usize::MAX, None)
     }
 
     /// The model's output for one batch.

@@ -11,7 +11,7 @@ pub mod threads;
 
 pub use gemm::{Matrix, product};
 pub use map::{map, map2, map3};
-pub use threads::{CHUNK, for_chunks, for_rows, parallel};
+pub use threads::{CHUNK, for_chunks, for_parts, for_rows, parallel};
 
 use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Result, Tensor};
 use std::cell::RefCell;

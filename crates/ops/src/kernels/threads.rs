@@ -66,16 +66,23 @@ pub fn for_chunks<T: Send, const N: usize>(
 
 /// Cuts `values`, rows of `width`, into parts of whole rows of about [`CHUNK`] elements and calls
 /// `body(first row, rows)` for each, on all threads if there is more than one.
-pub fn for_rows(values: &mut [f32], width: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
-    if values.is_empty() || width == 0 {
+pub fn for_rows<T: Send>(values: &mut [T], width: usize, body: impl Fn(usize, &mut [T]) + Sync) {
+    if width == 0 {
         return;
     }
     let rows = (CHUNK / width).max(1);
+    for_parts(values, rows * width, |start, part| body(start / width, part));
+}
+
+/// Cuts `values` into parts of `len` and calls `body(start, part)` for each, on all threads if there
+/// is more than one.
+pub fn for_parts<T: Send>(values: &mut [T], len: usize, body: impl Fn(usize, &mut [T]) + Sync) {
+    let len = len.max(1);
     let shared = Shared::new(values);
-    parallel(shared.1.div_ceil(rows * width), |part| {
-        let start = part * rows * width;
-        // SAFETY: each part takes its own rows, and `values` is borrowed mutably for the whole call.
-        body(part * rows, unsafe { shared.range(start, start + rows * width) });
+    parallel(shared.1.div_ceil(len), |part| {
+        let start = part * len;
+        // SAFETY: each part takes its own range, and `values` is borrowed mutably for the whole call.
+        body(start, unsafe { shared.range(start, start + len) });
     });
 }
 

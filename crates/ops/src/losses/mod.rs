@@ -17,7 +17,7 @@ pub use probability_crossentropy::ProbabilityCrossentropy;
 pub use softmax_crossentropy::SoftmaxCrossentropy;
 pub use squared_error::SquaredError;
 
-use crate::kernels::{CHUNK, lane_sum, parallel, threads::Shared, vectorized};
+use crate::kernels::{CHUNK, for_parts, for_rows, lane_sum, vectorized};
 use crate::op::{Input, Operation, with_labels, with_slice};
 use candle_core::{D, DType, Result, Shape, Tensor, bail};
 
@@ -99,7 +99,8 @@ impl<P: Pointwise> Operation for MeanLoss<P> {
         let mut values = vec![0f32; x.len() / width];
         let (function, scale) = (self.function, 1.0 / width as f32);
         with_slice(&self.y_true, |t| {
-            in_row_parts(&mut values, width, |start, values| {
+            // One value a row: parts of as many rows as make a chunk.
+            for_parts(&mut values, CHUNK / width.max(1), |start, values| {
                 let (x, t) = (&x[start * width..], &t[start * width..]);
                 vectorized(
                     #[inline(always)]
@@ -136,7 +137,7 @@ impl<P: Pointwise> Operation for MeanLoss<P> {
         with_slice(x, |x| {
             with_slice(&self.y_true, |t| {
                 with_slice(gradient, |g| {
-                    in_rows(&mut dx, width, |row, dx| {
+                    for_rows(&mut dx, width, |row, dx| {
                         let (x, t) = (&x[row * width..], &t[row * width..]);
                         let g = &g[row..];
                         vectorized(
@@ -164,30 +165,6 @@ impl<P: Pointwise> Operation for MeanLoss<P> {
         })?;
         Ok(vec![Some(Tensor::from_vec(dx, x.shape(), x.device())?)])
     }
-}
-
-/// Calls `body(first row, values)` on parts of `values`, one value a row of `width` elements.
-fn in_row_parts(values: &mut [f32], width: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
-    let (rows, step) = (values.len(), (CHUNK / width.max(1)).max(1));
-    let shared = Shared::new(values);
-    parallel(rows.div_ceil(step), |part| {
-        let start = part * step;
-        // SAFETY: parts do not overlap, and `values` is borrowed mutably for the whole call.
-        body(start, unsafe { shared.range(start, (start + step).min(rows)) });
-    });
-}
-
-/// Calls `body(first row, elements)` on parts of `elements` that are whole rows of `width`.
-fn in_rows(elements: &mut [f32], width: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
-    let width = width.max(1);
-    let (rows, step) = (elements.len() / width, (CHUNK / width).max(1));
-    let shared = Shared::new(elements);
-    parallel(rows.div_ceil(step), |part| {
-        let start = part * step;
-        let end = (start + step).min(rows);
-        // SAFETY: parts do not overlap, and `elements` is borrowed mutably for the whole call.
-        body(start, unsafe { shared.range(start * width, end * width) });
-    });
 }
 
 /// The classes that rows of predictions `[.., classes]` should have.
