@@ -3,9 +3,9 @@
 //! Each has a kernel for f32 on the CPU and a composed form for the rest, which is given scores of
 //! any float type and labels I64 `[..]`. Labels that are no class never match.
 
-use crate::kernels::vectorized;
-use crate::op::{with_labels, with_slice};
 use candle_core::{D, DType, Result, Tensor, bail};
+use sconce_kernels::vectorized;
+use sconce_kernels::{with_labels, with_slice};
 
 /// The index of the largest score of each row, the first of equal ones, I64 `[..]`.
 pub fn argmax(scores: &Tensor) -> Result<Tensor> {

@@ -3,11 +3,12 @@
 //! Shapes: x `[.., in]`, w `[in, units]`, b `[units]`, y `[.., units]`.
 
 use crate::activations::Activation;
-use crate::kernels::{Matrix, for_chunks, product, vectorized, with_slice_mut};
-use crate::op::{Input, Operation, with_slice};
+use crate::op::{Input, Operation};
 use candle_core::{DType, Result, Shape, Tensor, bail};
 use sconce_core::GradientSlot;
 use sconce_core::weight::Weight;
+use sconce_kernels::with_slice;
+use sconce_kernels::{Matrix, for_chunks, product, vectorized, with_slice_mut};
 use std::sync::Arc;
 
 /// `f(x kernel + bias)`. On the CPU in f32, an activation that fuses runs inside.

@@ -1,10 +1,11 @@
 //! Dropout: `y = x m / (1 - rate)`, where each `m` is 0 with probability `rate`, else 1.
 
-use crate::kernels::{for_chunks, vectorized};
-use crate::op::{Input, Operation, with_slice};
+use crate::op::{Input, Operation};
 use candle_core::{Result, Shape, Tensor};
 use sconce_core::Stream;
 use sconce_core::random::philox;
+use sconce_kernels::with_slice;
+use sconce_kernels::{for_chunks, vectorized};
 
 /// Drops values of `x` with probability `rate`; the mask, of shape `noise` (broadcast to `x`), is a
 /// function of `stream` alone.

@@ -1,7 +1,7 @@
 //! Batches: chosen rows of an array.
 
-use crate::kernels::for_rows;
 use candle_core::{CpuStorage, Device, Result, Storage, Tensor, bail};
+use sconce_kernels::for_rows;
 
 /// Values below which rows are copied on one thread.
 const SERIAL: usize = 256 * 1024;

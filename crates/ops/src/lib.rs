@@ -10,11 +10,9 @@ pub mod dense;
 pub mod dropout;
 pub mod gather;
 pub mod gradient_check;
-pub mod kernels;
 pub mod losses;
 pub mod op;
 pub mod reduce;
-pub mod update;
 
 pub use activations::{Activation, ActivationFn, Activations};
 pub use dense::dense;

@@ -13,6 +13,7 @@ use candle_core::{
     Shape, Storage, Tensor, Var, bail,
 };
 use sconce_core::Tape;
+use sconce_kernels::slice_of;
 use sconce_core::tape::Recorded;
 use std::sync::{Mutex, PoisonError};
 
@@ -81,36 +82,6 @@ pub struct Input<'a> {
 impl<'a> Input<'a> {
     fn new(storage: &'a CpuStorage, layout: &'a Layout) -> Result<Self> {
         Ok(Self { data: slice_of(storage, layout)?, dims: layout.dims() })
-    }
-}
-
-/// The values of a contiguous f32 tensor on the CPU.
-pub fn slice_of<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let data = storage.as_slice::<f32>()?;
-    layout.contiguous_offsets().and_then(|(start, end)| data.get(start..end)).ok_or_else(|| {
-        candle_core::Error::msg("a kernel was given a tensor that is not contiguous")
-    })
-}
-
-/// Calls `read` with the values of a contiguous f32 tensor on the CPU.
-pub fn with_slice<T>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> Result<T>) -> Result<T> {
-    let (storage, layout) = tensor.storage_and_layout();
-    match &*storage {
-        Storage::Cpu(storage) => read(slice_of(storage, layout)?),
-        _ => bail!("a CPU kernel was given a tensor of another device"),
-    }
-}
-
-/// Calls `read` with the values of an integer tensor on the CPU (class labels).
-pub fn with_labels<T>(labels: &Tensor, read: impl FnOnce(&[i64]) -> Result<T>) -> Result<T> {
-    let labels = labels.to_dtype(DType::I64)?.contiguous()?;
-    let (storage, layout) = labels.storage_and_layout();
-    match &*storage {
-        Storage::Cpu(storage) => {
-            let (start, end) = layout.contiguous_offsets().unwrap_or((0, 0));
-            read(storage.as_slice::<i64>()?.get(start..end).unwrap_or(&[]))
-        }
-        _ => bail!("a CPU kernel was given labels on another device"),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Reductions to a scalar, for losses.
 
-use crate::op::{Input, Operation, with_slice};
+use crate::op::{Input, Operation};
 use candle_core::{Result, Shape, Tensor, bail};
+use sconce_kernels::with_slice;
 
 /// `scale * sum(values * weights)`, summed in f64 on the CPU. `weights` has the shape of `values`.
 pub fn weighted_sum(values: &Tensor, weights: Option<&Tensor>, scale: f64) -> Result<Tensor> {

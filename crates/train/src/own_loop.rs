@@ -4,7 +4,8 @@ use crate::model::Model;
 use crate::optimizers::{Optimizer, OptimizerState};
 use sconce_core::{Context, Gradients, Result, Tensor};
 use sconce_data::{BatchPlan, Shuffle, ToTensor};
-use sconce_ops::{gather_rows, update};
+use sconce_kernels::update;
+use sconce_ops::gather_rows;
 
 /// The batches of one epoch, in the order `fit` with this seed takes them: `(x, y)` tensors, the
 /// last one possibly smaller.

@@ -3,7 +3,7 @@
 //! vectorise and give the same bits on every machine.
 
 use sconce_core::{Error, Result, Stream};
-use sconce_ops::kernels::{math::ln, vectorized};
+use sconce_kernels::{math::ln, vectorized};
 
 /// The number of values of a weight, or an error if no memory could hold them.
 pub fn count(dims: &[usize]) -> Result<usize> {

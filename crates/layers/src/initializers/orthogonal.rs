@@ -1,7 +1,7 @@
 use super::draw;
 use crate::fields::{require_finite, seed};
 use sconce_core::{Error, Initializer, Result, Stream};
-use sconce_ops::kernels::vectorized;
+use sconce_kernels::vectorized;
 use serde::{Deserialize, Serialize};
 
 /// A random matrix with orthonormal columns (or rows, if it has fewer of them), times `gain`: the Q of

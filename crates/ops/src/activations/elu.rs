@@ -2,8 +2,8 @@
 
 use super::Elementwise;
 use super::composed::exp_m1;
-use crate::kernels::math;
 use candle_core::{Result, Tensor};
+use sconce_kernels::math;
 use serde::{Deserialize, Serialize};
 
 /// Exponential linear unit ([Clevert et al., 2016](https://arxiv.org/abs/1511.07289)). The slope at

@@ -1,8 +1,8 @@
 //! `exponential(x) = e^x`.
 
 use super::Elementwise;
-use crate::kernels::math;
 use candle_core::{Result, Tensor};
+use sconce_kernels::math;
 use serde::{Deserialize, Serialize};
 
 /// The exponential function. Infinite above 88.7 in f32.

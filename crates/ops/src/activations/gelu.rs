@@ -2,8 +2,8 @@
 
 use super::composed::sigmoid;
 use super::{Activation, Elementwise};
-use crate::kernels::math;
 use candle_core::{Result, Tensor};
+use sconce_kernels::math;
 use serde::{Deserialize, Serialize};
 
 /// Gaussian error linear unit ([Hendrycks et al., 2016](https://arxiv.org/abs/1606.08415)).

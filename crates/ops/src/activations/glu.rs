@@ -2,10 +2,11 @@
 
 use super::axis::{LAST, along, position};
 use super::{Activation, composed};
-use crate::kernels::{for_rows, math, vectorized};
-use crate::op::{Input, Operation, with_slice};
+use crate::op::{Input, Operation};
 use candle_core::{D, Result, Shape, Tensor, bail};
 use sconce_core::{Dims, Error};
+use sconce_kernels::with_slice;
+use sconce_kernels::{for_rows, math, vectorized};
 use serde::{Deserialize, Serialize};
 
 /// Gated linear unit ([Dauphin et al., 2017](https://arxiv.org/abs/1612.08083)). x `[.., 2 n, ..]`, y

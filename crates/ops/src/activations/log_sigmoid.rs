@@ -1,8 +1,8 @@
 //! `log_sigmoid(x) = ln(sigmoid(x)) = -softplus(-x)`.
 
 use super::{Elementwise, composed};
-use crate::kernels::math;
 use candle_core::{Result, Tensor};
+use sconce_kernels::math;
 use serde::{Deserialize, Serialize};
 
 /// The logarithm of the logistic function.

@@ -2,9 +2,10 @@
 
 use super::Activation;
 use super::axis::{LAST, along};
-use crate::kernels::{for_rows, lane_max, lane_sum, map, math, vectorized};
-use crate::op::{Input, Operation, with_slice};
+use crate::op::{Input, Operation};
 use candle_core::{D, Result, Shape, Tensor};
+use sconce_kernels::with_slice;
+use sconce_kernels::{for_rows, lane_max, lane_sum, map, math, vectorized};
 use serde::{Deserialize, Serialize};
 
 /// The logarithm of softmax, exact where the probability underflows.

@@ -1,8 +1,8 @@
 //! `mish(x) = x * tanh(softplus(x))`.
 
 use super::{Elementwise, composed};
-use crate::kernels::math;
 use candle_core::{Result, Tensor};
+use sconce_kernels::math;
 use serde::{Deserialize, Serialize};
 
 /// A self-gated unit ([Misra, 2019](https://arxiv.org/abs/1908.08681)).

@@ -70,11 +70,12 @@ pub use tanh::Tanh;
 pub use tanh_shrink::TanhShrink;
 pub use threshold::Threshold;
 
-use crate::kernels::{for_chunks, map, map2, map3, vectorized};
-use crate::op::{Input, Operation, with_slice};
+use crate::op::{Input, Operation};
 use candle_core::{Result, Shape, Tensor};
 use sconce_core::registry::Style;
 use sconce_core::{Dims, Entry, Kind, Part, registry};
+use sconce_kernels::with_slice;
+use sconce_kernels::{for_chunks, map, map2, map3, vectorized};
 
 /// The table of activation functions.
 pub struct Activations;

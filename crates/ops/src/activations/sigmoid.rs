@@ -1,8 +1,8 @@
 //! `sigmoid(x) = 1 / (1 + e^-x)`.
 
 use super::{Elementwise, Range, composed};
-use crate::kernels::math;
 use candle_core::{Result, Tensor};
+use sconce_kernels::math;
 use serde::{Deserialize, Serialize};
 
 /// The logistic function.

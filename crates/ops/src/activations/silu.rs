@@ -1,8 +1,8 @@
 //! `silu(x) = x * sigmoid(x)`.
 
 use super::{Elementwise, composed};
-use crate::kernels::math;
 use candle_core::{Result, Tensor};
+use sconce_kernels::math;
 use serde::{Deserialize, Serialize};
 
 /// Sigmoid linear unit, also called swish

@@ -2,9 +2,10 @@
 
 use super::axis::{LAST, along};
 use super::{Activation, Range};
-use crate::kernels::{for_rows, lane_max, lane_sum, math, vectorized};
-use crate::op::{Input, Operation, with_slice};
+use crate::op::{Input, Operation};
 use candle_core::{D, Result, Shape, Tensor};
+use sconce_kernels::with_slice;
+use sconce_kernels::{for_rows, lane_max, lane_sum, math, vectorized};
 use serde::{Deserialize, Serialize};
 
 /// Probabilities from logits.

@@ -1,8 +1,8 @@
 //! `softplus(x) = ln(1 + e^x)`.
 
 use super::{Elementwise, composed};
-use crate::kernels::math;
 use candle_core::{Result, Tensor};
+use sconce_kernels::math;
 use serde::{Deserialize, Serialize};
 
 /// A smooth max(x, 0).

@@ -3,9 +3,10 @@
 use super::axis::{LAST, along};
 use super::composed::{flag, step};
 use super::{Activation, Range};
-use crate::kernels::for_rows;
-use crate::op::{Input, Operation, with_slice};
+use crate::op::{Input, Operation};
 use candle_core::{D, Result, Shape, Tensor};
+use sconce_kernels::for_rows;
+use sconce_kernels::with_slice;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 

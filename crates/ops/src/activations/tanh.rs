@@ -1,8 +1,8 @@
 //! `tanh(x) = (e^x - e^-x) / (e^x + e^-x)`.
 
 use super::Elementwise;
-use crate::kernels::math;
 use candle_core::{Result, Tensor};
+use sconce_kernels::math;
 use serde::{Deserialize, Serialize};
 
 /// The hyperbolic tangent.

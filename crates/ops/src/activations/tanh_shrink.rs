@@ -1,8 +1,8 @@
 //! `tanh_shrink(x) = x - tanh(x)`.
 
 use super::Elementwise;
-use crate::kernels::math;
 use candle_core::{Result, Tensor};
+use sconce_kernels::math;
 use serde::{Deserialize, Serialize};
 
 /// What tanh takes away.

@@ -1,8 +1,8 @@
 //! Crossentropy of a single probability p and target t: `-t ln(p) - (1 - t) ln(1 - p)`.
 
 use super::{EPSILON, Pointwise};
-use crate::kernels::math;
 use candle_core::{Result, Tensor};
+use sconce_kernels::math;
 
 const LOW: f32 = EPSILON as f32;
 const HIGH: f32 = (1.0 - EPSILON) as f32;

@@ -17,9 +17,10 @@ pub use probability_crossentropy::ProbabilityCrossentropy;
 pub use softmax_crossentropy::SoftmaxCrossentropy;
 pub use squared_error::SquaredError;
 
-use crate::kernels::{CHUNK, for_parts, for_rows, lane_sum, vectorized};
-use crate::op::{Input, Operation, with_labels, with_slice};
+use crate::op::{Input, Operation};
 use candle_core::{D, DType, Result, Shape, Tensor, bail};
+use sconce_kernels::{CHUNK, for_parts, for_rows, lane_sum, vectorized};
+use sconce_kernels::{with_labels, with_slice};
 
 /// Keras's epsilon: probabilities are kept in `EPSILON..1 - EPSILON` before a logarithm.
 pub const EPSILON: f64 = 1e-7;

@@ -4,9 +4,10 @@
 //! `loss = -sum_j t_j ln(q_j)`. Beyond those limits the slope is 0.
 
 use super::{EPSILON, Target, for_labels};
-use crate::kernels::{math, vectorized};
-use crate::op::{Input, Operation, with_slice};
+use crate::op::{Input, Operation};
 use candle_core::{D, DType, Result, Shape, Tensor, bail};
+use sconce_kernels::with_slice;
+use sconce_kernels::{math, vectorized};
 
 const LOW: f32 = EPSILON as f32;
 const HIGH: f32 = (1.0 - EPSILON) as f32;

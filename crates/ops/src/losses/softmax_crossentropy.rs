@@ -6,9 +6,10 @@
 
 use super::{Target, for_labels};
 use crate::activations::softmax_rows;
-use crate::kernels::{math, vectorized};
-use crate::op::{Input, Operation, with_slice};
+use crate::op::{Input, Operation};
 use candle_core::{D, DType, Result, Shape, Tensor, bail};
+use sconce_kernels::with_slice;
+use sconce_kernels::{math, vectorized};
 use std::sync::{Mutex, PoisonError};
 
 /// The operation.

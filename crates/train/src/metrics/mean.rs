@@ -1,7 +1,7 @@
 //! The weighted mean that grows over batches.
 
 use sconce_core::{DType, Error, Result, Tensor};
-use sconce_ops::op::with_slice;
+use sconce_kernels::with_slice;
 
 /// A weighted mean that grows, as Keras's `Mean`. On the CPU it is kept in f64; on other devices it
 /// stays there until it is read.

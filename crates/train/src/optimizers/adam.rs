@@ -5,7 +5,7 @@ use super::{
 };
 use crate::schedules::LearningRate;
 use sconce_core::{Result, Tensor};
-use sconce_ops::update;
+use sconce_kernels::update;
 use serde::{Deserialize, Serialize};
 
 /// `m += (g - m)(1 - beta_1)`, `v += (g^2 - v)(1 - beta_2)`,

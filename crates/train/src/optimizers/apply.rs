@@ -4,7 +4,7 @@
 use super::clip::Clip;
 use super::{OptimizerState, Step};
 use sconce_core::{Error, Gradients, Result, Store, Tensor};
-use sconce_ops::update;
+use sconce_kernels::update;
 
 impl OptimizerState {
     /// Applies the gradients of one batch to the trainable weights of the store. Weights without a

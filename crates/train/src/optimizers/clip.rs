@@ -3,7 +3,7 @@
 
 use super::Common;
 use sconce_core::{Result, Tensor};
-use sconce_ops::update;
+use sconce_kernels::update;
 
 /// What a fused kernel does to each element before the rule.
 #[derive(Clone, Copy, Debug)]

@@ -71,7 +71,7 @@ pub trait Rule: Send + Sync {
     /// weight, and group after group; [`Rule::update`] is given them in this order.
     fn slots(&self) -> Vec<Vec<Slot>>;
 
-    /// Changes `weight` and `slots` in place (`sconce_ops::update::assign`). The gradient is
+    /// Changes `weight` and `slots` in place (`sconce_kernels::update::assign`). The gradient is
     /// clipped, the weight decayed; all are detached and of one shape.
     fn update(
         &self,

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::schedules::LearningRate;
 use sconce_core::{Result, Tensor};
-use sconce_ops::update;
+use sconce_kernels::update;
 use serde::{Deserialize, Serialize};
 
 /// `v = rho v + (1 - rho) g^2`, `d = rate g / sqrt(v + epsilon)`, `w -= d`; with momentum

@@ -3,7 +3,7 @@
 use super::{Common, Kernel, Prepare, Rule, RuleConfig, Slot, Step, require_part};
 use crate::schedules::LearningRate;
 use sconce_core::{Result, Tensor};
-use sconce_ops::update;
+use sconce_kernels::update;
 use serde::{Deserialize, Serialize};
 
 /// Without momentum `w -= rate g`. With it `v = momentum v - rate g`, then `w += v`, or, with

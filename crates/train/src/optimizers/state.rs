@@ -3,7 +3,7 @@
 use super::{Optimizer, Rule};
 use crate::schedules::LearningRate;
 use sconce_core::{DType, Device, Error, Json, Result, Store, Tensor};
-use sconce_ops::update;
+use sconce_kernels::update;
 use std::sync::Arc;
 
 /// What a rule reads at one update.

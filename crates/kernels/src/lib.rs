@@ -7,14 +7,14 @@ pub mod gemm;
 mod map;
 pub mod math;
 mod pool;
+mod slices;
 pub mod threads;
+pub mod update;
 
 pub use gemm::{Matrix, product};
 pub use map::{map, map2, map3};
+pub use slices::{slice_of, with_labels, with_slice, with_slice_mut};
 pub use threads::{CHUNK, for_chunks, for_parts, for_rows, parallel};
-
-use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Result, Tensor};
-use std::cell::RefCell;
 
 /// Runs a loop compiled for the widest vectors this CPU has.
 #[inline(always)]
@@ -67,37 +67,4 @@ pub fn lane_max(values: &[f32]) -> f32 {
         }
     }
     larger(lanes[0], rest)
-}
-
-type Write<'a> = dyn FnMut(&mut [f32]) -> Result<()> + 'a;
-
-/// Gives a kernel the values of a tensor to change in place (optimizer updates, gradient buffers).
-struct InPlace<'a>(RefCell<&'a mut Write<'a>>);
-
-impl InplaceOp1 for InPlace<'_> {
-    fn name(&self) -> &'static str {
-        "in_place"
-    }
-
-    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
-        let CpuStorage::F32(values) = storage else {
-            candle_core::bail!("an in-place kernel was given {:?}", DType::F32)
-        };
-        let slice = layout.contiguous_offsets().and_then(|(a, b)| values.get_mut(a..b));
-        match slice {
-            Some(slice) => (self.0.borrow_mut())(slice),
-            None => {
-                candle_core::bail!("an in-place kernel was given a tensor that is not contiguous")
-            }
-        }
-    }
-}
-
-/// Calls `write` with the values of a contiguous f32 tensor on the CPU, to change them in place.
-/// Tensors that share the storage see the new values.
-pub fn with_slice_mut(
-    tensor: &Tensor,
-    mut write: impl FnMut(&mut [f32]) -> Result<()>,
-) -> Result<()> {
-    tensor.inplace_op1(&InPlace(RefCell::new(&mut write)))
 }

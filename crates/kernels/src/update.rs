@@ -1,8 +1,8 @@
 //! Optimizer updates: one pass over weight, gradient and slots, in place.
 
-use crate::kernels::threads::{CHUNK, Shared, parallel};
-use crate::kernels::{lane_sum, vectorized, with_slice_mut};
-use crate::op::with_slice;
+use crate::slices::with_slice;
+use crate::threads::{CHUNK, Shared, parallel};
+use crate::{lane_sum, vectorized, with_slice_mut};
 use candle_core::{DType, Result, Storage, Tensor, bail};
 use std::sync::atomic::{AtomicU64, Ordering};
 

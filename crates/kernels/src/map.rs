@@ -76,7 +76,7 @@ fn build(len: usize, write: impl Fn(usize, &mut [MaybeUninit<f32>]) + Copy + Syn
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::threads::CHUNK;
+    use crate::threads::CHUNK;
 
     #[test]
     fn every_element_is_written() {
