@@ -37,6 +37,12 @@ pub fn key_of(path: &str) -> u64 {
     })
 }
 
+/// One key made of two: of a nested layer's place, for example.
+pub fn key_of_pair(outer: u64, inner: u64) -> u64 {
+    let mixed = (outer ^ inner.rotate_left(29)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed ^ (mixed >> 31) ^ inner
+}
+
 impl Stream {
     /// The stream `lane` of `seed`.
     pub fn new(seed: u64, lane: u64) -> Self {

@@ -1,15 +1,15 @@
-//! Weights: what a layer declares ([`WeightSpec`]), what holds them ([`Store`]), what a layer is
-//! given when it runs ([`Weights`]), and where their gradients go ([`GradientSlot`], [`Gradients`]).
+//! Weights: what a layer declares ([`WeightSpec`]), what it then has ([`Weight`]), the weights of a
+//! model by path ([`Store`]), and their gradients ([`Gradients`]).
 //!
 //! The order of declaration is the order of the store, of files, and of every sum over weights, so
 //! results never depend on the order of a hash map.
 
-use crate::{Error, Result, Stream, Tape};
-use candle_core::backprop::GradStore;
-use candle_core::{DType, Device, Tensor, Var};
+use crate::tape::{self, GradientSink, Tape};
+use crate::{Error, Result, Stream};
+use candle_core::{DType, Device, Shape, Tensor, Var};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Draws the first values of a weight.
 pub trait Initializer: Send + Sync {
@@ -52,6 +52,8 @@ pub struct WeightSpec {
     pub name: String,
     /// Shape.
     pub dims: Vec<usize>,
+    /// Type; `None`: the float type that the layer's policy keeps its weights in.
+    pub dtype: Option<DType>,
     /// First values.
     pub initializer: Arc<dyn Initializer>,
     /// Whether training changes it (batch statistics do not count).
@@ -68,6 +70,7 @@ impl WeightSpec {
         Self {
             name: name.to_string(),
             dims: dims.to_vec(),
+            dtype: None,
             initializer,
             trainable: true,
             regularizer: None,
@@ -92,91 +95,115 @@ impl WeightSpec {
         self.trainable = false;
         self
     }
-}
 
-/// A persistent buffer for one weight's gradient. Our own operations write here and hand candle
-/// nothing, which saves an allocation, a zeroing and an addition of the weight's size a step.
-#[derive(Debug, Default)]
-pub struct GradientSlot(Mutex<SlotState>);
-
-#[derive(Debug, Default)]
-struct SlotState {
-    buffer: Option<Tensor>,
-    filled: bool,
-}
-
-impl GradientSlot {
-    /// Calls `write(buffer, accumulate)` with the buffer for a weight like `like`: it must overwrite
-    /// the buffer, or add to it if `accumulate` (a weight used more than once in a step).
-    pub fn write(
-        &self,
-        like: &Tensor,
-        write: impl FnOnce(&Tensor, bool) -> candle_core::Result<()>,
-    ) -> candle_core::Result<()> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let buffer = match &state.buffer {
-            Some(buffer) => buffer.clone(),
-            None => {
-                let buffer = Tensor::zeros(like.shape(), like.dtype(), like.device())?;
-                state.buffer = Some(buffer.clone());
-                buffer
-            }
-        };
-        write(&buffer, state.filled)?;
-        state.filled = true;
-        Ok(())
-    }
-
-    /// The gradient written since the last call, if any. The tensor is the buffer itself: the next
-    /// step overwrites it.
-    pub fn take(&self) -> Option<Tensor> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut state.filled).then(|| state.buffer.clone()).flatten()
+    /// Of a type of its own, such as integer state.
+    pub fn dtype(mut self, dtype: DType) -> Self {
+        self.dtype = Some(dtype);
+        self
     }
 }
 
-/// A weight handed to an operation: its value, and where its gradient goes if not to candle.
-#[derive(Clone, Copy, Debug)]
-pub struct Weight<'a> {
-    /// The value, tracked by candle's autograd unless the weight is frozen.
-    pub tensor: &'a Tensor,
-    /// The persistent gradient buffer, when the caller reads gradients from there.
-    pub slot: Option<&'a Arc<GradientSlot>>,
+/// Where the first values of weights come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstValues {
+    /// Drawn by the initializers, each weight from the stream of its path under this seed.
+    Seed(u64),
+    /// Zeros, for weights that are read from a file next: nothing is drawn.
+    Zeros,
 }
 
-impl<'a> From<&'a Tensor> for Weight<'a> {
-    fn from(tensor: &'a Tensor) -> Self {
-        Self { tensor, slot: None }
-    }
-}
-
-/// One weight of a model.
-pub struct Parameter {
-    /// Path in the model: "dense/kernel".
-    pub path: String,
+/// A weight of a layer. Every model that uses the layer shares it.
+pub struct Weight {
+    /// Name within the layer: "kernel".
+    pub name: String,
     /// Value.
     pub var: Var,
-    /// Whether training changes it. Frozen layers clear it.
-    pub trainable: bool,
-    /// Whether it could be trained at all (`false`: state such as batch statistics).
+    /// Whether training never changes it (state such as batch statistics).
     pub is_state: bool,
     /// Penalty added to the loss.
     pub regularizer: Option<Arc<dyn Regularizer>>,
     /// Projection after each update.
     pub constraint: Option<Arc<dyn Constraint>>,
-    slot: Arc<GradientSlot>,
     /// The value without autograd: what layers see of a frozen weight, so that nothing is
     /// differentiated for it.
     untracked: Tensor,
 }
 
-impl Parameter {
-    /// Its name within the layer: "kernel".
-    pub fn name(&self) -> &str {
-        self.path.rsplit('/').next().unwrap_or(&self.path)
+impl Weight {
+    /// A weight of a layer at `scope` (a path), with its first values. `float` is the type of weights
+    /// that declare none.
+    ///
+    /// # Errors
+    /// What the initializer refuses, with the weight's path; integer state that its initializer's
+    /// values do not fit.
+    pub fn new(
+        spec: WeightSpec,
+        scope: &str,
+        device: &Device,
+        float: DType,
+        first: FirstValues,
+    ) -> Result<Self> {
+        let path = format!("{scope}/{}", spec.name);
+        let dtype = spec.dtype.unwrap_or(float);
+        let var = match first {
+            FirstValues::Zeros => Var::zeros(spec.dims.as_slice(), dtype, device)?,
+            FirstValues::Seed(seed) => {
+                spec.initializer.check()?;
+                let mut stream = Stream::named(seed, &path);
+                let values = spec
+                    .initializer
+                    .values(&spec.dims, &mut stream)
+                    .map_err(|e| e.in_layer(&path))?;
+                let shape = Shape::from(spec.dims.as_slice());
+                if values.len() != shape.elem_count() {
+                    return Err(Error::layer(
+                        path,
+                        format!(
+                            "its initializer made {} values for shape {:?}",
+                            values.len(),
+                            spec.dims
+                        ),
+                    ));
+                }
+                match (dtype, device) {
+                    // The vector becomes the variable's memory: weights are never held twice.
+                    (DType::F32, Device::Cpu) => Var::from_vec(values, shape, device)?,
+                    _ => {
+                        let value = Tensor::from_vec(values, shape, &Device::Cpu)?;
+                        Var::from_tensor(&value.to_dtype(dtype)?.to_device(device)?)?
+                    }
+                }
+            }
+        };
+        Ok(Self {
+            name: spec.name,
+            untracked: var.as_detached_tensor(),
+            var,
+            is_state: !spec.trainable,
+            regularizer: spec.regularizer,
+            constraint: spec.constraint,
+        })
     }
 
-    /// Replaces the value; shape and type must be the same.
+    /// The value: tracked, so that it is differentiated, or not. It shares the weight's memory.
+    pub fn value(&self, tracked: bool) -> &Tensor {
+        if tracked { self.var.as_tensor() } else { &self.untracked }
+    }
+}
+
+/// One weight of a model: a layer's weight under its path.
+#[derive(Clone)]
+pub struct Parameter {
+    /// Path in the model: "dense/kernel", "encoder/dense/kernel".
+    pub path: String,
+    /// Whether training changes it.
+    pub trainable: bool,
+    /// The weight itself.
+    pub weight: Arc<Weight>,
+}
+
+impl Parameter {
+    /// Replaces the value; shape must be the same, the type is converted.
     pub fn set(&self, value: &Tensor) -> Result<()> {
         if value.dims() != self.var.dims() {
             return Err(Error::layer(
@@ -185,118 +212,58 @@ impl Parameter {
             ));
         }
         let value = value.to_dtype(self.var.dtype())?.to_device(self.var.device())?;
-        Ok(self.var.set(&value.force_contiguous()?)?)
+        // `Var::set` refuses a value that shares the variable's memory.
+        Ok(self.var.set(&value.detach().force_contiguous()?)?)
+    }
+}
+
+impl std::ops::Deref for Parameter {
+    type Target = Weight;
+
+    fn deref(&self) -> &Weight {
+        &self.weight
     }
 }
 
 impl fmt::Debug for Parameter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?}", self.path, self.var.dims())
+        write!(f, "{} {:?} {:?}", self.path, self.var.dims(), self.var.dtype())
     }
 }
 
-/// The weights of one layer, as its `call` sees them.
-#[derive(Clone, Copy)]
-pub struct Weights<'a> {
-    parameters: &'a [Parameter],
-    slots: bool,
-}
-
-impl<'a> Weights<'a> {
-    /// A layer's slice of the store; with `slots`, gradients go to the persistent buffers.
-    pub fn new(parameters: &'a [Parameter], slots: bool) -> Self {
-        Self { parameters, slots }
-    }
-
-    /// The weight of a name, if the layer declared one.
-    pub fn find(&self, name: &str) -> Option<Weight<'a>> {
-        let parameter = self.parameters.iter().find(|p| {
-            p.path.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
-        })?;
-        Some(Weight {
-            tensor: match parameter.trainable {
-                true => parameter.var.as_tensor(),
-                false => &parameter.untracked,
-            },
-            slot: (self.slots && parameter.trainable).then_some(&parameter.slot),
-        })
-    }
-
-    /// The weight of a name.
-    pub fn get(&self, name: &str) -> Result<Weight<'a>> {
-        self.find(name).ok_or_else(|| {
-            Error::layer(
-                "",
-                format!("no weight `{name}` was declared; its weights: {:?}", self.parameters),
-            )
-        })
-    }
-
-    /// The declared parameters, in order.
-    pub fn parameters(&self) -> &'a [Parameter] {
-        self.parameters
-    }
-}
-
-/// The ordered, path-named weights of a model.
-#[derive(Debug)]
+/// The weights of a model by path, in order. The order is that of files and of every sum over weights.
+#[derive(Clone, Debug, Default)]
 pub struct Store {
-    device: Device,
-    dtype: DType,
     parameters: Vec<Parameter>,
     by_path: HashMap<String, usize>,
 }
 
 impl Store {
     /// An empty store.
-    pub fn new(device: &Device, dtype: DType) -> Self {
-        Self { device: device.clone(), dtype, parameters: Vec::new(), by_path: HashMap::new() }
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Declares a weight at `scope/spec.name` and draws its first values from the stream of its path.
-    pub fn add(&mut self, scope: &str, spec: WeightSpec, trainable: bool, seed: u64) -> Result<()> {
-        let path = format!("{scope}/{}", spec.name);
-        if self.by_path.contains_key(&path) {
-            return Err(Error::layer(scope, format!("declares the weight `{}` twice", spec.name)));
+    /// Adds a weight at `path`; a weight that is there already, under another path, is left out.
+    ///
+    /// # Errors
+    /// If the path is taken.
+    pub fn add(&mut self, path: String, weight: Arc<Weight>, trainable: bool) -> Result<()> {
+        if self.parameters.iter().any(|p| Arc::ptr_eq(&p.weight, &weight)) {
+            return Ok(());
         }
-        let mut stream = Stream::named(seed, &path);
-        spec.initializer.check()?;
-        let values =
-            spec.initializer.values(&spec.dims, &mut stream).map_err(|e| e.in_layer(&path))?;
-        let value = Tensor::from_vec(values, spec.dims.as_slice(), &self.device)?;
-        let var = Var::from_tensor(&value.to_dtype(self.dtype)?)?;
+        if self.by_path.contains_key(&path) {
+            return Err(Error::layer(&path, "two weights of the model have this path"));
+        }
+        let trainable = trainable && !weight.is_state;
         self.by_path.insert(path.clone(), self.parameters.len());
-        self.parameters.push(Parameter {
-            path,
-            untracked: var.as_detached_tensor(),
-            var,
-            trainable: trainable && spec.trainable,
-            is_state: !spec.trainable,
-            regularizer: spec.regularizer,
-            constraint: spec.constraint,
-            slot: Arc::default(),
-        });
+        self.parameters.push(Parameter { path, trainable, weight });
         Ok(())
-    }
-
-    /// The device the weights live on.
-    pub fn device(&self) -> &Device {
-        &self.device
-    }
-
-    /// The float type of the weights.
-    pub fn dtype(&self) -> DType {
-        self.dtype
     }
 
     /// All weights, in order.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
-    }
-
-    /// All weights, in order, to freeze or thaw them.
-    pub fn parameters_mut(&mut self) -> &mut [Parameter] {
-        &mut self.parameters
     }
 
     /// The weight at a path.
@@ -312,30 +279,39 @@ impl Store {
         self.parameters.iter().filter(|p| p.trainable)
     }
 
-    /// Differentiates a scalar loss with respect to every trainable weight.
+    /// A sink for the gradients of the trainable weights.
+    pub fn sink(&self) -> GradientSink {
+        GradientSink::new(self.trainable().map(|p| p.var.as_tensor()))
+    }
+
+    /// Differentiates a scalar loss with respect to every trainable weight. The tape of this thread is
+    /// empty afterwards.
+    ///
+    /// # Errors
+    /// If the loss depends on what another tape recorded, or was differentiated already.
     pub fn backward(&self, loss: &Tensor) -> Result<Gradients> {
-        self.gradients(loss.backward())
+        let mut sink = self.sink();
+        tape::backward(loss, &mut sink).map_err(crate::error::from_candle)?;
+        Ok(self.gradients(&mut sink))
     }
 
-    /// As [`Store::backward`], of a loss whose forward pass was recorded.
-    pub fn backward_recorded(&self, loss: &Tensor, tape: Tape) -> Result<Gradients> {
-        self.gradients(tape.backward(loss))
-    }
-
-    fn gradients(&self, outside_slots: candle_core::Result<GradStore>) -> Result<Gradients> {
-        let mut outside_slots = outside_slots.map_err(crate::error::from_candle)?;
-        let mut gradients = Vec::with_capacity(self.parameters.len());
-        for parameter in self.parameters.iter().filter(|p| p.trainable) {
-            let slot = parameter.slot.take();
-            let gradient = match (slot, outside_slots.remove(parameter.var.as_tensor())) {
-                (Some(a), Some(b)) => Some((a + b)?),
-                (Some(a), None) => Some(a),
-                (None, Some(b)) => Some(b.detach()),
-                (None, None) => None,
-            };
-            gradients.push(gradient);
+    /// As [`Store::backward`], of a recorded pass, with the buffers of a sink that is used again: the
+    /// next pass overwrites the gradients.
+    pub fn backward_into(
+        &self,
+        loss: &Tensor,
+        tape: &Tape,
+        sink: &mut GradientSink,
+    ) -> Result<Gradients> {
+        if !sink.is_for(self.trainable().map(|p| p.var.as_tensor())) {
+            *sink = self.sink();
         }
-        Ok(Gradients(gradients))
+        tape.backward(loss, sink).map_err(crate::error::from_candle)?;
+        Ok(self.gradients(sink))
+    }
+
+    fn gradients(&self, sink: &mut GradientSink) -> Gradients {
+        Gradients(self.trainable().map(|p| sink.take(p.var.as_tensor())).collect())
     }
 }
 

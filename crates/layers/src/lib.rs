@@ -3,12 +3,16 @@
 //! One layer is one short file: its configuration, which is Keras's, its shapes, its weights, its
 //! maths, its tests, and one line in the table below.
 
+pub mod call;
 mod constant_value;
 pub mod constraints;
 pub mod core;
+pub mod entry;
 mod fields;
 pub mod initializers;
+pub mod json;
 pub mod layer;
+pub mod operations;
 pub mod preprocessing;
 #[cfg(test)]
 mod registry_case;
@@ -20,16 +24,49 @@ pub use crate::core::{Activation, Dense, Identity, InputLayer};
 pub use crate::preprocessing::Rescaling;
 pub use crate::regularization::Dropout;
 pub use crate::reshaping::{Flatten, Reshape};
+pub use call::{Call, Scope};
 pub use constant_value::ConstantValue;
-pub use layer::{Base, Configured, Layer, LayerExt, Layers};
+pub use entry::{BuildOptions, LayerEntry, LayerExt, Named, Options};
+pub use layer::{Child, Configured, Layer, Layers};
 pub use sconce_ops::activations;
 
-layers! {
-    Activation,
-    Dense,
-    Dropout,
-    Flatten,
-    Identity,
-    Rescaling,
-    Reshape,
+use sconce_core::{Args, Context, FirstValues, Result, Spec, Tensor, Value};
+
+/// Runs a layer by itself on tensors: builds its weights (drawn under seed 0) for their shapes unless
+/// it has them.
+pub fn run(layer: &LayerEntry, inputs: &[&Tensor], context: &mut Context) -> Result<Vec<Tensor>> {
+    if layer.given_name().is_none() {
+        layer.set_name(&sconce_core::names::snake_case(layer.class_name()));
+    }
+    let args = |tensor: &Tensor| {
+        let mut dims = sconce_core::Dims::known(tensor.dims());
+        if let Some(batch) = dims.0.first_mut() {
+            *batch = None;
+        }
+        Spec { dims, dtype: tensor.dtype() }
+    };
+    let mut specs = Args::new();
+    let mut values = Args::new();
+    for tensor in inputs {
+        specs = specs.tensor(args(tensor));
+        values = values.tensor(Value::from((*tensor).clone()));
+    }
+    if let Some(first) = inputs.first() {
+        let options = BuildOptions { device: first.device(), first: FirstValues::Seed(0) };
+        layer.build(&specs, "", options)?;
+    }
+    let key = sconce_core::random::key_of(layer.name());
+    let outputs = Scope::new(context, None).run(layer, values, key)?;
+    Ok(outputs.into_iter().map(|value| value.tensor).collect())
+}
+
+layers! { Layers, "keras.layers":
+    InputLayer = "InputLayer" [];
+    Activation = "Activation" [];
+    Dense = "Dense" [];
+    Dropout = "Dropout" [];
+    Flatten = "Flatten" [];
+    Identity = "Identity" [];
+    Rescaling = "Rescaling" [];
+    Reshape = "Reshape" [];
 }

@@ -1,41 +1,53 @@
-//! How a model is stated, before it has weights, and its JSON in Keras's form.
+//! How a model is stated: a stack of layers, or layers called on each other's outputs. Both become a
+//! [`Graph`].
 
-use crate::functional::Functional;
+use crate::functional;
 use crate::graph::Graph;
+use crate::graph_layer::GraphLayer;
+use crate::symbolic::SymbolicTensor;
+use sconce_core::policy::keras_name;
 use sconce_core::registry::object;
-use sconce_core::{Dims, Error, Json, Kind, Result};
-use sconce_layers::layer::{float32_policy, from_json, to_json};
-use sconce_layers::{InputLayer, Layer};
+use sconce_core::{Args, DTypePolicy, Dims, Error, Json, Kind, Result, Spec};
+use sconce_layers::json::to_json;
+use sconce_layers::operations::Operations;
+use sconce_layers::{InputLayer, LayerEntry};
 use serde_json::json;
 use std::sync::Arc;
 
 const SEQUENTIAL: &str = "Sequential";
 const FUNCTIONAL: &str = "Functional";
 
-/// Layers and how they are connected.
-#[derive(Clone, Default)]
+/// Layers and how they are connected. Clones share the layers, and so their weights.
+#[derive(Clone, Debug)]
 pub struct Architecture {
     name: Option<String>,
+    trainable: bool,
     connections: Connections,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Connections {
     /// Each layer is fed by the one before it.
-    Stack(Vec<Arc<dyn Layer>>),
+    Stack(Vec<LayerEntry>),
     /// Layers are called on each other's outputs.
-    Functional(Functional),
+    Graph(Arc<Graph>),
 }
 
-impl Default for Connections {
+impl Default for Architecture {
     fn default() -> Self {
-        Self::Stack(Vec::new())
+        Self { name: None, trainable: true, connections: Connections::Stack(Vec::new()) }
     }
 }
 
-/// Whether a class name is a layer that can be built here.
+/// Whether a class name is a layer or a model that can be built here.
 pub fn is_supported(class_name: &str) -> bool {
-    sconce_layers::Layers::find(class_name).is_some_and(|e| e.class_name == class_name)
+    [SEQUENTIAL, FUNCTIONAL].contains(&class_name)
+        || sconce_layers::Layers::find(class_name).is_some_and(|e| e.class_name == class_name)
+}
+
+/// Whether a class name of the module `keras.src.ops...` is an operation that can be built here.
+pub fn is_supported_operation(class_name: &str) -> bool {
+    Operations::find(class_name).is_some_and(|e| e.class_name == class_name)
 }
 
 impl Architecture {
@@ -44,20 +56,51 @@ impl Architecture {
         Self::default()
     }
 
+    /// The layers between inputs and outputs (Keras's functional models).
+    ///
+    /// # Errors
+    /// Outputs that depend on other inputs, two layers of one name.
+    pub fn functional<I, O>(
+        inputs: impl IntoIterator<Item = I>,
+        outputs: impl IntoIterator<Item = O>,
+    ) -> Result<Self>
+    where
+        I: AsRef<SymbolicTensor>,
+        O: AsRef<SymbolicTensor>,
+    {
+        let inputs: Vec<_> = inputs.into_iter().map(|t| t.as_ref().clone()).collect();
+        let outputs: Vec<_> = outputs.into_iter().map(|t| t.as_ref().clone()).collect();
+        let graph = Graph::between(&inputs, &outputs)?;
+        Ok(Self { connections: Connections::Graph(Arc::new(graph)), ..Self::default() })
+    }
+
     /// Keras's class: "Sequential" or "Functional".
     pub fn class_name(&self) -> &'static str {
         match self.connections {
             Connections::Stack(_) => SEQUENTIAL,
-            Connections::Functional(_) => FUNCTIONAL,
+            Connections::Graph(_) => FUNCTIONAL,
         }
     }
 
-    /// The model's name.
+    /// Keras's module of the class.
+    pub fn module(&self) -> &'static str {
+        match self.connections {
+            Connections::Stack(_) => "keras",
+            Connections::Graph(_) => "keras.src.models.functional",
+        }
+    }
+
+    /// The model's name; made from its class if it has none.
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or(match self.connections {
             Connections::Stack(_) => "sequential",
-            Connections::Functional(_) => "functional",
+            Connections::Graph(_) => "functional",
         })
+    }
+
+    /// The name that the model was given.
+    pub fn given_name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// Names the model.
@@ -65,85 +108,110 @@ impl Architecture {
         self.name = Some(name.to_string());
     }
 
+    /// Whether the model is trainable as a layer of another one.
+    pub fn is_trainable(&self) -> bool {
+        self.trainable
+    }
+
     /// Adds a layer on top of a stack.
     ///
     /// # Errors
     /// For a functional model, whose layers are connected one by one.
-    pub fn add(&mut self, layer: Arc<dyn Layer>) -> Result<()> {
+    pub fn add(&mut self, layer: impl Into<LayerEntry>) -> Result<()> {
         match &mut self.connections {
             Connections::Stack(layers) => {
-                layers.push(layer);
+                layers.push(layer.into());
                 Ok(())
             }
-            Connections::Functional(_) => {
+            Connections::Graph(_) => {
                 Err(Error::config("", "layers can be added to a Sequential model only"))
             }
         }
     }
 
-    /// The shape of the input, if the first layer states it.
-    pub fn input_dims(&self) -> Option<Dims> {
+    /// The same architecture with layers that have no weights yet: models made of the two share
+    /// nothing. Keras's `clone_model`.
+    pub fn duplicate(&self) -> Result<Self> {
+        let mut copy = self.clone();
+        copy.connections = match &self.connections {
+            Connections::Stack(layers) => {
+                Connections::Stack(layers.iter().map(duplicate).collect::<Result<_>>()?)
+            }
+            Connections::Graph(graph) => Connections::Graph(Arc::new(
+                graph.with_layers(graph.layers().iter().map(duplicate).collect::<Result<_>>()?),
+            )),
+        };
+        Ok(copy)
+    }
+
+    /// What goes in, if the first layer states it.
+    pub fn stated_input(&self) -> Option<Spec> {
         let layers = match &self.connections {
             Connections::Stack(layers) => layers,
-            Connections::Functional(functional) => return functional.input_dims(),
+            Connections::Graph(graph) => match graph.inputs() {
+                [one] => return Some(graph.spec(*one).clone()),
+                _ => return None,
+            },
         };
         let first = layers.first()?;
-        if first.class_name() == InputLayer::CLASS_NAME {
-            return first.output_dims(&[]).ok()?.into_iter().next();
+        if let Some(input) = first.downcast::<InputLayer>() {
+            return input.spec().ok();
         }
-        let shape = first.base().input_shape.clone()?;
-        Some(Dims(std::iter::once(None).chain(shape).collect()))
+        match first.stated_input() {
+            Some(dims) => Some(Spec::float(dims)),
+            None => first.downcast::<GraphLayer>()?.architecture().stated_input(),
+        }
     }
 
     /// Whether it can be built without seeing data.
     pub fn states_its_input(&self) -> bool {
-        matches!(self.connections, Connections::Functional(_)) || self.input_dims().is_some()
+        matches!(self.connections, Connections::Graph(_)) || self.stated_input().is_some()
     }
 
-    /// The calls of a functional model (see [`Functional::calls`]); `None` for a stack.
-    pub fn functional(&self) -> Option<&Functional> {
-        match &self.connections {
-            Connections::Stack(_) => None,
-            Connections::Functional(functional) => Some(functional),
-        }
-    }
-
-    /// Connects the layers and infers every shape. `input` is the shape of the data, used where the
-    /// first layer states none.
-    pub fn graph(&self, input: Option<&Dims>) -> Result<Graph> {
+    /// Connects the layers and infers every shape. `input` is what the data is, used where the first
+    /// layer states nothing.
+    pub fn graph(&self, input: Option<&Spec>) -> Result<Arc<Graph>> {
         let layers = match &self.connections {
             Connections::Stack(layers) => layers,
-            Connections::Functional(functional) => return functional.graph(),
+            Connections::Graph(graph) => return Ok(graph.clone()),
         };
-        let dims = self.input_dims().or_else(|| input.cloned()).ok_or_else(|| {
+        let spec = self.stated_input().or_else(|| input.cloned()).ok_or_else(|| {
             Error::config(
                 "",
                 "the shape of the input is not known: give the first layer `.input_shape([..])`, or \
                  call `fit` or `build` with data first",
             )
         })?;
-        let mut graph = Graph::default();
+        let mut graph = Graph::reserving(layers);
         let mut layers = layers.iter().peekable();
-        let input = match layers.next_if(|l| l.class_name() == InputLayer::CLASS_NAME) {
+        let input = match layers.next_if(|l| l.downcast::<InputLayer>().is_some()) {
             Some(input) => input.clone(),
-            None => Arc::new(InputLayer::of(dims.clone())),
+            None => {
+                // Integers stay what they are for layers that take them, such as embeddings.
+                let takes_integers = layers.peek().is_some_and(|l| !l.layer().casts_integers());
+                let dtype = match spec.dtype {
+                    dtype if takes_integers && !dtype.is_float() => keras_name(dtype),
+                    _ => "float32",
+                };
+                InputLayer::of(spec.dims.clone()).dtype(dtype).into()
+            }
         };
-        let id = graph.add(input)?;
-        let mut edge = graph.input(id, dims)?;
-        for layer in layers {
-            if layer.class_name() == InputLayer::CLASS_NAME {
+        let layer = graph.add(&input)?;
+        let first = graph.input(layer)?;
+        let mut edge = first;
+        for entry in layers {
+            if entry.downcast::<InputLayer>().is_some() {
                 return Err(Error::config(
                     "",
                     "an InputLayer must be the first layer of a Sequential",
                 ));
             }
-            let id = graph.add(layer.clone())?;
-            edge = match graph.apply(id, &[edge])?.as_slice() {
+            let layer = graph.add(entry)?;
+            edge = match graph.apply(layer, Args::one(edge))?.as_slice() {
                 [edge] => *edge,
                 outputs => {
-                    let name = graph.layers().last().map_or("", |l| l.name.as_str());
                     return Err(Error::layer(
-                        name,
+                        entry.name(),
                         format!(
                             "a Sequential needs layers with one output, this has {}",
                             outputs.len()
@@ -152,8 +220,9 @@ impl Architecture {
                 }
             };
         }
-        graph.set_outputs(&[edge]);
-        Ok(graph)
+        graph.set_inputs(&[first], None);
+        graph.set_outputs(&[edge], None);
+        Ok(Arc::new(graph))
     }
 
     /// Reads Keras's JSON of a model: `{"class_name": "Sequential", "config": {"name", "layers":
@@ -193,16 +262,20 @@ impl Architecture {
         }
         let mut layers = Vec::new();
         for (index, layer) in list.iter().enumerate() {
-            layers.push(from_json(layer).map_err(|e| e.under(&format!("layers[{index}]")))?);
+            layers.push(read_layer(layer).map_err(|e| e.under(&format!("layers[{index}]")))?);
         }
-        let stack = |layers| Self { name: name_of(&map), connections: Connections::Stack(layers) };
+        let stack = |layers| Self {
+            name: name_of(&map),
+            trainable: trainable_of(&map),
+            connections: Connections::Stack(layers),
+        };
         let mut model = stack(layers.clone());
-        if model.input_dims().is_none()
+        if model.stated_input().is_none()
             && let Some(shape @ Json::Array(_)) = map.get("build_input_shape")
         {
             let dims: Dims = sconce_core::json::parse(shape.clone())
                 .map_err(|e| e.under("build_input_shape"))?;
-            layers.insert(0, Arc::new(InputLayer::of(dims)));
+            layers.insert(0, InputLayer::of(dims).into());
             model = stack(layers);
         }
         Ok(model)
@@ -210,8 +283,9 @@ impl Architecture {
 
     fn read_functional(map: Map) -> Result<Self> {
         only(&map, &["name", "trainable", "dtype", "layers", "input_layers", "output_layers"])?;
-        let functional = Functional::from_config(&map)?;
-        Ok(Self { name: name_of(&map), connections: Connections::Functional(functional) })
+        let graph = functional::read(&map)?;
+        let connections = Connections::Graph(Arc::new(graph));
+        Ok(Self { name: name_of(&map), trainable: trainable_of(&map), connections })
     }
 
     /// Keras's JSON of the model. With a graph (a built model) it carries the names and shapes that
@@ -219,23 +293,15 @@ impl Architecture {
     pub fn to_json(&self, graph: Option<&Graph>) -> Result<Json> {
         let stack = match &self.connections {
             Connections::Stack(layers) => layers,
-            Connections::Functional(functional) => {
-                let built;
-                let graph = match graph {
-                    Some(graph) => graph,
-                    None => {
-                        built = functional.graph()?;
-                        &built
-                    }
-                };
+            Connections::Graph(graph) => {
                 let mut config = Map::new();
                 config.insert("name".into(), json!(self.name()));
-                config.insert("trainable".into(), json!(true));
-                config.extend(functional.to_config(graph)?);
+                config.insert("trainable".into(), json!(self.trainable));
+                config.extend(functional::write(graph)?);
                 let inputs = graph.input_dims();
                 let shape = if let [one] = inputs.as_slice() { json!(one) } else { json!(inputs) };
                 return Ok(json!({
-                    "module": "keras.src.models.functional", "class_name": FUNCTIONAL,
+                    "module": self.module(), "class_name": FUNCTIONAL,
                     "config": config, "registered_name": FUNCTIONAL,
                     "build_config": { "input_shape": shape },
                 }));
@@ -245,31 +311,32 @@ impl Architecture {
         let mut built = Json::Null;
         match graph {
             Some(graph) => {
-                for entry in graph.layers() {
-                    layers.push(to_json(
-                        entry.layer.as_ref(),
-                        &entry.name,
-                        Some(&entry.build_dims),
-                    )?);
+                for (index, entry) in graph.layers().iter().enumerate() {
+                    layers.push(write_layer(entry, graph, index)?);
                 }
                 // Keras compares it with that of the input layer.
-                built = json!(self.input_dims().as_ref().or(graph.input_dims().first().copied()));
+                let stated = match stack.first().and_then(|l| l.downcast::<InputLayer>()) {
+                    Some(input) => Some(input.batch_shape.clone()),
+                    None => graph.input_dims().first().copied().cloned(),
+                };
+                built = json!(stated);
             }
             None => {
                 // Names are made as a built model makes them, so that the JSON is complete.
-                let mut names = Graph::default();
-                for layer in stack {
-                    let id = names.add(layer.clone())?;
-                    let name = names.layers().get(id).map_or("", |l| l.name.as_str());
-                    layers.push(to_json(layer.as_ref(), name, None)?);
+                let mut names = Graph::reserving(stack);
+                for entry in stack {
+                    names.add(entry)?;
+                    layers.push(to_json(entry, entry.name(), None)?);
                 }
             }
         }
         let mut config = json!({
-            "name": self.name(), "trainable": true, "dtype": float32_policy(), "layers": layers,
+            "name": self.name(), "trainable": self.trainable,
+            "dtype": DTypePolicy::default().to_json(), "layers": layers,
         });
         let mut out = json!({
-            "module": "keras", "class_name": SEQUENTIAL, "config": {}, "registered_name": null,
+            "module": self.module(), "class_name": SEQUENTIAL, "config": {},
+            "registered_name": null,
         });
         if !built.is_null() {
             config["build_input_shape"] = built.clone();
@@ -282,8 +349,51 @@ impl Architecture {
 
 type Map = serde_json::Map<String, Json>;
 
+/// A layer, or a model as a layer, from its serialized form.
+pub(crate) fn read_layer(value: &Json) -> Result<LayerEntry> {
+    match value.get("class_name").and_then(Json::as_str) {
+        Some(SEQUENTIAL | FUNCTIONAL | "Model") => {
+            Ok(GraphLayer::new(Architecture::from_json(value)?).entry())
+        }
+        _ => sconce_layers::json::from_json(value),
+    }
+}
+
+/// A layer of a graph, or a model as a layer, as Keras writes it.
+pub(crate) fn write_layer(entry: &LayerEntry, graph: &Graph, index: usize) -> Result<Json> {
+    if let Some(model) = entry.downcast::<GraphLayer>() {
+        let mut json = model.architecture().to_json(model.graph().map(Arc::as_ref))?;
+        json["config"]["name"] = entry.name().into();
+        json["config"]["trainable"] = entry.is_trainable().into();
+        return Ok(json);
+    }
+    let args = graph.build_args(index)?;
+    let build_input = match args.flat().as_slice() {
+        [one] => Some(one.dims.clone()),
+        _ => None,
+    };
+    to_json(entry, entry.name(), build_input.as_ref())
+}
+
+/// A layer without weights yet, and the layers inside it.
+fn duplicate(entry: &LayerEntry) -> Result<LayerEntry> {
+    match entry.downcast::<GraphLayer>() {
+        Some(model) => {
+            let copy = GraphLayer::new(model.architecture().duplicate()?).entry();
+            copy.set_name(entry.name());
+            copy.set_trainable(entry.is_trainable());
+            Ok(copy)
+        }
+        None => Ok(entry.duplicate()),
+    }
+}
+
 fn name_of(map: &Map) -> Option<String> {
     map.get("name").and_then(Json::as_str).map(str::to_string)
+}
+
+fn trainable_of(map: &Map) -> bool {
+    map.get("trainable").and_then(Json::as_bool).unwrap_or(true)
 }
 
 /// Refuses keys that are not known.

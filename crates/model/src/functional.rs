@@ -1,275 +1,287 @@
-//! Functional models: layers with names, and calls of layers on each other's outputs, in Keras's JSON.
+//! Functional models as Keras's JSON: layers with names, and calls of layers on each other's outputs.
 
+use crate::architecture::{read_layer, write_layer};
 use crate::graph::{EdgeId, Graph};
+use crate::graph_layer::GraphLayer;
+use sconce_core::policy::keras_name;
 use sconce_core::registry::object;
-use sconce_core::{Dims, Error, Json, Result};
-use sconce_layers::layer::{from_json, to_json};
-use sconce_layers::{InputLayer, Layer};
-use serde_json::json;
+use sconce_core::{Arg, Args, Error, Json, Result};
+use sconce_layers::{InputLayer, LayerEntry};
+use serde_json::{Map, json};
 use std::collections::HashMap;
-use std::sync::Arc;
-
-/// The layer of a call, and the calls it reads.
-pub type LayerCall = (usize, Vec<usize>);
-
-/// One output of one call: (call, index among its outputs).
-type Reference = (usize, usize);
-
-/// A layer used on outputs of earlier calls.
-#[derive(Clone)]
-struct Call {
-    layer: usize,
-    inputs: Vec<Reference>,
-}
-
-/// Layers and calls, in an order in which they can run.
-#[derive(Clone, Default)]
-pub struct Functional {
-    layers: Vec<Arc<dyn Layer>>,
-    calls: Vec<Call>,
-    inputs: Vec<Reference>,
-    outputs: Vec<Reference>,
-    /// The keys of inputs and outputs that were stated as a dict.
-    input_keys: Option<Vec<String>>,
-    output_keys: Option<Vec<String>>,
-}
-
-/// For each use of a layer, where its inputs come from.
-type Uses = Vec<Vec<History>>;
 
 /// Where Keras's JSON says a tensor comes from: (layer name, use of the layer, index of the output).
 type History = (String, usize, usize);
 
-impl Functional {
-    /// The shape of the input, if there is exactly one.
-    pub(crate) fn input_dims(&self) -> Option<Dims> {
-        match self.inputs.as_slice() {
-            [(call, _)] => {
-                let layer = self.layers.get(self.calls.get(*call)?.layer)?;
-                layer.output_dims(&[]).ok()?.into_iter().next()
-            }
-            _ => None,
-        }
-    }
-
-    pub(crate) fn graph(&self) -> Result<Graph> {
-        let mut graph = Graph::default();
-        for layer in &self.layers {
-            graph.add(layer.clone())?;
-        }
-        let mut made: Vec<Vec<EdgeId>> = Vec::new();
-        for call in &self.calls {
-            let layer = self.layers.get(call.layer);
-            let edges = if layer.is_some_and(|l| l.class_name() == InputLayer::CLASS_NAME) {
-                let dims = layer.map(|l| l.output_dims(&[])).transpose()?.unwrap_or_default();
-                let dims = dims.into_iter().next().unwrap_or_default();
-                vec![graph.input(call.layer, dims)?]
-            } else {
-                let inputs =
-                    call.inputs.iter().map(|r| edge(&made, r)).collect::<Result<Vec<_>>>()?;
-                graph.apply(call.layer, &inputs)?
-            };
-            made.push(edges);
-        }
-        let inputs = self.inputs.iter().map(|r| edge(&made, r)).collect::<Result<Vec<_>>>()?;
-        graph.set_inputs(&inputs);
-        let outputs = self.outputs.iter().map(|r| edge(&made, r)).collect::<Result<Vec<_>>>()?;
-        graph.set_outputs(&outputs);
-        Ok(graph)
-    }
-
-    /// Reads the `config` of a functional model.
-    pub(crate) fn from_config(map: &serde_json::Map<String, Json>) -> Result<Self> {
-        let list = map.get("layers").and_then(Json::as_array);
-        let list =
-            list.ok_or_else(|| Error::config("layers", "a model needs its list of layers"))?;
-        let mut model = Self::default();
-        let mut names: HashMap<String, usize> = HashMap::new();
-        let mut pending: Vec<(usize, usize, Vec<History>)> = Vec::new();
-        for (index, entry) in list.iter().enumerate() {
-            let at = format!("layers[{index}]");
-            let (layer, uses) = read_layer(entry).map_err(|e| e.under(&at))?;
-            let name =
-                layer.base().name.clone().ok_or_else(|| {
-                    Error::config(&at, "a layer of a functional model needs a name")
-                })?;
-            let id = model.layers.len();
-            if names.insert(name.clone(), id).is_some() {
-                return Err(Error::config(&at, format!("two layers are called `{name}`")));
-            }
-            let is_input = layer.class_name() == InputLayer::CLASS_NAME;
-            model.layers.push(layer);
-            if is_input {
-                pending.push((id, 0, Vec::new()));
-            }
-            pending.extend(uses.into_iter().enumerate().map(|(i, from)| (id, i, from)));
-        }
-        let mut done: HashMap<(usize, usize), usize> = HashMap::new();
-        // Each round places every call whose inputs are placed; no progress means a cycle.
-        while !pending.is_empty() {
-            let before = pending.len();
-            let mut waiting = Vec::new();
-            for (layer, number, from) in pending {
-                let inputs: Option<Vec<Reference>> = from
-                    .iter()
-                    .map(|(name, number, output)| {
-                        let call = done.get(&(*names.get(name)?, *number))?;
-                        Some((*call, *output))
-                    })
-                    .collect();
-                match inputs {
-                    Some(inputs) => {
-                        done.insert((layer, number), model.calls.len());
-                        model.calls.push(Call { layer, inputs });
-                    }
-                    None => waiting.push((layer, number, from)),
-                }
-            }
-            if waiting.len() == before {
-                let (layer, _, from) = waiting.swap_remove(0);
-                let name = model.layers.get(layer).and_then(|l| l.base().name.clone());
-                let from: Vec<&str> = from.iter().map(|(name, _, _)| name.as_str()).collect();
-                return Err(Error::config(
-                    format!("layers[{layer}].inbound_nodes"),
-                    format!(
-                        "layer `{}` reads {}, which is not there or depends on it",
-                        name.unwrap_or_default(),
-                        from.join(", ")
-                    ),
-                ));
-            }
-            pending = waiting;
-        }
-        let resolve = |key: &str| -> Result<(Vec<Reference>, Option<Vec<String>>)> {
-            let mut out = Vec::new();
-            let (stated, keys) = ends(map.get(key)).map_err(|e| e.under(key))?;
-            for (name, number, output) in stated {
-                let call = names.get(&name).and_then(|layer| done.get(&(*layer, number)));
-                let call = call.ok_or_else(|| {
-                    let known: Vec<&str> = names.keys().map(String::as_str).collect();
-                    Error::config(key, sconce_core::registry::unknown("layer", &name, known))
-                })?;
-                out.push((*call, output));
-            }
-            Ok((out, keys))
-        };
-        (model.inputs, model.input_keys) = resolve("input_layers")?;
-        (model.outputs, model.output_keys) = resolve("output_layers")?;
-        if model.outputs.is_empty() {
-            return Err(Error::config("output_layers", "a model needs at least one output"));
-        }
-        Ok(model)
-    }
-
-    /// Keras's JSON of layers, inputs and outputs.
-    pub(crate) fn to_config(&self, graph: &Graph) -> Result<serde_json::Map<String, Json>> {
-        let name_of = |layer: usize| graph.layers().get(layer).map_or("", |e| e.name.as_str());
-        let number_of = |call: usize| {
-            let layer = self.calls.get(call).map(|c| c.layer);
-            self.calls.iter().take(call).filter(|c| Some(c.layer) == layer).count()
-        };
-        let history = |(call, output): &Reference| {
-            let layer = self.calls.get(*call).map_or(0, |c| c.layer);
-            json!([name_of(layer), number_of(*call), output])
-        };
-        let tensor = |reference: &Reference| {
-            let node = graph.nodes().get(reference.0);
-            let dims = node.and_then(|n| n.outputs.get(reference.1)).map(|e| graph.dims(*e));
-            json!({ "class_name": "__keras_tensor__", "config": {
-                "shape": dims, "dtype": "float32", "keras_history": history(reference),
-            }})
-        };
-        let mut layers = Vec::new();
-        for (index, entry) in graph.layers().iter().enumerate() {
-            let mut layer = to_json(entry.layer.as_ref(), &entry.name, Some(&entry.build_dims))?;
-            let uses = self.calls.iter().filter(|c| c.layer == index && !c.inputs.is_empty());
-            let nodes: Vec<Json> = uses
-                .map(|call| {
-                    let args: Vec<Json> = call.inputs.iter().map(tensor).collect();
-                    let args = if args.len() > 1 { json!([args]) } else { json!(args) };
-                    json!({ "args": args, "kwargs": {} })
-                })
-                .collect();
-            layer["name"] = json!(entry.name);
-            layer["inbound_nodes"] = json!(nodes);
-            layers.push(layer);
-        }
-        let flat = |references: &[Reference], keys: &Option<Vec<String>>| match (keys, references) {
-            (Some(keys), all) => {
-                let dict = keys.iter().cloned().zip(all.iter().map(history));
-                Json::Object(dict.collect())
-            }
-            (None, [one]) => history(one),
-            (None, many) => many.iter().map(history).collect(),
-        };
-        let mut map = serde_json::Map::new();
-        map.insert("layers".into(), json!(layers));
-        map.insert("input_layers".into(), flat(&self.inputs, &self.input_keys));
-        map.insert("output_layers".into(), flat(&self.outputs, &self.output_keys));
-        Ok(map)
-    }
-
-    /// For each call, its layer and the calls it reads; the calls that are inputs; those that are
-    /// outputs.
-    pub fn calls(&self) -> (Vec<LayerCall>, Vec<usize>, Vec<usize>) {
-        let indices = |references: &[Reference]| references.iter().map(|r| r.0).collect();
-        let calls = self.calls.iter().map(|c| (c.layer, indices(&c.inputs))).collect();
-        (calls, indices(&self.inputs), indices(&self.outputs))
-    }
+/// A use of a layer that is not in the graph yet.
+struct Pending {
+    layer: usize,
+    use_index: usize,
+    args: Args<History>,
 }
 
-fn edge(made: &[Vec<EdgeId>], (call, output): &Reference) -> Result<EdgeId> {
-    made.get(*call).and_then(|edges| edges.get(*output)).copied().ok_or_else(|| {
-        Error::config("", format!("the model refers to output {output} of a layer that has fewer"))
+/// Reads the `config` of a functional model.
+pub(crate) fn read(map: &Map<String, Json>) -> Result<Graph> {
+    let list = map.get("layers").and_then(Json::as_array);
+    let list = list.ok_or_else(|| Error::config("layers", "a model needs its list of layers"))?;
+    let mut entries: Vec<LayerEntry> = Vec::new();
+    let mut names: HashMap<String, usize> = HashMap::new();
+    let mut pending: Vec<Pending> = Vec::new();
+    for (index, json) in list.iter().enumerate() {
+        let at = format!("layers[{index}]");
+        let (entry, uses) = read_entry(json).map_err(|e| e.under(&at))?;
+        let name = entry
+            .given_name()
+            .map(str::to_string)
+            .ok_or_else(|| Error::config(&at, "a layer of a functional model needs a name"))?;
+        if names.insert(name.clone(), index).is_some() {
+            return Err(Error::config(&at, format!("two layers are called `{name}`")));
+        }
+        let is_input = entry.downcast::<InputLayer>().is_some();
+        let uses = if is_input { vec![Args::new()] } else { uses };
+        pending.extend(uses.into_iter().enumerate().map(|(use_index, args)| Pending {
+            layer: index,
+            use_index,
+            args,
+        }));
+        entries.push(entry);
+    }
+    let mut graph = Graph::reserving(&entries);
+    entries.iter().try_for_each(|entry| graph.add(entry).map(drop))?;
+    let mut made: HashMap<(usize, usize), Vec<EdgeId>> = HashMap::new();
+    // Each round places every call whose inputs are placed; no progress means a cycle.
+    while !pending.is_empty() {
+        let before = pending.len();
+        let mut waiting = Vec::new();
+        for call in pending {
+            let ready = |(name, number, _): &&History| {
+                names.get(name).is_some_and(|layer| made.contains_key(&(*layer, *number)))
+            };
+            // A layer's uses are placed in their order.
+            let earlier =
+                call.use_index == 0 || made.contains_key(&(call.layer, call.use_index - 1));
+            if !earlier || !call.args.flat().iter().all(ready) {
+                waiting.push(call);
+                continue;
+            }
+            let edges = if entries[call.layer].downcast::<InputLayer>().is_some() {
+                vec![graph.input(call.layer)?]
+            } else {
+                let args = call.args.try_map(|history| edge(&names, &made, history))?;
+                graph.apply(call.layer, args)?
+            };
+            made.insert((call.layer, call.use_index), edges);
+        }
+        if waiting.len() == before {
+            let call = waiting.swap_remove(0);
+            let from: Vec<&str> =
+                call.args.flat().iter().map(|(name, _, _)| name.as_str()).collect();
+            return Err(Error::config(
+                format!("layers[{}].inbound_nodes", call.layer),
+                format!(
+                    "layer `{}` reads {}, which is not there or depends on it",
+                    entries[call.layer].name(),
+                    from.join(", ")
+                ),
+            ));
+        }
+        pending = waiting;
+    }
+    let resolve = |key: &str| -> Result<(Vec<EdgeId>, Option<Vec<String>>)> {
+        let (stated, keys) = ends(map.get(key)).map_err(|e| e.under(key))?;
+        let mut out = Vec::new();
+        for (name, number, output) in stated {
+            let layer = names.get(&name).copied().ok_or_else(|| {
+                let known: Vec<&str> = entries.iter().map(LayerEntry::name).collect();
+                Error::config(key, sconce_core::registry::unknown("layer", &name, known))
+            })?;
+            let number = number.saturating_sub(first_use(&entries[layer]));
+            let history = (name, number, output);
+            out.push(edge(&names, &made, &history).map_err(|e| e.under(key))?);
+        }
+        Ok((out, keys))
+    };
+    let (inputs, input_keys) = resolve("input_layers")?;
+    let (outputs, output_keys) = resolve("output_layers")?;
+    if outputs.is_empty() {
+        return Err(Error::config("output_layers", "a model needs at least one output"));
+    }
+    graph.set_inputs(&inputs, input_keys);
+    graph.set_outputs(&outputs, output_keys);
+    Ok(graph)
+}
+
+/// Among a model's outputs, and only there, Keras counts the uses of a functional model from 1.
+fn first_use(entry: &LayerEntry) -> usize {
+    usize::from(entry.downcast::<GraphLayer>().is_some() && entry.class_name() == "Functional")
+}
+
+fn edge(
+    names: &HashMap<String, usize>,
+    made: &HashMap<(usize, usize), Vec<EdgeId>>,
+    (name, number, output): &History,
+) -> Result<EdgeId> {
+    let edges = names.get(name).and_then(|layer| made.get(&(*layer, *number)));
+    edges.and_then(|edges| edges.get(*output)).copied().ok_or_else(|| {
+        Error::config(
+            "",
+            format!("the model refers to output {output} of use {number} of `{name}`, which is not there"),
+        )
     })
 }
 
-/// A layer of a functional model and, for each of its uses, where its inputs come from.
-fn read_layer(entry: &Json) -> Result<(Arc<dyn Layer>, Uses)> {
-    let mut entry = object(entry.clone(), "a layer")?;
-    let nodes = entry.shift_remove("inbound_nodes");
-    let outer = entry.shift_remove("name");
-    let mut value = Json::Object(entry);
+/// Keras's JSON of layers, inputs and outputs.
+pub(crate) fn write(graph: &Graph) -> Result<Map<String, Json>> {
+    let history = |edge: &EdgeId| {
+        let (node, output) = graph.producer(*edge);
+        (graph.layers()[node.layer].name(), node.use_index, output)
+    };
+    let mut layers = Vec::new();
+    for (index, entry) in graph.layers().iter().enumerate() {
+        let mut layer = write_layer(entry, graph, index)?;
+        let uses = graph
+            .nodes()
+            .iter()
+            .filter(|node| node.layer == index && entry.downcast::<InputLayer>().is_none());
+        let tensor = |edge: &EdgeId| {
+            let spec = graph.spec(*edge);
+            json!({ "class_name": "__keras_tensor__", "config": {
+                "shape": spec.dims, "dtype": keras_name(spec.dtype), "keras_history": history(edge),
+            }})
+        };
+        let nodes: Vec<Json> = uses
+            .map(|node| {
+                let args: Vec<Json> =
+                    node.args.positional.iter().map(|arg| write_arg(arg, &tensor)).collect();
+                let kwargs: Map<String, Json> = node
+                    .args
+                    .named
+                    .iter()
+                    .map(|(name, arg)| (name.clone(), write_arg(arg, &tensor)))
+                    .collect();
+                json!({ "args": args, "kwargs": kwargs })
+            })
+            .collect();
+        layer["name"] = json!(entry.name());
+        layer["inbound_nodes"] = json!(nodes);
+        layers.push(layer);
+    }
+    let end = |edge: &EdgeId, counts_from: bool| {
+        let (name, number, output) = history(edge);
+        let (node, _) = graph.producer(*edge);
+        let first = if counts_from { first_use(&graph.layers()[node.layer]) } else { 0 };
+        json!([name, number + first, output])
+    };
+    let flat = |edges: &[EdgeId], keys: Option<&[String]>, is_output: bool| match (keys, edges) {
+        (Some(keys), all) => {
+            let dict = keys.iter().cloned().zip(all.iter().map(|e| end(e, is_output)));
+            Json::Object(dict.collect())
+        }
+        (None, [one]) => end(one, is_output),
+        (None, many) => many.iter().map(|e| end(e, is_output)).collect(),
+    };
+    let mut map = Map::new();
+    map.insert("layers".into(), json!(layers));
+    map.insert("input_layers".into(), flat(graph.inputs(), graph.input_keys(), false));
+    map.insert("output_layers".into(), flat(graph.outputs(), graph.output_keys(), true));
+    Ok(map)
+}
+
+fn write_arg<T>(arg: &Arg<T>, tensor: &impl Fn(&T) -> Json) -> Json {
+    match arg {
+        Arg::One(one) => tensor(one),
+        Arg::List(list) => list.iter().map(|arg| write_arg(arg, tensor)).collect(),
+        Arg::Dict(dict) => {
+            dict.iter().map(|(key, arg)| (key.clone(), write_arg(arg, tensor))).collect()
+        }
+        Arg::Json(value) => value.clone(),
+    }
+}
+
+/// A layer of a functional model, and what it is called with at each use.
+fn read_entry(json: &Json) -> Result<(LayerEntry, Vec<Args<History>>)> {
+    let mut map = object(json.clone(), "a layer")?;
+    let nodes = map.shift_remove("inbound_nodes");
+    let outer = map.shift_remove("name");
+    let mut value = Json::Object(map);
     if let (Some(Json::String(name)), Some(config)) =
         (outer, value.get_mut("config").and_then(Json::as_object_mut))
     {
         config.entry("name").or_insert(json!(name));
     }
-    let layer = from_json(&value)?;
+    let entry = read_layer(&value)?;
     let mut uses = Vec::new();
     for (index, node) in nodes.iter().flat_map(|n| n.as_array()).flatten().enumerate() {
         let at = format!("inbound_nodes[{index}]");
-        let kwargs = node.get("kwargs").and_then(Json::as_object);
-        if let Some((key, _)) =
-            kwargs.and_then(|k| k.iter().find(|(k, v)| !v.is_null() && *k != "training"))
-        {
-            return Err(Error::config(
-                format!("{at}.kwargs.{key}"),
-                "arguments other than tensors are not supported in a call of a layer",
-            ));
-        }
-        let mut from = Vec::new();
-        collect(node.get("args").unwrap_or(&Json::Null), &mut from)
-            .map_err(|e| e.under(&format!("{at}.args")))?;
-        if from.is_empty() {
+        let args = read_args(node).map_err(|e| e.under(&at))?;
+        if args.flat().is_empty() {
             return Err(Error::config(at, "a call of a layer needs at least one tensor"));
         }
-        uses.push(from);
+        uses.push(args);
     }
-    Ok((layer, uses))
+    Ok((entry, uses))
 }
 
-/// The tensors in a call's arguments, in order.
-fn collect(value: &Json, out: &mut Vec<History>) -> Result<()> {
+fn read_args(node: &Json) -> Result<Args<History>> {
+    let mut args = Args::new();
+    match node.get("args") {
+        Some(Json::Array(list)) => {
+            for (index, arg) in list.iter().enumerate() {
+                let arg = read_arg(arg).map_err(|e| e.under(&format!("args[{index}]")))?;
+                args.positional.push(arg);
+            }
+        }
+        None | Some(Json::Null) => {}
+        Some(other) => {
+            return Err(Error::config("args", format!("must be a list, found {other}")));
+        }
+    }
+    match node.get("kwargs") {
+        Some(Json::Object(map)) => {
+            for (name, arg) in map {
+                let arg = read_arg(arg).map_err(|e| e.under(&format!("kwargs.{name}")))?;
+                args.named.push((name.clone(), arg));
+            }
+        }
+        None | Some(Json::Null) => {}
+        Some(other) => {
+            return Err(Error::config("kwargs", format!("must be an object, found {other}")));
+        }
+    }
+    Ok(args)
+}
+
+/// A tensor, a list or dict that holds tensors, or a plain value.
+fn read_arg(value: &Json) -> Result<Arg<History>> {
     match value {
-        Json::Array(items) => items.iter().try_for_each(|item| collect(item, out)),
         Json::Object(map) if map.get("class_name") == Some(&json!("__keras_tensor__")) => {
             let history = value.pointer("/config/keras_history");
-            out.extend(references(history)?);
-            Ok(())
+            match references(history)?.as_slice() {
+                [one] => Ok(Arg::One(one.clone())),
+                _ => Err(Error::config("config.keras_history", "must name one tensor")),
+            }
         }
-        Json::Null => Ok(()),
-        other => Err(Error::config("", format!("expected tensors, got {other}"))),
+        Json::Array(list) if holds_tensors(value) => {
+            let item = |(index, item)| read_arg(item).map_err(|e| e.under(&format!("[{index}]")));
+            Ok(Arg::List(list.iter().enumerate().map(item).collect::<Result<_>>()?))
+        }
+        Json::Object(map) if holds_tensors(value) => Ok(Arg::Dict(
+            map.iter()
+                .map(|(key, item)| Ok((key.clone(), read_arg(item).map_err(|e| e.under(key))?)))
+                .collect::<Result<_>>()?,
+        )),
+        plain => Ok(Arg::Json(plain.clone())),
+    }
+}
+
+fn holds_tensors(value: &Json) -> bool {
+    match value {
+        Json::Array(list) => list.iter().any(holds_tensors),
+        Json::Object(map) => {
+            map.get("class_name") == Some(&json!("__keras_tensor__"))
+                || map.values().any(holds_tensors)
+        }
+        _ => false,
     }
 }
 

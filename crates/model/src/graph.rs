@@ -1,61 +1,74 @@
 //! The graph: nodes are uses of layers, edges are tensors. Sequential and functional models are both
 //! one [`Graph`]; a layer used twice is one layer with two nodes, and its weights are shared.
 
+use crate::layer_order::{Call, functional_order};
+use sconce_core::names::snake_case;
 use sconce_core::random::key_of;
-use sconce_core::{Context, DType, Dims, Error, Parameter, Result, Store, Tensor, Weights};
-use sconce_layers::{InputLayer, Layer};
-use std::collections::HashMap;
-use std::ops::Range;
-use std::sync::Arc;
-
-/// One layer of a graph.
-pub struct LayerEntry {
-    /// The layer.
-    pub layer: Arc<dyn Layer>,
-    /// Its unique name.
-    pub name: String,
-    /// The shapes it was first used with, which decide its weights.
-    pub build_dims: Vec<Dims>,
-    parameters: Range<usize>,
-}
+use sconce_core::{Arg, Args, Dims, Error, Result, Spec, Store, Tensor, Value};
+use sconce_layers::{BuildOptions, InputLayer, LayerEntry, Scope};
+use std::collections::{HashMap, HashSet};
 
 /// One use of a layer.
+#[derive(Clone, Debug)]
 pub struct Node {
     /// Index into [`Graph::layers`].
     pub layer: usize,
-    /// The edges it reads.
-    pub inputs: Vec<EdgeId>,
+    /// What it is called with.
+    pub args: Args<EdgeId>,
     /// The edges it makes.
     pub outputs: Vec<EdgeId>,
-    lane: u64,
-    /// Edges that nothing reads after this node.
-    done: Vec<EdgeId>,
+    /// Which use of its layer it is, from 0.
+    pub use_index: usize,
+    /// Names its random stream.
+    stream_key: u64,
+    /// Edges that no later node reads.
+    last_use: Vec<EdgeId>,
 }
 
 /// A tensor between layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EdgeId(usize);
 
+#[derive(Clone, Debug)]
+struct Edge {
+    spec: Spec,
+    /// The node that makes it, and which of its outputs it is.
+    producer: (usize, usize),
+}
+
 /// Layers, their uses, and what goes in and comes out. Nodes stand in an order in which they can run.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Graph {
     layers: Vec<LayerEntry>,
     nodes: Vec<Node>,
-    edges: Vec<Dims>,
+    edges: Vec<Edge>,
     inputs: Vec<EdgeId>,
     outputs: Vec<EdgeId>,
+    /// The keys of inputs and outputs that were stated as a dict.
+    input_keys: Option<Vec<String>>,
+    output_keys: Option<Vec<String>>,
     names: HashMap<String, usize>,
+    reserved: HashSet<String>,
 }
 
 impl Graph {
+    /// An empty graph. Names made for layers are none of those that `layers` were given.
+    pub fn reserving<'a>(layers: impl IntoIterator<Item = &'a LayerEntry>) -> Self {
+        let given = layers.into_iter().filter_map(LayerEntry::given_name);
+        Self { reserved: given.map(str::to_string).collect(), ..Self::default() }
+    }
+
     /// Adds a layer under its own name, or one made from its class name (`dense`, `dense_1`), and
     /// checks its configuration.
-    pub fn add(&mut self, layer: Arc<dyn Layer>) -> Result<usize> {
-        let name = match &layer.base().name {
-            Some(name) => name.clone(),
-            None => self.free_name(&snake_case(layer.class_name())),
+    pub fn add(&mut self, entry: &LayerEntry) -> Result<usize> {
+        if let Some(index) = self.layers.iter().position(|other| other.is(entry)) {
+            return Ok(index);
+        }
+        let name = match entry.given_name() {
+            Some(name) => name.to_string(),
+            None => entry.set_name(&self.free_name(&snake_case(entry.class_name()))).to_string(),
         };
-        layer.check().map_err(|e| match e {
+        entry.layer().check().map_err(|e| match e {
             Error::Config { path, message, .. } => {
                 let at = if path.is_empty() { String::new() } else { format!("`{path}`: ") };
                 Error::layer(&name, format!("{at}{message}"))
@@ -71,8 +84,8 @@ impl Graph {
                 "two layers have this name; names are unique in a model, rename one with `.name(...)`",
             ));
         }
-        self.names.insert(name.clone(), self.layers.len());
-        self.layers.push(LayerEntry { layer, name, build_dims: Vec::new(), parameters: 0..0 });
+        self.names.insert(name, self.layers.len());
+        self.layers.push(entry.clone());
         Ok(self.layers.len() - 1)
     }
 
@@ -80,110 +93,127 @@ impl Graph {
         let numbered = (1..).map(|i| format!("{stem}_{i}"));
         std::iter::once(stem.to_string())
             .chain(numbered)
-            .find(|name| !self.names.contains_key(name))
+            .find(|name| !self.names.contains_key(name) && !self.reserved.contains(name))
             .unwrap_or_default()
     }
 
-    /// An input of the model. The batch size that its shape may state is no limit, as in Keras, which
-    /// writes that of the first batch it saw.
-    pub fn input(&mut self, layer: usize, mut dims: Dims) -> Result<EdgeId> {
-        if let Some(batch) = dims.0.first_mut() {
-            *batch = None;
-        }
-        let edge = self.edge(dims);
-        self.node(layer, Vec::new(), vec![edge])?;
-        self.inputs.push(edge);
-        Ok(edge)
+    /// An input of the model, made by an input layer.
+    pub fn input(&mut self, layer: usize) -> Result<EdgeId> {
+        let spec = self.layer(layer)?.outputs(&Args::new())?.into_iter().next();
+        let spec = spec.ok_or_else(|| Error::config("", "an input layer without an output"))?;
+        let outputs = self.node(layer, Args::new(), vec![spec])?;
+        self.inputs.extend(&outputs);
+        outputs
+            .first()
+            .copied()
+            .ok_or_else(|| Error::config("", "an input layer without an output"))
     }
 
     /// Uses a layer on edges; shapes are inferred, and refused with the layer's name.
-    pub fn apply(&mut self, layer: usize, inputs: &[EdgeId]) -> Result<Vec<EdgeId>> {
-        let dims: Vec<Dims> = inputs.iter().map(|e| self.dims(*e).clone()).collect();
-        let entry = self.entry(layer)?;
-        let made = entry.layer.output_dims(&dims).map_err(|e| e.in_layer(&entry.name))?;
-        let outputs: Vec<EdgeId> = made.into_iter().map(|d| self.edge(d)).collect();
-        self.node(layer, inputs.to_vec(), outputs.clone())?;
-        if let Some(entry) = self.layers.get_mut(layer)
-            && entry.build_dims.is_empty()
-        {
-            entry.build_dims = dims;
-        }
-        Ok(outputs)
+    pub fn apply(&mut self, layer: usize, args: Args<EdgeId>) -> Result<Vec<EdgeId>> {
+        let specs = args.try_map(|edge| Ok(self.spec(*edge).clone()))?;
+        let entry = self.layer(layer)?;
+        let made = infer(entry, &specs)?;
+        self.node(layer, args, made)
     }
 
-    /// The arrays as the input layers hand them on, in the types they declare.
-    pub fn accept(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
-        let accept = |(index, x): (usize, Tensor)| {
-            let node = self.inputs.get(index).and_then(|edge| self.maker(*edge));
-            match node.and_then(|node| self.layers.get(node.layer)) {
-                Some(entry) if entry.layer.class_name() == InputLayer::CLASS_NAME => {
-                    let (weights, mut cx) = (Weights::new(&[], false), Context::inference());
-                    let made = entry.layer.call(&weights, &[x], &mut cx)?;
-                    made.into_iter()
-                        .next()
-                        .ok_or_else(|| Error::layer(&entry.name, "has no output"))
-                }
-                _ => Ok(x),
-            }
-        };
-        inputs.into_iter().enumerate().map(accept).collect()
-    }
-
-    /// The node that makes an edge.
-    fn maker(&self, edge: EdgeId) -> Option<&Node> {
-        self.nodes.iter().find(|node| node.outputs.contains(&edge))
-    }
-
-    /// Says in which order the inputs are given.
-    pub fn set_inputs(&mut self, inputs: &[EdgeId]) {
+    /// Says in which order the inputs are given, and by which keys if they are a dict.
+    pub fn set_inputs(&mut self, inputs: &[EdgeId], keys: Option<Vec<String>>) {
         self.inputs = inputs.to_vec();
+        self.input_keys = keys;
     }
 
-    /// Says which edges come out.
-    pub fn set_outputs(&mut self, outputs: &[EdgeId]) {
+    /// Says which edges come out, and by which keys if they are a dict.
+    pub fn set_outputs(&mut self, outputs: &[EdgeId], keys: Option<Vec<String>>) {
         self.outputs = outputs.to_vec();
+        self.output_keys = keys;
         let mut last: HashMap<EdgeId, usize> = HashMap::new();
         for (index, node) in self.nodes.iter().enumerate() {
-            for edge in &node.inputs {
+            node.args.each(&mut |edge| {
                 last.insert(*edge, index);
-            }
+            });
         }
+        self.nodes.iter_mut().for_each(|node| node.last_use.clear());
         for (edge, index) in last {
             if let Some(node) = self.nodes.get_mut(index)
                 && !outputs.contains(&edge)
             {
-                node.done.push(edge);
+                node.last_use.push(edge);
             }
         }
     }
 
-    fn edge(&mut self, dims: Dims) -> EdgeId {
-        self.edges.push(dims);
-        EdgeId(self.edges.len() - 1)
+    fn node(&mut self, layer: usize, args: Args<EdgeId>, specs: Vec<Spec>) -> Result<Vec<EdgeId>> {
+        let use_index = self.nodes.iter().filter(|n| n.layer == layer).count();
+        let stream_key = key_of(self.layer(layer)?.name()).wrapping_add(use_index as u64);
+        let (node, first) = (self.nodes.len(), self.edges.len());
+        let outputs: Vec<EdgeId> = (first..first + specs.len()).map(EdgeId).collect();
+        let edge = |(index, spec)| Edge { spec, producer: (node, index) };
+        self.edges.extend(specs.into_iter().enumerate().map(edge));
+        let last_use = Vec::new();
+        let outputs_of_node = outputs.clone();
+        self.nodes.push(Node {
+            layer,
+            args,
+            outputs: outputs_of_node,
+            use_index,
+            stream_key,
+            last_use,
+        });
+        Ok(outputs)
     }
 
-    fn node(&mut self, layer: usize, inputs: Vec<EdgeId>, outputs: Vec<EdgeId>) -> Result<()> {
-        let uses = self.nodes.iter().filter(|n| n.layer == layer).count() as u64;
-        let lane = key_of(&self.entry(layer)?.name).wrapping_add(uses);
-        self.nodes.push(Node { layer, inputs, outputs, lane, done: Vec::new() });
-        Ok(())
-    }
-
-    fn entry(&self, layer: usize) -> Result<&LayerEntry> {
+    fn layer(&self, layer: usize) -> Result<&LayerEntry> {
         self.layers
             .get(layer)
             .ok_or_else(|| Error::config("", format!("there is no layer {layer}")))
     }
 
-    /// The shape of an edge.
-    pub fn dims(&self, edge: EdgeId) -> &Dims {
-        static NONE: Dims = Dims(Vec::new());
-        self.edges.get(edge.0).unwrap_or(&NONE)
+    /// The shape and type of an edge.
+    pub fn spec(&self, edge: EdgeId) -> &Spec {
+        &self.edges[edge.0].spec
     }
 
-    /// All layers, in the order they were added.
+    /// The shape of an edge.
+    pub fn dims(&self, edge: EdgeId) -> &Dims {
+        &self.spec(edge).dims
+    }
+
+    /// The node that makes an edge, and which of its outputs it is.
+    pub fn producer(&self, edge: EdgeId) -> (&Node, usize) {
+        let (node, index) = self.edges[edge.0].producer;
+        (&self.nodes[node], index)
+    }
+
+    /// All layers, in the order of their weights.
     pub fn layers(&self) -> &[LayerEntry] {
         &self.layers
+    }
+
+    /// The layer of a name.
+    ///
+    /// # Errors
+    /// With the nearest name.
+    pub fn find(&self, name: &str) -> Result<&LayerEntry> {
+        self.names.get(name).and_then(|index| self.layers.get(*index)).ok_or_else(|| {
+            let known: Vec<&str> = self.layers.iter().map(LayerEntry::name).collect();
+            Error::config("", sconce_core::registry::unknown("layer", name, known))
+        })
+    }
+
+    /// The layers in the order in which Keras lists them and writes them to files.
+    pub fn keras_order(&self, is_functional: bool) -> Result<Vec<usize>> {
+        if !is_functional {
+            return Ok((0..self.layers.len()).collect());
+        }
+        let producer = |edge: &EdgeId| self.edges[edge.0].producer.0;
+        let call = |node: &Node| Call {
+            layer: node.layer,
+            inputs: node.args.flat().into_iter().map(producer).collect(),
+        };
+        let calls: Vec<Call> = self.nodes.iter().map(call).collect();
+        let nodes = |edges: &[EdgeId]| edges.iter().map(producer).collect::<Vec<_>>();
+        functional_order(&calls, &nodes(&self.inputs), &nodes(&self.outputs))
     }
 
     /// All uses, in running order.
@@ -201,14 +231,43 @@ impl Graph {
         &self.outputs
     }
 
+    /// The keys of the inputs, if they were stated as a dict.
+    pub fn input_keys(&self) -> Option<&[String]> {
+        self.input_keys.as_deref()
+    }
+
+    /// The keys of the outputs, if they were stated as a dict.
+    pub fn output_keys(&self) -> Option<&[String]> {
+        self.output_keys.as_deref()
+    }
+
     /// The shapes that go in.
     pub fn input_dims(&self) -> Vec<&Dims> {
         self.inputs.iter().map(|e| self.dims(*e)).collect()
     }
 
-    /// The names of the layers that make the outputs.
-    pub fn output_names(&self) -> Vec<&str> {
-        self.outputs.iter().map(|edge| self.name_of(*edge)).collect()
+    /// The names of the inputs: their keys if they are a dict, else those of their layers.
+    pub fn input_names(&self) -> Vec<&str> {
+        match &self.input_keys {
+            Some(keys) => keys.iter().map(String::as_str).collect(),
+            None => self.inputs.iter().map(|edge| self.name_of(*edge)).collect(),
+        }
+    }
+
+    /// The names of the outputs: their keys if they are a dict, else those of the layers that make
+    /// them, made unique as Keras does (`dense`, `dense_1` for a layer with two).
+    pub fn output_names(&self) -> Vec<String> {
+        if let Some(keys) = &self.output_keys {
+            return keys.clone();
+        }
+        let mut used: HashMap<&str, usize> = HashMap::new();
+        let name = |edge: &EdgeId| {
+            let name = self.name_of(*edge);
+            let count = used.entry(name).or_default();
+            *count += 1;
+            if *count == 1 { name.to_string() } else { format!("{name}_{}", *count - 1) }
+        };
+        self.outputs.iter().map(name).collect()
     }
 
     /// The shapes that come out.
@@ -216,146 +275,199 @@ impl Graph {
         self.outputs.iter().map(|e| self.dims(*e)).collect()
     }
 
-    /// A layer's weights.
-    pub fn parameters<'a>(&self, layer: usize, store: &'a Store) -> &'a [Parameter] {
-        let range = self.layers.get(layer).map_or(0..0, |e| e.parameters.clone());
-        store.parameters().get(range).unwrap_or(&[])
+    /// What a layer is first called with, which decides its weights.
+    pub fn build_args(&self, layer: usize) -> Result<Args<Spec>> {
+        match self.nodes.iter().find(|node| node.layer == layer) {
+            Some(node) => node.args.try_map(|edge| Ok(self.spec(*edge).clone())),
+            None => Ok(Args::new()),
+        }
     }
 
-    /// Declares every layer's weights in the store and draws their first values.
-    pub fn build(&mut self, store: &mut Store, seed: u64) -> Result<()> {
-        for entry in &mut self.layers {
-            let start = store.parameters().len();
-            let specs =
-                entry.layer.weights(&entry.build_dims).map_err(|e| e.in_layer(&entry.name))?;
-            for spec in specs {
-                let trainable = entry.layer.base().trainable;
-                store
-                    .add(&entry.name, spec, trainable, seed)
-                    .map_err(|e| e.in_layer(&entry.name))?;
-            }
-            entry.parameters = start..store.parameters().len();
+    /// The same connections with other layers, one for each.
+    pub(crate) fn with_layers(&self, layers: Vec<LayerEntry>) -> Self {
+        Self { layers, ..self.clone() }
+    }
+
+    /// Makes every layer's weights, unless they exist.
+    pub fn build(&self, options: BuildOptions<'_>) -> Result<()> {
+        for (index, entry) in self.layers.iter().enumerate() {
+            entry.build(&self.build_args(index)?, "", options)?;
         }
         Ok(())
     }
 
-    /// Runs the graph. `observe(layer name, outputs)` sees every layer's outputs.
-    pub fn forward(
-        &self,
-        store: &Store,
-        inputs: &[Tensor],
-        cx: &mut Context,
-        mut observe: impl FnMut(&str, &[Tensor]) -> Result<()>,
-    ) -> Result<Vec<Tensor>> {
-        let mut values: Vec<Option<Tensor>> = vec![None; self.edges.len()];
-        for (edge, dims, tensor) in self.match_inputs(inputs)? {
-            if !dims.fits(tensor.dims()) {
-                return Err(Error::data(format!(
-                    "the input of `{}` has shape {:?}, the model takes {dims}",
-                    self.name_of(edge),
-                    tensor.dims()
-                )));
+    /// The weights of all layers, in order. Layers that are not trainable now are frozen.
+    pub fn store(&self) -> Result<Store> {
+        let mut store = Store::new();
+        self.layers.iter().try_for_each(|entry| entry.collect(&mut store, "", true))?;
+        Ok(store)
+    }
+
+    /// The shapes and types that come out for others than the graph was made for.
+    pub fn infer(&self, inputs: &[Spec]) -> Result<Vec<Spec>> {
+        self.check_count(inputs.len())?;
+        let mut specs: HashMap<EdgeId, Spec> = HashMap::new();
+        for (edge, spec) in self.inputs.iter().zip(inputs) {
+            let declared = self.spec(*edge);
+            if !agrees(&declared.dims, &spec.dims) {
+                return Err(self.wrong_shape(*edge, &spec.dims.to_string()));
             }
-            set(&mut values, edge, tensor.clone());
+            specs.insert(*edge, Spec { dims: spec.dims.clone(), dtype: declared.dtype });
         }
-        let mut taken = Vec::new();
-        for node in self.nodes.iter().filter(|n| !n.inputs.is_empty()) {
-            let entry = self.entry(node.layer)?;
-            taken.clear();
-            for edge in &node.inputs {
-                let value = values.get(edge.0).and_then(Option::clone);
-                taken.push(value.ok_or_else(|| {
+        for node in self.nodes.iter().filter(|node| !self.is_input(node)) {
+            let entry = self.layer(node.layer)?;
+            let args = node.args.try_map(|edge| {
+                Ok(specs.get(edge).cloned().unwrap_or_else(|| self.spec(*edge).clone()))
+            })?;
+            specs.extend(node.outputs.iter().copied().zip(infer(entry, &args)?));
+        }
+        let spec = |edge: &EdgeId| specs.get(edge).unwrap_or_else(|| self.spec(*edge)).clone();
+        Ok(self.outputs.iter().map(spec).collect())
+    }
+
+    /// Runs the graph on its inputs.
+    pub fn run(&self, inputs: Vec<Value>, scope: &mut Scope<'_>) -> Result<Vec<Value>> {
+        self.check_count(inputs.len())?;
+        let mut values: Vec<Option<Value>> = vec![None; self.edges.len()];
+        for (edge, value) in self.inputs.iter().zip(inputs) {
+            if !self.dims(*edge).fits(value.tensor.dims()) {
+                return Err(self.wrong_shape(*edge, &format!("{:?}", value.tensor.dims())));
+            }
+            values[edge.0] = Some(value);
+        }
+        for node in self.nodes.iter().filter(|node| !self.is_input(node)) {
+            let entry = self.layer(node.layer)?;
+            let args = node.args.try_map(|edge| {
+                values[edge.0].clone().ok_or_else(|| {
                     Error::layer(
-                        &entry.name,
+                        entry.name(),
                         "runs before one of its inputs; the graph is not in order",
                     )
-                })?);
+                })
+            })?;
+            for edge in &node.last_use {
+                values[edge.0] = None;
             }
-            cx.enter(node.lane);
-            let weights = Weights::new(self.parameters(node.layer, store), cx.slots());
-            let outputs =
-                entry.layer.call(&weights, &taken, cx).map_err(|e| e.in_layer(&entry.name))?;
-            if let Some(regularizer) = &entry.layer.base().activity_regularizer {
-                for output in &outputs {
-                    // Keras divides by the batch size, so that the strength does not depend on it.
-                    let rows = output.dims().first().copied().unwrap_or(1).max(1) as f64;
-                    cx.add_loss((regularizer.get()?.penalty(output)? / rows)?);
-                }
+            let outputs = scope.run(entry, args, node.stream_key)?;
+            if outputs.len() != node.outputs.len() {
+                let message = format!(
+                    "promised {} outputs and returned {}",
+                    node.outputs.len(),
+                    outputs.len()
+                );
+                return Err(Error::layer(entry.name(), message));
             }
-            observe(&entry.name, &outputs)?;
             for (edge, output) in node.outputs.iter().zip(outputs) {
-                set(&mut values, *edge, output);
-            }
-            for edge in &node.done {
-                if let Some(value) = values.get_mut(edge.0) {
-                    *value = None;
-                }
+                values[edge.0] = Some(output);
             }
         }
         let missing = || Error::config("", "an output of the model is not made by any layer");
-        self.outputs
-            .iter()
-            .map(|e| values.get(e.0).and_then(Option::clone).ok_or_else(missing))
-            .collect()
+        self.outputs.iter().map(|e| values[e.0].clone().ok_or_else(missing)).collect()
     }
 
-    fn match_inputs<'a>(
-        &'a self,
-        inputs: &'a [Tensor],
-    ) -> Result<impl Iterator<Item = (EdgeId, &'a Dims, &'a Tensor)>> {
-        if inputs.len() != self.inputs.len() {
-            return Err(Error::data(format!(
-                "the model takes {} input arrays, got {}",
-                self.inputs.len(),
-                inputs.len()
-            )));
+    /// The arrays as the input layers hand them on, in the types they declare.
+    pub fn convert_inputs(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        self.check_count(inputs.len())?;
+        let convert = |(edge, x): (&EdgeId, Tensor)| {
+            let (node, _) = self.producer(*edge);
+            match self.layer(node.layer)?.downcast::<InputLayer>() {
+                Some(input) => input.convert(&x),
+                None => Ok(x),
+            }
+        };
+        self.inputs.iter().zip(inputs).map(convert).collect()
+    }
+
+    /// As [`Graph::convert_inputs`], of values with masks.
+    pub(crate) fn convert_values(&self, inputs: Vec<Value>) -> Result<Vec<Value>> {
+        let (tensors, masks): (Vec<_>, Vec<_>) =
+            inputs.into_iter().map(|value| (value.tensor, value.mask)).unzip();
+        let tensors = self.convert_inputs(tensors)?;
+        Ok(tensors.into_iter().zip(masks).map(|(tensor, mask)| Value { tensor, mask }).collect())
+    }
+
+    fn is_input(&self, node: &Node) -> bool {
+        node.outputs.iter().all(|edge| self.inputs.contains(edge))
+    }
+
+    fn check_count(&self, found: usize) -> Result<()> {
+        let expected = self.inputs.len();
+        if found == expected {
+            return Ok(());
         }
-        Ok(self.inputs.iter().zip(inputs).map(|(e, t)| (*e, self.dims(*e), t)))
+        let arrays = if expected == 1 { "array" } else { "arrays" };
+        Err(Error::data(format!("the model takes {expected} input {arrays}, got {found}")))
     }
 
-    fn name_of(&self, edge: EdgeId) -> &str {
-        let node = self.maker(edge);
-        node.and_then(|n| self.layers.get(n.layer)).map_or("input", |e| e.name.as_str())
+    fn wrong_shape(&self, edge: EdgeId, found: &str) -> Error {
+        Error::data(format!(
+            "the input of `{}` has shape {found}, the model takes {}",
+            self.name_of(edge),
+            self.dims(edge)
+        ))
+    }
+
+    /// The name of the layer that makes an edge.
+    pub fn name_of(&self, edge: EdgeId) -> &str {
+        let (node, _) = self.producer(edge);
+        self.layers.get(node.layer).map_or("input", LayerEntry::name)
     }
 
     /// Whether what comes out are probabilities, following layers that only pass values on.
     pub fn outputs_probabilities(&self, output: usize) -> bool {
         let mut edge = self.outputs.get(output).copied();
         while let Some(current) = edge {
-            let Some(node) = self.maker(current) else { return false };
+            let (node, _) = self.producer(current);
             let Some(entry) = self.layers.get(node.layer) else { return false };
-            match entry.layer.outputs_probabilities() {
+            match entry.layer().outputs_probabilities() {
                 Some(answer) => return answer,
-                None => edge = node.inputs.first().copied(),
+                None => edge = node.args.flat().first().map(|edge| **edge),
             }
         }
         false
     }
 }
 
-fn set(values: &mut [Option<Tensor>], edge: EdgeId, tensor: Tensor) {
-    if let Some(slot) = values.get_mut(edge.0) {
-        *slot = Some(tensor);
-    }
+/// What a call of a layer makes, after checking that the layer takes such arguments.
+pub(crate) fn infer(entry: &LayerEntry, args: &Args<Spec>) -> Result<Vec<Spec>> {
+    check_arguments(entry, args)
+        .and_then(|()| entry.outputs(args))
+        .map_err(|e| e.in_layer(entry.given_name().unwrap_or_else(|| entry.class_name())))
 }
 
-/// Keras's `to_snake_case`: "InputLayer" to "input_layer", "Conv2D" to "conv2d".
-pub fn snake_case(class_name: &str) -> String {
-    let chars: Vec<char> =
-        class_name.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
-    let mut out = String::new();
-    for (i, c) in chars.iter().enumerate() {
-        let before = i.checked_sub(1).and_then(|i| chars.get(i));
-        let after = chars.get(i + 1);
-        let starts_word = c.is_uppercase()
-            && before.is_some_and(|b| b.is_lowercase() || after.is_some_and(|a| a.is_lowercase()));
-        if starts_word {
-            out.push('_');
+/// Refuses arguments that the layer's call does not have.
+fn check_arguments<T>(entry: &LayerEntry, args: &Args<T>) -> Result<()> {
+    let known = entry.layer().arguments();
+    let refuse = |message: String| Err(Error::layer("", message));
+    if args.positional.len() > known.len() {
+        return refuse(format!(
+            "{} takes {} positional argument{} ({}), got {}; give several tensors to one argument as a \
+             list",
+            entry.class_name(),
+            known.len(),
+            if known.len() == 1 { "" } else { "s" },
+            known.join(", "),
+            args.positional.len()
+        ));
+    }
+    if known.len() == 1
+        && let Some(Arg::Json(value)) = args.positional.first()
+    {
+        return refuse(format!("{} is called with a tensor, got {value}", entry.class_name()));
+    }
+    // Every call takes these.
+    let shared = ["training", "mask"];
+    for (name, _) in &args.named {
+        if !known.contains(&name.as_str()) && !shared.contains(&name.as_str()) {
+            let known = known.iter().copied().chain(shared);
+            return refuse(sconce_core::registry::unknown("argument", name, known));
         }
-        out.extend(c.to_lowercase());
     }
-    out
+    Ok(())
 }
 
-/// The input type a model's float inputs are given in.
-pub const FLOAT: DType = DType::F32;
+/// Whether two shapes may be those of one tensor.
+fn agrees(a: &Dims, b: &Dims) -> bool {
+    let same = |(a, b): (&Option<usize>, &Option<usize>)| a.is_none() || b.is_none() || a == b;
+    a.rank() == b.rank() && a.0.iter().zip(&b.0).all(same)
+}

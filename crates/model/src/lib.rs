@@ -1,13 +1,18 @@
-//! Models: the graph of layers ([`Graph`]), how one is stated ([`Architecture`]), and one with
-//! weights that runs ([`Network`]).
+//! Models: the graph of layers ([`Graph`]), how one is stated ([`Architecture`], [`SymbolicTensor`]),
+//! and one with weights that runs ([`Network`]).
 
 pub mod architecture;
-pub mod functional;
+mod functional;
 pub mod graph;
+pub mod graph_layer;
+pub mod layer_order;
 pub mod network;
 pub mod summary;
+pub mod symbolic;
 
 pub use architecture::Architecture;
-pub use functional::Functional;
-pub use graph::{EdgeId, Graph, LayerEntry, Node, snake_case};
+pub use graph::{EdgeId, Graph, Node};
+pub use graph_layer::GraphLayer;
 pub use network::Network;
+pub use sconce_core::names::snake_case;
+pub use symbolic::{Apply, Input, IntoArgs, SymbolicTensor};

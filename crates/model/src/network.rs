@@ -3,29 +3,33 @@
 use crate::architecture::Architecture;
 use crate::graph::Graph;
 use crate::summary::summary;
-use sconce_core::{Context, DType, Device, Dims, Error, Json, Result, Store, Tensor};
+use sconce_core::{
+    Context, DType, Device, Error, FirstValues, Json, Parameter, Result, Spec, Store, Tensor, Value,
+};
+use sconce_layers::{BuildOptions, Scope};
+use std::sync::Arc;
 
 /// A graph and its weights.
 pub struct Network {
     architecture: Architecture,
-    graph: Graph,
+    graph: Arc<Graph>,
     store: Store,
-    seed: u64,
+    device: Device,
 }
 
 impl Network {
-    /// Builds the graph of an architecture and draws its weights. `input` is the shape of the data,
-    /// used where the architecture states none.
+    /// Builds the graph of an architecture and makes the weights that its layers do not have yet.
+    /// `input` is what the data is, used where the architecture states nothing.
     pub fn build(
         architecture: &Architecture,
-        input: Option<&Dims>,
+        input: Option<&Spec>,
         device: &Device,
-        seed: u64,
+        first: FirstValues,
     ) -> Result<Self> {
-        let mut graph = architecture.graph(input)?;
-        let mut store = Store::new(device, DType::F32);
-        graph.build(&mut store, seed)?;
-        Ok(Self { architecture: architecture.clone(), graph, store, seed })
+        let graph = architecture.graph(input)?;
+        graph.build(BuildOptions { device, first })?;
+        let store = graph.store()?;
+        Ok(Self { architecture: architecture.clone(), graph, store, device: device.clone() })
     }
 
     /// The architecture it was built from.
@@ -34,7 +38,7 @@ impl Network {
     }
 
     /// Its graph.
-    pub fn graph(&self) -> &Graph {
+    pub fn graph(&self) -> &Arc<Graph> {
         &self.graph
     }
 
@@ -43,32 +47,42 @@ impl Network {
         &self.store
     }
 
-    /// Its weights, to freeze or thaw them.
-    pub fn store_mut(&mut self) -> &mut Store {
-        &mut self.store
+    /// Takes into account which layers are trainable now.
+    pub fn refresh_trainable(&mut self) -> Result<()> {
+        self.store = self.graph.store()?;
+        Ok(())
     }
 
-    /// The seed its weights were drawn with.
-    pub fn seed(&self) -> u64 {
-        self.seed
+    /// Where its weights live.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Runs the model on input arrays, in the order of its inputs.
     pub fn forward(&self, inputs: &[Tensor], cx: &mut Context) -> Result<Vec<Tensor>> {
-        self.graph.forward(&self.store, inputs, cx, |_, _| Ok(()))
+        let outputs = self.forward_masked(inputs, cx)?;
+        Ok(outputs.into_iter().map(|value| value.tensor).collect())
     }
 
-    /// The name of the first layer whose output has a value that is not finite.
+    /// As [`Network::forward`], with the masks of the outputs.
+    pub fn forward_masked(&self, inputs: &[Tensor], cx: &mut Context) -> Result<Vec<Value>> {
+        let inputs = inputs.iter().cloned().map(Value::from).collect();
+        self.graph.run(inputs, &mut Scope::new(cx, None))
+    }
+
+    /// The path of the first layer whose output has a value that is not finite.
     pub fn first_non_finite(&self, inputs: &[Tensor], cx: &mut Context) -> Result<Option<String>> {
         let mut first = None;
-        self.graph.forward(&self.store, inputs, cx, |name, outputs| {
-            for output in outputs {
-                if first.is_none() && output.dtype().is_float() && !is_finite(output)? {
-                    first = Some(name.to_string());
+        let mut observe = |path: &str, outputs: &[Value]| {
+            for Value { tensor, .. } in outputs {
+                if first.is_none() && tensor.dtype().is_float() && !is_finite(tensor)? {
+                    first = Some(path.to_string());
                 }
             }
             Ok(())
-        })?;
+        };
+        let inputs = inputs.iter().cloned().map(Value::from).collect();
+        self.graph.run(inputs, &mut Scope::new(cx, Some(&mut observe)))?;
         Ok(first)
     }
 
@@ -112,8 +126,7 @@ impl Network {
 
     /// Copies of all weights, in order.
     pub fn get_weights(&self) -> Result<Vec<Tensor>> {
-        let copy =
-            |p: &sconce_core::Parameter| Ok(p.var.as_tensor().detach().force_contiguous()?);
+        let copy = |p: &Parameter| Ok(p.var.as_tensor().detach().force_contiguous()?);
         self.store.parameters().iter().map(copy).collect()
     }
 }

@@ -18,10 +18,12 @@ pub fn summary(network: &Network, width: usize) -> String {
             .filter(|n| n.layer == index)
             .flat_map(|n| n.outputs.iter().map(|e| graph.dims(*e).to_string()))
             .collect();
-        let weights: usize =
-            graph.parameters(index, network.store()).iter().map(|p| p.var.elem_count()).sum();
+        let mut weights = 0;
+        entry.walk("", &mut |_, inner, _| {
+            weights += inner.weights().iter().map(|w| w.var.elem_count()).sum::<usize>();
+        });
         rows.push([
-            format!("{} ({})", entry.name, entry.layer.class_name()),
+            format!("{} ({})", entry.name(), entry.class_name()),
             shapes.join(", "),
             thousands(weights),
         ]);

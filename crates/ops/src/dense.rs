@@ -3,30 +3,24 @@
 //! Shapes: x `[.., in]`, w `[in, units]`, b `[units]`, y `[.., units]`.
 
 use crate::activations::Activation;
-use crate::op::{Input, Operation};
-use candle_core::{DType, Result, Shape, Tensor, bail};
-use sconce_core::GradientSlot;
-use sconce_core::weight::Weight;
-use sconce_kernels::with_slice;
-use sconce_kernels::{Matrix, for_chunks, product, vectorized, with_slice_mut};
+use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
+use candle_core::{DType, Device, Result, Shape, Tensor, bail};
+use sconce_core::tape::Pass;
+use sconce_kernels::{Matrix, for_chunks, product, vectorized, with_slice};
 use std::sync::Arc;
 
 /// `f(x kernel + bias)`. On the CPU in f32, an activation that fuses runs inside.
 pub fn dense(
     x: &Tensor,
-    kernel: Weight<'_>,
-    bias: Option<Weight<'_>>,
+    kernel: &Tensor,
+    bias: Option<&Tensor>,
     activation: &Arc<dyn Activation>,
 ) -> Result<Tensor> {
-    let fuse = activation.fuses() && x.device().is_cpu() && x.dtype() == DType::F32;
-    let operation = Dense {
-        activation: fuse.then(|| activation.clone()),
-        kernel_slot: kernel.slot.cloned(),
-        bias_slot: bias.and_then(|b| b.slot.cloned()),
-    };
+    let fuse = activation.fuses() && is_cpu_f32(x.device(), x.dtype());
+    let operation = Dense { activation: fuse.then(|| activation.clone()) };
     let y = match bias {
-        Some(bias) => operation.apply(&[x, kernel.tensor, bias.tensor])?,
-        None => operation.apply(&[x, kernel.tensor])?,
+        Some(bias) => operation.apply(&[x, kernel, bias])?,
+        None => operation.apply(&[x, kernel])?,
     };
     if fuse { Ok(y) } else { activation.call(&y) }
 }
@@ -35,14 +29,12 @@ pub fn dense(
 pub struct Dense {
     /// Runs on the result, in the fused form only.
     activation: Option<Arc<dyn Activation>>,
-    kernel_slot: Option<Arc<GradientSlot>>,
-    bias_slot: Option<Arc<GradientSlot>>,
 }
 
 impl Dense {
-    /// Without activation and gradient slots.
+    /// Without activation.
     pub fn plain() -> Self {
-        Self { activation: None, kernel_slot: None, bias_slot: None }
+        Self { activation: None }
     }
 }
 
@@ -62,11 +54,13 @@ fn sizes(x: &[usize], w: &[usize]) -> Result<(usize, usize, usize, Shape)> {
 const MISFIT: &str = "dense: shapes do not fit";
 
 impl Operation for Dense {
+    type Saved = ();
+
     fn name(&self) -> &'static str {
         "dense"
     }
 
-    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, ())> {
         let (x, w) = (inputs[0], inputs[1]);
         let (rows, inner, _, shape) = sizes(x.dims(), w.dims())?;
         let y = x.reshape((rows, inner))?.matmul(w)?;
@@ -74,41 +68,32 @@ impl Operation for Dense {
             Some(bias) => y.broadcast_add(bias)?,
             None => y,
         };
-        y.reshape(shape)
+        one(y.reshape(shape))
     }
 
-    fn backward(
-        &self,
-        inputs: &[&Tensor],
-        _y: &Tensor,
-        dy: &Tensor,
-        needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        let (x, w) = (inputs[0], inputs[1]);
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let (x, w, dy) = (pass.input(0), pass.input(1), pass.dy()?);
         let (rows, inner, units, _) = sizes(x.dims(), w.dims())?;
         let dy = dy.reshape((rows, units))?;
-        let dx = if needs[0] {
-            Some(dy.matmul(&w.t()?.contiguous()?)?.reshape(x.shape())?)
-        } else {
-            None
-        };
-        let dw = if needs[1] {
-            Some(x.reshape((rows, inner))?.t()?.contiguous()?.matmul(&dy)?)
-        } else {
-            None
-        };
-        let mut out = vec![dx, dw];
-        if needs.len() > 2 {
-            out.push(if needs[2] { Some(dy.sum(0)?) } else { None });
+        if pass.needs(1) {
+            pass.give(1, x.reshape((rows, inner))?.t()?.contiguous()?.matmul(&dy)?)?;
         }
-        Ok(out)
+        if pass.input_count() > 2 && pass.needs(2) {
+            pass.give(2, dy.sum(0)?)?;
+        }
+        if pass.needs(0) {
+            pass.give(0, dy.matmul(&w.t()?.contiguous()?)?.reshape(x.shape())?)?;
+        }
+        Ok(())
     }
 
-    fn has_kernel(&self) -> bool {
-        true
+    fn kernel(&self, device: &Device, dtype: DType) -> Option<&dyn Kernel<()>> {
+        is_cpu_f32(device, dtype).then_some(self as &dyn Kernel<()>)
     }
+}
 
-    fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
+impl Kernel<()> for Dense {
+    fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let (x, w) = (inputs[0], inputs[1]);
         let (rows, inner, units, shape) = sizes(x.dims, w.dims)?;
         let mut y = match inputs.get(2) {
@@ -128,17 +113,13 @@ impl Operation for Dense {
         if let Some(activation) = &self.activation {
             activation.map_in_place(&mut y);
         }
-        Ok((y, shape))
+        Ok((vec![(y, shape)], ()))
     }
 
-    fn fused_backward(
-        &self,
-        inputs: &[&Tensor],
-        y: &Tensor,
-        dy: &Tensor,
-        needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        let (x, w) = (inputs[0], inputs[1]);
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let y = pass.output(0);
+        let dy = pass.dy()?;
+        let (x, w) = (pass.input(0), pass.input(1));
         let (rows, inner, units, _) = sizes(x.dims(), w.dims())?;
         // dz: the gradient before the activation.
         let chained;
@@ -156,58 +137,25 @@ impl Operation for Dense {
         };
         with_slice(dz, |dz| {
             let Some(dz_matrix) = Matrix::new(dz, rows, units) else { bail!("{MISFIT}") };
-            let mut gradients = vec![None, None];
-            if needs[1] {
-                gradients[1] = into_slot(&self.kernel_slot, w, |dw, accumulate| {
-                    with_slice(x, |x| match Matrix::new(x, rows, inner) {
-                        Some(x) if product(dw, x.t(), dz_matrix, accumulate) => Ok(()),
-                        _ => bail!("{MISFIT}"),
-                    })
-                })?;
-            }
-            if let (Some(true), Some(bias)) = (needs.get(2), inputs.get(2)) {
-                gradients.push(into_slot(&self.bias_slot, bias, |db, accumulate| {
+            pass.write(1, |dw, accumulate| {
+                with_slice(x, |x| match Matrix::new(x, rows, inner) {
+                    Some(x) if product(dw, x.t(), dz_matrix, accumulate) => Ok(()),
+                    _ => bail!("{MISFIT}"),
+                })
+            })?;
+            if pass.input_count() > 2 {
+                pass.write(2, |db, accumulate| {
                     column_sums(db, dz, accumulate);
                     Ok(())
-                })?);
-            } else if needs.len() > 2 {
-                gradients.push(None);
-            }
-            if needs[0] {
-                let mut dx = vec![0.0; rows * inner];
-                let fits = with_slice(w, |w| {
-                    let w = Matrix::new(w, inner, units);
-                    Ok(w.is_some_and(|w| product(&mut dx, dz_matrix, w.t(), false)))
                 })?;
-                if !fits {
-                    bail!("{MISFIT}")
-                }
-                gradients[0] = Some(Tensor::from_vec(dx, x.shape(), x.device())?);
             }
-            Ok(gradients)
+            pass.write(0, |dx, accumulate| {
+                with_slice(w, |w| match Matrix::new(w, inner, units) {
+                    Some(w) if product(dx, dz_matrix, w.t(), accumulate) => Ok(()),
+                    _ => bail!("{MISFIT}"),
+                })
+            })
         })
-    }
-}
-
-/// Runs `write(gradient, accumulate)` on a weight's persistent buffer and returns `None`, or, without
-/// a slot, on a fresh zeroed buffer and returns it.
-pub fn into_slot(
-    slot: &Option<Arc<GradientSlot>>,
-    like: &Tensor,
-    mut write: impl FnMut(&mut [f32], bool) -> Result<()>,
-) -> Result<Option<Tensor>> {
-    match slot {
-        Some(slot) => {
-            slot.write(like, |buffer, accumulate| {
-                with_slice_mut(buffer, |buffer| write(buffer, accumulate))
-            })?;
-            Ok(None)
-        }
-        None => {
-            let mut fresh = vec![0.0; like.elem_count()];
-            write(&mut fresh, false)?;
-            Ok(Some(Tensor::from_vec(fresh, like.shape(), like.device())?))
-        }
     }
 }
 

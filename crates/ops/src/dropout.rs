@@ -1,11 +1,11 @@
 //! Dropout: `y = x m / (1 - rate)`, where each `m` is 0 with probability `rate`, else 1.
 
-use crate::op::{Input, Operation};
-use candle_core::{Result, Shape, Tensor};
+use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
+use candle_core::{DType, Device, Result, Shape, Tensor};
 use sconce_core::Stream;
 use sconce_core::random::philox;
-use sconce_kernels::with_slice;
-use sconce_kernels::{for_chunks, vectorized};
+use sconce_core::tape::Pass;
+use sconce_kernels::{for_chunks, map2, vectorized, with_slice};
 
 /// Drops values of `x` with probability `rate`; the mask, of shape `noise` (broadcast to `x`), is a
 /// function of `stream` alone.
@@ -47,29 +47,28 @@ pub struct Dropout {
 }
 
 impl Operation for Dropout {
+    type Saved = ();
+
     fn name(&self) -> &'static str {
         "dropout"
     }
 
-    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        inputs[0] * &self.mask
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, ())> {
+        one(inputs[0] * &self.mask)
     }
 
-    fn backward(
-        &self,
-        _inputs: &[&Tensor],
-        _y: &Tensor,
-        dy: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![Some((dy * &self.mask)?)])
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let dy = pass.dy()?;
+        pass.give(0, (dy * &self.mask)?)
     }
 
-    fn has_kernel(&self) -> bool {
-        true
+    fn kernel(&self, device: &Device, dtype: DType) -> Option<&dyn Kernel<()>> {
+        is_cpu_f32(device, dtype).then_some(self as &dyn Kernel<()>)
     }
+}
 
-    fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
+impl Kernel<()> for Dropout {
+    fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let x = inputs[0];
         let y = with_slice(&self.mask, |mask| {
             Ok(vectorized(
@@ -77,7 +76,22 @@ impl Operation for Dropout {
                 || x.data.iter().zip(mask).map(|(x, m)| x * m).collect(),
             ))
         })?;
-        Ok((y, Shape::from(x.dims)))
+        Ok((vec![(y, Shape::from(x.dims))], ()))
+    }
+
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let dy = pass.dy()?;
+        let dx = with_slice(dy, |dy| {
+            with_slice(&self.mask, |mask| {
+                Ok(map2(
+                    dy,
+                    mask,
+                    #[inline(always)]
+                    |dy, m| dy * m,
+                ))
+            })
+        })?;
+        pass.give(0, Tensor::from_vec(dx, dy.shape(), dy.device())?)
     }
 }
 

@@ -3,7 +3,8 @@
 
 use crate::op::Operation;
 use candle_core::{DType, Device, Tensor, Var};
-use sconce_core::{Error, Result, Stream};
+use sconce_core::error::from_candle;
+use sconce_core::{Error, GradientSink, Result, Stream, Tape};
 
 /// A tensor of the given shape on the CPU, in f64, uniform in -2..2, the same for the same name.
 pub fn sample(name: &str, dims: &[usize]) -> Result<Tensor> {
@@ -24,22 +25,43 @@ pub fn check(
     inputs: &[Tensor],
     tolerance: f64,
 ) -> Result<()> {
+    check_all(|x| Ok(vec![f(x)?]), inputs, tolerance)
+}
+
+/// As [`check`], for a function of several results: of `sum(f(inputs)[k] * g[k])` over all of them.
+pub fn check_all(
+    f: impl Fn(&[&Tensor]) -> candle_core::Result<Vec<Tensor>>,
+    inputs: &[Tensor],
+    tolerance: f64,
+) -> Result<()> {
     let vars: Vec<Var> = inputs
         .iter()
         .map(|x| Var::from_tensor(&x.to_dtype(DType::F64)?))
         .collect::<candle_core::Result<_>>()?;
     let tensors: Vec<&Tensor> = vars.iter().map(Var::as_tensor).collect();
-    let y = f(&tensors)?;
-    let g = sample("gradient of the result", y.dims())?;
-    let gradients = (&y * &g)?.sum_all()?.backward()?;
+    let scalar = |inputs: &[&Tensor]| -> candle_core::Result<Tensor> {
+        let mut sum: Option<Tensor> = None;
+        for (k, y) in f(inputs)?.iter().enumerate() {
+            let g = sample(&format!("gradient of result {k}"), y.dims())?;
+            let part = (y * g)?.sum_all()?;
+            sum = Some(match sum {
+                Some(sum) => (sum + part)?,
+                None => part,
+            });
+        }
+        sum.ok_or_else(|| candle_core::Error::msg("the function has no result"))
+    };
+    let (total, tape) = Tape::record(|| scalar(&tensors));
+    let mut sink = GradientSink::new(tensors.iter().copied());
+    tape.backward(&total?, &mut sink).map_err(from_candle)?;
     let value = |values: &[Tensor]| -> Result<f64> {
         let values: Vec<&Tensor> = values.iter().collect();
-        Ok((f(&values)? * &g)?.sum_all()?.to_scalar::<f64>()?)
+        Ok(scalar(&values)?.to_scalar::<f64>()?)
     };
     let step = 1e-5;
     for (index, var) in vars.iter().enumerate() {
-        let gradient = gradients
-            .get(var.as_tensor())
+        let gradient = sink
+            .take(var.as_tensor())
             .ok_or_else(|| Error::training(format!("input {index} gets no gradient")))?
             .flatten_all()?
             .to_vec1::<f64>()?;
@@ -74,8 +96,8 @@ pub fn check(
 /// # Errors
 /// Says which comparison failed, where, and both values.
 pub fn check_operation<O: Operation>(make: impl Fn() -> O, inputs: &[Tensor]) -> Result<()> {
-    check(|x| make().apply_composed(x), inputs, 1e-6)?;
-    check_forms(|x| make().apply(x), |x| make().apply_composed(x), inputs)
+    check_all(|x| make().apply_all_composed(x), inputs, 1e-6)?;
+    check_all_forms(|x| make().apply_all(x), |x| make().apply_all_composed(x), inputs)
 }
 
 /// Checks two forms of one function against each other in f32, values and gradients.
@@ -87,22 +109,46 @@ pub fn check_forms(
     composed: impl Fn(&[&Tensor]) -> candle_core::Result<Tensor>,
     inputs: &[Tensor],
 ) -> Result<()> {
-    let run = |f: &dyn Fn(&[&Tensor]) -> candle_core::Result<Tensor>| -> Result<Vec<Vec<f32>>> {
-        let vars: Vec<Var> = inputs
-            .iter()
-            .map(|x| Var::from_tensor(&x.to_dtype(DType::F32)?))
-            .collect::<candle_core::Result<_>>()?;
-        let tensors: Vec<&Tensor> = vars.iter().map(Var::as_tensor).collect();
-        let y = f(&tensors)?;
-        let g = sample("gradient of the result", y.dims())?.to_dtype(DType::F32)?;
-        let gradients = (&y * &g)?.sum_all()?.backward()?;
-        let mut out = vec![y.flatten_all()?.to_vec1::<f32>()?];
-        for var in &vars {
-            let gradient = gradients.get(var.as_tensor());
-            out.push(gradient.map_or(Ok(Vec::new()), |g| g.flatten_all()?.to_vec1::<f32>())?);
-        }
-        Ok(out)
-    };
+    check_all_forms(|x| Ok(vec![fused(x)?]), |x| Ok(vec![composed(x)?]), inputs)
+}
+
+/// As [`check_forms`], for functions of several results.
+pub fn check_all_forms(
+    fused: impl Fn(&[&Tensor]) -> candle_core::Result<Vec<Tensor>>,
+    composed: impl Fn(&[&Tensor]) -> candle_core::Result<Vec<Tensor>>,
+    inputs: &[Tensor],
+) -> Result<()> {
+    let run =
+        |f: &dyn Fn(&[&Tensor]) -> candle_core::Result<Vec<Tensor>>| -> Result<Vec<Vec<f32>>> {
+            let vars: Vec<Var> = inputs
+                .iter()
+                .map(|x| Var::from_tensor(&x.to_dtype(DType::F32)?))
+                .collect::<candle_core::Result<_>>()?;
+            let tensors: Vec<&Tensor> = vars.iter().map(Var::as_tensor).collect();
+            let (results, tape) = Tape::record(|| f(&tensors));
+            let results = results?;
+            let gradients = results
+                .iter()
+                .enumerate()
+                .map(|(k, y)| {
+                    sample(&format!("gradient of result {k}"), y.dims())?
+                        .to_dtype(DType::F32)
+                        .map_err(Error::from)
+                })
+                .collect::<Result<Vec<_>>>()?;
+            let pairs: Vec<_> = results.iter().zip(&gradients).collect();
+            let mut sink = GradientSink::new(tensors.iter().copied());
+            tape.backward_from(&pairs, &mut sink).map_err(from_candle)?;
+            let mut out = Vec::new();
+            for y in &results {
+                out.push(y.flatten_all()?.to_vec1::<f32>()?);
+            }
+            for var in &vars {
+                let gradient = sink.take(var.as_tensor());
+                out.push(gradient.map_or(Ok(Vec::new()), |g| g.flatten_all()?.to_vec1::<f32>())?);
+            }
+            Ok(out)
+        };
     for (which, (fused, composed)) in run(&fused)?.iter().zip(&run(&composed)?).enumerate() {
         if fused.len() != composed.len() {
             return Err(Error::training(format!("tensor {which}: the forms differ in length")));
@@ -110,7 +156,7 @@ pub fn check_forms(
         for (element, (a, b)) in fused.iter().zip(composed).enumerate() {
             if (a - b).abs() > 2e-5 * b.abs().max(1.0) {
                 return Err(Error::training(format!(
-                    "tensor {which} (0: result, then gradients), element {element}: fused {a}, composed {b}"
+                    "tensor {which} (results first, then gradients), element {element}: fused {a}, composed {b}"
                 )));
             }
         }

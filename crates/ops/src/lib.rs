@@ -6,6 +6,7 @@
 
 pub mod accuracy;
 pub mod activations;
+pub mod arithmetic;
 pub mod dense;
 pub mod dropout;
 pub mod gather;

@@ -1,361 +1,224 @@
-//! The one way an operation of ours joins candle's graph, on any device.
+//! What a differentiable operation is, and how it is run and recorded, on any device.
 //!
-//! An operation computes its result from detached inputs, in one of two forms, and is attached to
-//! the graph by a candle custom op whose backward is the operation's own:
-//! - *fused*: a CPU kernel on contiguous f32 slices ([`Operation::fused_forward`]);
-//! - *composed*: plain candle operations ([`Operation::forward`]), for Metal, CUDA and other types.
+//! An operation has any number of inputs and results, and two forms:
+//! - *composed*: plain candle operations ([`Operation::forward`]), for Metal, CUDA and every type;
+//! - *fused*: a [`Kernel`] for a device and type, such as f32 on the CPU.
 //!
-//! While a [`Tape`] records, as in `fit`, fused operations are put on it instead.
+//! Both compute from detached inputs and own their backward. What a form keeps for it is a value of
+//! the type [`Operation::Saved`] on the [`Tape`]. If no input is tracked, nothing is recorded; if one
+//! is and no tape records, the result refuses to be differentiated.
 
-use candle_core::backend::BackendStorage;
 use candle_core::{
-    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, MetalStorage, Result,
-    Shape, Storage, Tensor, Var, bail,
+    CpuStorage, DType, Device, Layout, Result, Shape, Storage, Tensor, WithDType, bail,
 };
 use sconce_core::Tape;
+use sconce_core::tape::{Output, Pass, Recorded, unrecorded};
 use sconce_kernels::slice_of;
-use sconce_core::tape::Recorded;
-use std::sync::{Mutex, PoisonError};
 
-/// A differentiable operation of one to three float tensors. Anything else it needs (labels,
-/// constants, gradient slots) is a field.
+/// A differentiable operation. Its fields are what it needs besides tensors; integer tensors (labels,
+/// indices) may be inputs or fields.
 pub trait Operation: Send + Sync + Sized + 'static {
+    /// What the forward pass keeps for the backward pass besides inputs and results.
+    type Saved: Send + 'static;
+
     /// Name for messages.
     fn name(&self) -> &'static str;
 
     /// The composed form. `inputs` are detached and contiguous.
-    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor>;
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, Self::Saved)>;
 
-    /// The composed backward: a gradient for each input, or `None` where `needs` is false (or where
-    /// it went to a gradient slot). `inputs` are detached.
-    fn backward(
-        &self,
-        inputs: &[&Tensor],
-        result: &Tensor,
-        gradient: &Tensor,
-        needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>>;
+    /// The composed backward: gives each input that needs it its gradient.
+    fn backward(&self, saved: Self::Saved, pass: &mut Pass<'_>) -> Result<()>;
 
-    /// Whether there is a fused form.
-    fn has_kernel(&self) -> bool {
-        false
+    /// The fused form for a device and the type of the first input, if there is one.
+    fn kernel(&self, _device: &Device, _dtype: DType) -> Option<&dyn Kernel<Self::Saved>> {
+        None
     }
 
-    /// The fused form: contiguous slices and their shapes to the result.
-    fn fused_forward(&self, _inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
-        bail!("{} has no fused form", self.name())
+    /// Runs an operation of one result: fused where it can be, else composed.
+    fn apply(self, inputs: &[&Tensor]) -> Result<Tensor> {
+        run(self, inputs, true).and_then(only)
     }
 
-    /// The backward that goes with the fused form. All tensors are contiguous f32 on the CPU.
-    fn fused_backward(
-        &self,
-        inputs: &[&Tensor],
-        result: &Tensor,
-        gradient: &Tensor,
-        needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        self.backward(inputs, result, gradient, needs)
+    /// Runs the composed form of an operation of one result.
+    fn apply_composed(self, inputs: &[&Tensor]) -> Result<Tensor> {
+        run(self, inputs, false).and_then(only)
     }
 
     /// Runs the operation: fused where it can be, else composed.
-    fn apply(self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let fused = self.has_kernel()
-            && inputs.iter().all(|t| t.dtype() == DType::F32 && t.device().is_cpu());
-        attach(self, inputs, fused)
+    fn apply_all(self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        run(self, inputs, true)
     }
 
-    /// Runs the composed form wherever the tensors are.
-    fn apply_composed(self, inputs: &[&Tensor]) -> Result<Tensor> {
-        attach(self, inputs, false)
+    /// Runs the composed form.
+    fn apply_all_composed(self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        run(self, inputs, false)
     }
+}
+
+/// The fused form of an operation, on CPU slices.
+pub trait Kernel<Saved> {
+    /// The results, values and shapes, and what the backward pass needs.
+    fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, Saved)>;
+
+    /// The backward of the fused form; all float tensors are contiguous and of the kernel's type.
+    fn backward(&self, saved: Saved, pass: &mut Pass<'_>) -> Result<()>;
+}
+
+/// A result of a kernel: values in row-major order, and their shape.
+pub type Values = (Vec<f32>, Shape);
+
+/// Whether the f32 kernels serve a device and type.
+pub fn is_cpu_f32(device: &Device, dtype: DType) -> bool {
+    device.is_cpu() && dtype == DType::F32
 }
 
 /// One input of a fused kernel.
 #[derive(Clone, Copy)]
 pub struct Input<'a> {
-    /// Values, row-major.
+    /// Values, row-major; empty if they are not f32 (see [`Input::values`]).
     pub data: &'a [f32],
     /// Shape.
     pub dims: &'a [usize],
+    storage: &'a CpuStorage,
+    layout: &'a Layout,
 }
 
 impl<'a> Input<'a> {
-    fn new(storage: &'a CpuStorage, layout: &'a Layout) -> Result<Self> {
-        Ok(Self { data: slice_of(storage, layout)?, dims: layout.dims() })
+    fn new(storage: &'a Storage, layout: &'a Layout) -> Result<Self> {
+        let Storage::Cpu(storage) = storage else {
+            bail!("a CPU kernel was given a tensor of another device")
+        };
+        let data = match storage {
+            CpuStorage::F32(_) => slice_of(storage, layout)?,
+            _ => &[],
+        };
+        Ok(Self { data, dims: layout.dims(), storage, layout })
+    }
+
+    /// Values of another type than f32, such as indices.
+    pub fn values<T: WithDType>(&self) -> Result<&'a [T]> {
+        let values = self.storage.as_slice::<T>()?;
+        let (from, to) = self.layout.contiguous_offsets().unwrap_or((0, 0));
+        Ok(values.get(from..to).unwrap_or(&[]))
     }
 }
 
-/// The custom op that ties a result to its inputs.
-struct Link<O> {
+/// An operation on the tape, in the form that ran.
+struct Ran<O: Operation> {
     operation: O,
-    fused: bool,
-    /// The composed result on its way into the graph.
-    composed: Mutex<Option<Tensor>>,
+    saved: O::Saved,
+    fused: Option<(Device, DType)>,
 }
 
-fn attach<O: Operation>(operation: O, inputs: &[&Tensor], fused: bool) -> Result<Tensor> {
-    let inputs: Vec<Tensor> = inputs.iter().map(|t| t.contiguous()).collect::<Result<_>>()?;
-    if fused && Tape::is_recording() && inputs.iter().any(Tensor::track_op) {
-        return record(operation, inputs);
+impl<O: Operation> Recorded for Ran<O> {
+    fn backward(self: Box<Self>, pass: &mut Pass<'_>) -> Result<()> {
+        let Self { operation, saved, fused } = *self;
+        match fused.and_then(|(device, dtype)| operation.kernel(&device, dtype)) {
+            Some(kernel) => kernel.backward(saved, pass),
+            None => operation.backward(saved, pass),
+        }
     }
-    let composed = if fused {
-        None
-    } else {
-        let detached: Vec<Tensor> = inputs.iter().map(Tensor::detach).collect();
-        let detached: Vec<&Tensor> = detached.iter().collect();
-        Some(operation.forward(&detached)?.contiguous()?)
+}
+
+/// The result of an operation that has one and saves nothing.
+pub fn one(result: Result<Tensor>) -> Result<(Vec<Tensor>, ())> {
+    result.map(|result| (vec![result], ()))
+}
+
+fn only(mut results: Vec<Tensor>) -> Result<Tensor> {
+    match (results.pop(), results.len()) {
+        (Some(result), 0) => Ok(result),
+        (_, more) => bail!("an operation with {} results was taken for one with one", more + 1),
+    }
+}
+
+fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Vec<Tensor>> {
+    let name = operation.name();
+    let Some(first) = inputs.first() else { bail!("{name}: an operation needs an input") };
+    let (device, dtype) = (first.device().clone(), first.dtype());
+    let alike = |t: &&Tensor| {
+        t.device().same_device(&device) && (t.dtype() == dtype || !t.dtype().is_float())
     };
-    let link = Link { operation, fused, composed: Mutex::new(composed) };
-    match inputs.as_slice() {
-        [a] => a.apply_op1(link),
-        [a, b] => a.apply_op2(b, link),
-        [a, b, c] => a.apply_op3(b, c, link),
-        other => bail!(
-            "{}: an operation has one to three inputs, got {}",
-            link.operation.name(),
-            other.len()
-        ),
-    }
-}
-
-/// A fused operation on the tape.
-struct Fused<O>(O);
-
-impl<O: Operation> Recorded for Fused<O> {
-    fn backward(
-        &self,
-        inputs: &[&Tensor],
-        result: &Tensor,
-        gradient: &Tensor,
-        needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        self.0.fused_backward(inputs, result, gradient, needs)
-    }
-}
-
-fn record<O: Operation>(operation: O, inputs: Vec<Tensor>) -> Result<Tensor> {
-    let (values, shape) = {
-        let storages: Vec<_> = inputs.iter().map(Tensor::storage_and_layout).collect();
-        let slices = storages.iter().map(|(storage, layout)| match &**storage {
-            Storage::Cpu(storage) => Input::new(storage, layout),
-            _ => bail!("{}: a kernel was given a tensor of another device", operation.name()),
-        });
-        operation.fused_forward(&slices.collect::<Result<Vec<_>>>()?)?
+    let tracked = inputs.iter().any(|t| t.track_op());
+    let kernel = match fuse && inputs.iter().all(alike) {
+        true => operation.kernel(&device, dtype),
+        false => None,
     };
-    let result = Var::from_vec(values, shape, &candle_core::Device::Cpu)?.into_inner();
-    Tape::push(Box::new(Fused(operation)), inputs, &result);
-    Ok(result)
+    let fused = kernel.is_some();
+    let (outputs, saved) = match kernel {
+        Some(kernel) => {
+            let (results, saved) = run_kernel(kernel, inputs)?;
+            let output = |(values, shape)| Output::Values(CpuStorage::F32(values), shape);
+            (results.into_iter().map(output).collect::<Vec<_>>(), saved)
+        }
+        None => {
+            let detached =
+                inputs.iter().map(|t| t.detach().contiguous()).collect::<Result<Vec<_>>>()?;
+            let detached: Vec<&Tensor> = detached.iter().collect();
+            let (results, saved) = operation.forward(&detached)?;
+            let outputs = results.into_iter().map(|t| t.detach().contiguous().map(Output::Tensor));
+            (outputs.collect::<Result<Vec<_>>>()?, saved)
+        }
+    };
+    if !tracked {
+        return outputs.into_iter().map(untracked).collect();
+    }
+    match Tape::current() {
+        Some(tape) => {
+            let ran = Ran { operation, saved, fused: fused.then_some((device, dtype)) };
+            tape.push(name, Box::new(ran), inputs, outputs)
+        }
+        None => outputs.into_iter().map(|output| unrecorded(name, output)).collect(),
+    }
 }
 
-/// A view on the tape.
+fn run_kernel<S>(kernel: &dyn Kernel<S>, inputs: &[&Tensor]) -> Result<(Vec<Values>, S)> {
+    // Most inputs are contiguous; the others are copied, and the copies kept while the kernel runs.
+    let copies = inputs
+        .iter()
+        .map(|t| if t.is_contiguous() { Ok(None) } else { t.detach().contiguous().map(Some) })
+        .collect::<Result<Vec<_>>>()?;
+    let storages: Vec<_> = inputs
+        .iter()
+        .zip(&copies)
+        .map(|(t, copy)| copy.as_ref().unwrap_or(t).storage_and_layout())
+        .collect();
+    let inputs = storages
+        .iter()
+        .map(|(storage, layout)| Input::new(storage, layout))
+        .collect::<Result<Vec<_>>>()?;
+    kernel.forward(&inputs)
+}
+
+fn untracked(output: Output) -> Result<Tensor> {
+    match output {
+        Output::Tensor(tensor) => Ok(tensor),
+        Output::Values(values, shape) => {
+            let none = candle_core::op::BackpropOp::none();
+            Ok(Tensor::from_storage(Storage::Cpu(values), shape, none, false))
+        }
+    }
+}
+
+/// The gradient of a view: the same values in the input's shape.
 struct Reshaped;
 
 impl Recorded for Reshaped {
-    fn backward(
-        &self,
-        inputs: &[&Tensor],
-        _: &Tensor,
-        gradient: &Tensor,
-        _: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        inputs.iter().map(|x| gradient.reshape(x.shape()).map(Some)).collect()
+    fn backward(self: Box<Self>, pass: &mut Pass<'_>) -> Result<()> {
+        let dx = pass.dy()?.reshape(pass.input(0).shape())?;
+        pass.give(0, dx)
     }
 }
 
-/// The same values in another shape, without a copy where they are contiguous.
+/// The same values in another shape, without a copy where they are contiguous. Differentiable.
 pub fn reshape(x: &Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
     let y = x.reshape(shape.into())?;
-    if Tape::is_recording() && x.track_op() {
-        Tape::push(Box::new(Reshaped), vec![x.clone()], &y);
+    if x.track_op()
+        && y.track_op()
+        && let Some(tape) = Tape::current()
+    {
+        tape.push_view(Box::new(Reshaped), x, &y);
     }
     Ok(y)
-}
-
-impl<O: Operation> Link<O> {
-    fn take(&self) -> Result<Tensor> {
-        let taken = self.composed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        taken.ok_or_else(|| candle_core::Error::msg("a composed result can be attached only once"))
-    }
-
-    fn cpu(&self, inputs: &[(&CpuStorage, &Layout)]) -> Result<(CpuStorage, Shape)> {
-        if self.fused {
-            let inputs: Vec<Input<'_>> =
-                inputs.iter().map(|(s, l)| Input::new(s, l)).collect::<Result<_>>()?;
-            let (values, shape) = self.operation.fused_forward(&inputs)?;
-            return Ok((CpuStorage::F32(values), shape));
-        }
-        let result = self.take()?;
-        let (storage, layout) = result.storage_and_layout();
-        match &*storage {
-            Storage::Cpu(storage) => Ok((storage.try_clone(layout)?, result.shape().clone())),
-            _ => bail!("{}: the result is on another device", self.operation.name()),
-        }
-    }
-
-    fn cuda(&self) -> Result<(CudaStorage, Shape)> {
-        let result = self.take()?;
-        let (storage, layout) = result.storage_and_layout();
-        match &*storage {
-            Storage::Cuda(storage) => Ok((storage.try_clone(layout)?, result.shape().clone())),
-            _ => bail!("{}: the result is on another device", self.operation.name()),
-        }
-    }
-
-    fn metal(&self) -> Result<(MetalStorage, Shape)> {
-        let result = self.take()?;
-        let (storage, layout) = result.storage_and_layout();
-        match &*storage {
-            Storage::Metal(storage) => Ok((storage.try_clone(layout)?, result.shape().clone())),
-            _ => bail!("{}: the result is on another device", self.operation.name()),
-        }
-    }
-
-    fn bwd<const N: usize>(
-        &self,
-        inputs: [&Tensor; N],
-        result: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<[Option<Tensor>; N]> {
-        let needs = inputs.map(Tensor::track_op);
-        let gradient = gradient.contiguous()?;
-        // Detached, so that the backward pass builds no graph of its own.
-        let (inputs, result) = (inputs.map(Tensor::detach), result.detach());
-        let inputs = inputs.each_ref();
-        let gradients = if self.fused {
-            self.operation.fused_backward(&inputs, &result, &gradient, &needs)?
-        } else {
-            self.operation.backward(&inputs, &result, &gradient, &needs)?
-        };
-        let count = gradients.len();
-        gradients.try_into().map_err(|_| {
-            candle_core::Error::msg(format!(
-                "{}: {count} gradients for {N} inputs",
-                self.operation.name()
-            ))
-        })
-    }
-}
-
-impl<O: Operation> CustomOp1 for Link<O> {
-    fn name(&self) -> &'static str {
-        self.operation.name()
-    }
-
-    fn cpu_fwd(&self, s: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
-        self.cpu(&[(s, l)])
-    }
-
-    fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
-        self.cuda()
-    }
-
-    fn metal_fwd(&self, _: &MetalStorage, _: &Layout) -> Result<(MetalStorage, Shape)> {
-        self.metal()
-    }
-
-    fn bwd(&self, x: &Tensor, result: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let [dx] = Link::bwd(self, [x], result, gradient)?;
-        Ok(dx)
-    }
-}
-
-impl<O: Operation> CustomOp2 for Link<O> {
-    fn name(&self) -> &'static str {
-        self.operation.name()
-    }
-
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        self.cpu(&[(s1, l1), (s2, l2)])
-    }
-
-    fn cuda_fwd(
-        &self,
-        _: &CudaStorage,
-        _: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        self.cuda()
-    }
-
-    fn metal_fwd(
-        &self,
-        _: &MetalStorage,
-        _: &Layout,
-        _: &MetalStorage,
-        _: &Layout,
-    ) -> Result<(MetalStorage, Shape)> {
-        self.metal()
-    }
-
-    fn bwd(
-        &self,
-        a: &Tensor,
-        b: &Tensor,
-        result: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let [da, db] = Link::bwd(self, [a, b], result, gradient)?;
-        Ok((da, db))
-    }
-}
-
-impl<O: Operation> CustomOp3 for Link<O> {
-    fn name(&self) -> &'static str {
-        self.operation.name()
-    }
-
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-        s3: &CpuStorage,
-        l3: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        self.cpu(&[(s1, l1), (s2, l2), (s3, l3)])
-    }
-
-    fn cuda_fwd(
-        &self,
-        _: &CudaStorage,
-        _: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        self.cuda()
-    }
-
-    fn metal_fwd(
-        &self,
-        _: &MetalStorage,
-        _: &Layout,
-        _: &MetalStorage,
-        _: &Layout,
-        _: &MetalStorage,
-        _: &Layout,
-    ) -> Result<(MetalStorage, Shape)> {
-        self.metal()
-    }
-
-    fn bwd(
-        &self,
-        a: &Tensor,
-        b: &Tensor,
-        c: &Tensor,
-        result: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [da, db, dc] = Link::bwd(self, [a, b, c], result, gradient)?;
-        Ok((da, db, dc))
-    }
 }

@@ -1,7 +1,8 @@
 //! Reductions to a scalar, for losses.
 
-use crate::op::{Input, Operation};
-use candle_core::{Result, Shape, Tensor, bail};
+use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
+use candle_core::{DType, Device, Result, Shape, Tensor, bail};
+use sconce_core::tape::Pass;
 use sconce_kernels::with_slice;
 
 /// `scale * sum(values * weights)`, summed in f64 on the CPU. `weights` has the shape of `values`.
@@ -25,37 +26,39 @@ struct WeightedSum {
 }
 
 impl Operation for WeightedSum {
+    type Saved = ();
+
     fn name(&self) -> &'static str {
         "weighted_sum"
     }
 
-    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, ())> {
         let values = match &self.weights {
             Some(weights) => (inputs[0] * weights)?,
             None => inputs[0].clone(),
         };
-        values.sum_all()? * self.scale
+        one(values.sum_all()? * self.scale)
     }
 
-    fn backward(
-        &self,
-        inputs: &[&Tensor],
-        _result: &Tensor,
-        gradient: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let gradient = pass.dy()?;
         let gradient = (gradient * self.scale)?;
-        Ok(vec![Some(match &self.weights {
-            Some(weights) => weights.broadcast_mul(&gradient)?,
-            None => gradient.broadcast_as(inputs[0].shape())?.contiguous()?,
-        })])
+        pass.give(
+            0,
+            match &self.weights {
+                Some(weights) => weights.broadcast_mul(&gradient)?,
+                None => gradient.broadcast_as(pass.input(0).shape())?.contiguous()?,
+            },
+        )
     }
 
-    fn has_kernel(&self) -> bool {
-        true
+    fn kernel(&self, device: &Device, dtype: DType) -> Option<&dyn Kernel<()>> {
+        is_cpu_f32(device, dtype).then_some(self as &dyn Kernel<()>)
     }
+}
 
-    fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
+impl Kernel<()> for WeightedSum {
+    fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let values = inputs[0].data;
         let sum = match &self.weights {
             Some(weights) => with_slice(weights, |weights| {
@@ -67,23 +70,18 @@ impl Operation for WeightedSum {
             })?,
             None => values.iter().map(|v| f64::from(*v)).sum(),
         };
-        Ok((vec![(sum * self.scale) as f32], Shape::from(())))
+        Ok((vec![(vec![(sum * self.scale) as f32], Shape::from(()))], ()))
     }
 
-    fn fused_backward(
-        &self,
-        inputs: &[&Tensor],
-        _result: &Tensor,
-        gradient: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        let x = inputs[0];
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let gradient = pass.dy()?;
+        let x = pass.input(0);
         let g = (f64::from(gradient.to_scalar::<f32>()?) * self.scale) as f32;
         let dx = match &self.weights {
             Some(weights) => with_slice(weights, |w| Ok(w.iter().map(|w| w * g).collect()))?,
             None => vec![g; x.elem_count()],
         };
-        Ok(vec![Some(Tensor::from_vec(dx, x.shape(), x.device())?)])
+        pass.give(0, Tensor::from_vec(dx, x.shape(), x.device())?)
     }
 }
 

@@ -6,12 +6,21 @@
 use sconce_core::{Error, Json, Result};
 use serde_json::Map;
 
+/// A class that a model is made of.
+#[derive(Clone, Copy, Debug)]
+pub enum Class<'a> {
+    /// A layer, or a model as one.
+    Layer(&'a str),
+    /// An operation on tensors (`keras.src.ops...`).
+    Operation(&'a str),
+}
+
 /// Keys under which a layer holds other layers.
 const INNER: [&str; 5] = ["layer", "cell", "cells", "forward_layer", "backward_layer"];
 
 /// Refuses a serialized model (`{"module", "class_name", "config", "registered_name", ...}`) that
-/// holds anything but supported layers of Keras: Python code, the author's own classes and functions,
-/// operations on tensors, and layers for which `is_supported` says no to the class name. Models inside
+/// holds anything but supported layers and operations of Keras: Python code, the author's own classes
+/// and functions, and what `is_supported` says no to. Models inside
 /// models and layers inside layers are looked through too.
 ///
 /// The class of the model itself is left to whoever builds it.
@@ -21,7 +30,7 @@ const INNER: [&str; 5] = ["layer", "cell", "cells", "forward_layer", "backward_l
 /// # Errors
 /// One [`Error::Config`] at the path `at` (where the model is in its document; "" if it is the
 /// document), which lists all of it, each with its path and the name of its layer.
-pub fn scan(model: &Json, at: &str, is_supported: &dyn Fn(&str) -> bool) -> Result<()> {
+pub fn scan(model: &Json, at: &str, is_supported: &dyn Fn(Class<'_>) -> bool) -> Result<()> {
     match find(model, at, is_supported).as_slice() {
         [] => Ok(()),
         found => Err(listed(at, found)),
@@ -30,7 +39,7 @@ pub fn scan(model: &Json, at: &str, is_supported: &dyn Fn(&str) -> bool) -> Resu
 
 /// The error that says most about a model that cannot be built: the list of [`scan`] if it has several
 /// entries or code, or else `first`, which is more exact about one thing and knows the nearest name.
-pub fn explain(model: &Json, is_supported: &dyn Fn(&str) -> bool, first: Error) -> Error {
+pub fn explain(model: &Json, is_supported: &dyn Fn(Class<'_>) -> bool, first: Error) -> Error {
     match find(model, "", is_supported).as_slice() {
         [] => first,
         [one] if !one.contains(CODE) => first,
@@ -38,7 +47,7 @@ pub fn explain(model: &Json, is_supported: &dyn Fn(&str) -> bool, first: Error) 
     }
 }
 
-fn find(model: &Json, at: &str, is_supported: &dyn Fn(&str) -> bool) -> Vec<String> {
+fn find(model: &Json, at: &str, is_supported: &dyn Fn(Class<'_>) -> bool) -> Vec<String> {
     let mut scan = Scan { root: at, is_supported, layer: None, found: Vec::new() };
     scan.value(model, at, true);
     scan.found
@@ -54,7 +63,7 @@ fn listed(at: &str, found: &[String]) -> Error {
 
 struct Scan<'a> {
     root: &'a str,
-    is_supported: &'a dyn Fn(&str) -> bool,
+    is_supported: &'a dyn Fn(Class<'_>) -> bool,
     /// The name of the innermost layer around.
     layer: Option<String>,
     found: Vec<String>,
@@ -92,10 +101,12 @@ impl Scan<'_> {
             self.report(path, &format!("`{class}`: {CODE}"));
         } else if let Some(own) = own_thing(map, class) {
             self.report(path, &own);
-        } else if is_operation(map) {
+        } else if is_operation(map) && !(self.is_supported)(Class::Operation(class)) {
             let what = "an operator or a call of keras.ops in a functional model; use a layer";
             self.report(path, &format!("the operation `{class}`: {what}"));
-        } else if is_layer && path != self.root && !(self.is_supported)(class) {
+        } else if is_operation(map) {
+            // A supported one has nothing else to look at.
+        } else if is_layer && path != self.root && !(self.is_supported)(Class::Layer(class)) {
             self.report(path, &format!("the layer class `{class}` is not supported"));
         } else if is_layer && path != self.root {
             unsupported_settings(map, class).iter().for_each(|what| self.report(path, what));

@@ -1,11 +1,14 @@
 //! Networks as Keras archives: which variable of the model is which array of the file.
 
-use crate::paths::{Call, Child, Saved, Variable, functional_order, place};
+use crate::keras_json::Class;
+use crate::paths::{Child, Saved, Variable, place};
 use crate::{Array, KerasArchive, NamedTensors};
-use sconce_core::{Device, Error, Json, Parameter, Result, Tensor};
-use sconce_model::{Architecture, Network};
+use sconce_core::{Device, Error, FirstValues, Json, Result, Tensor, Weight};
+use sconce_layers::{self as layers, LayerEntry};
+use sconce_model::{Architecture, Graph, GraphLayer, Network, architecture};
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The variables of an optimizer, as a file holds them.
 pub struct OptimizerVariables {
@@ -24,22 +27,14 @@ fn optimizer_key(i: usize) -> String {
 
 /// The network as Keras walks it. Variables are keyed by their path in the store.
 fn tree(network: &Network, optimizer: Option<&OptimizerVariables>) -> Result<Saved> {
-    let graph = network.graph();
-    let variable = |p: &Parameter| Variable { key: p.path.clone(), trainable: !p.is_state };
-    let layers: Vec<Saved> = layer_order(network)?
-        .into_iter()
-        .filter_map(|index| {
-            let entry = graph.layers().get(index)?;
-            let parameters = graph.parameters(index, network.store());
-            Some(Saved {
-                id: index + 1,
-                class_name: entry.layer.class_name().to_string(),
-                name: entry.name.clone(),
-                variables: parameters.iter().map(variable).collect(),
-                children: Vec::new(),
-            })
-        })
+    let paths: Paths<'_> = network
+        .store()
+        .parameters()
+        .iter()
+        .map(|p| (Arc::as_ptr(&p.weight), p.path.as_str()))
         .collect();
+    let architecture = network.architecture();
+    let layers = saved_layers(network.graph(), architecture, &paths)?;
     let mut children = vec![("layers".to_string(), Child::Many(layers))];
     if let Some(optimizer) = optimizer {
         let variables = (0..optimizer.variables.len())
@@ -48,7 +43,7 @@ fn tree(network: &Network, optimizer: Option<&OptimizerVariables>) -> Result<Sav
         children.push((
             "optimizer".to_string(),
             Child::One(Saved {
-                id: graph.layers().len() + 1,
+                id: OPTIMIZER,
                 class_name: optimizer.class_name.clone(),
                 name: optimizer.name.clone(),
                 variables,
@@ -57,25 +52,64 @@ fn tree(network: &Network, optimizer: Option<&OptimizerVariables>) -> Result<Sav
         ));
     }
     Ok(Saved {
-        id: 0,
-        class_name: network.architecture().class_name().to_string(),
-        name: network.architecture().name().to_string(),
+        id: MODEL,
+        class_name: architecture.class_name().to_string(),
+        name: architecture.name().to_string(),
         variables: Vec::new(),
         children,
     })
 }
 
-/// The layers in the order Keras lists them.
-fn layer_order(network: &Network) -> Result<Vec<usize>> {
-    match network.architecture().functional() {
-        None => Ok((0..network.graph().layers().len()).collect()),
-        Some(functional) => {
-            let (calls, inputs, outputs) = functional.calls();
-            let calls: Vec<Call> =
-                calls.into_iter().map(|(layer, inputs)| Call { layer, inputs }).collect();
-            functional_order(&calls, &inputs, &outputs)
+/// Where each weight is in the store.
+type Paths<'a> = HashMap<*const Weight, &'a str>;
+
+/// Numbers that no layer has: theirs are addresses.
+const MODEL: usize = 0;
+const OPTIMIZER: usize = 1;
+
+/// The layers of a graph in the order Keras lists them.
+fn saved_layers(
+    graph: &Graph,
+    architecture: &Architecture,
+    paths: &Paths<'_>,
+) -> Result<Vec<Saved>> {
+    let order = graph.keras_order(architecture.class_name() == "Functional")?;
+    order.into_iter().filter_map(|i| graph.layers().get(i)).map(|e| saved(e, paths)).collect()
+}
+
+/// A layer and the layers inside it.
+fn saved(entry: &LayerEntry, paths: &Paths<'_>) -> Result<Saved> {
+    let variable = |weight: &Arc<Weight>| {
+        let key = paths.get(&Arc::as_ptr(weight)).map_or_else(String::new, |path| path.to_string());
+        Variable { key, trainable: !weight.is_state }
+    };
+    let children = match entry.downcast::<GraphLayer>().and_then(|m| Some((m, m.graph()?))) {
+        Some((model, graph)) => {
+            let layers = saved_layers(graph, model.architecture(), paths)?;
+            vec![("layers".to_string(), Child::Many(layers))]
         }
-    }
+        None => {
+            let child = |child: layers::Child<'_>| {
+                Ok(match child {
+                    layers::Child::One(attribute, entry) => {
+                        (attribute.to_string(), Child::One(saved(entry, paths)?))
+                    }
+                    layers::Child::Many(attribute, entries) => {
+                        let list = entries.into_iter().map(|e| saved(e, paths));
+                        (attribute.to_string(), Child::Many(list.collect::<Result<_>>()?))
+                    }
+                })
+            };
+            entry.layer().children().into_iter().map(child).collect::<Result<_>>()?
+        }
+    };
+    Ok(Saved {
+        id: entry.id(),
+        class_name: entry.class_name().to_string(),
+        name: entry.name().to_string(),
+        variables: entry.weights().iter().map(variable).collect(),
+        children,
+    })
 }
 
 /// The archive of a network, with Keras's compile configuration and the optimizer's variables if
@@ -122,15 +156,24 @@ pub fn from_archive(
     device: &Device,
 ) -> Result<(Architecture, Option<Network>)> {
     let in_file = |error: Error| Error::file(file, error.to_string());
-    crate::keras_json::scan(&archive.config, "", &sconce_model::architecture::is_supported)
-        .map_err(in_file)?;
+    crate::keras_json::scan(&archive.config, "", &is_supported).map_err(in_file)?;
     let architecture = Architecture::from_json(&archive.config).map_err(in_file)?;
     if !architecture.states_its_input() {
         return Ok((architecture, None));
     }
-    let network = Network::build(&architecture, None, device, 0).map_err(in_file)?;
+    // Every weight comes from the file, so none is drawn.
+    let network =
+        Network::build(&architecture, None, device, FirstValues::Zeros).map_err(in_file)?;
     load_weights(&network, &archive.weights).map_err(in_file)?;
     Ok((architecture, Some(network)))
+}
+
+/// Whether a class of a model can be built here.
+pub fn is_supported(class: Class<'_>) -> bool {
+    match class {
+        Class::Layer(name) => architecture::is_supported(name),
+        Class::Operation(name) => architecture::is_supported_operation(name),
+    }
 }
 
 /// Sets every weight of the network from a file's arrays; nothing changes if one is missing or has

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use proptest::prelude::*;
-use sconce_model::snake_case;
-use sconce_saving::paths::{Call, Child, Saved, Variable, functional_order, place};
+use sconce_core::names::snake_case;
+use sconce_model::layer_order::{Call, functional_order};
+use sconce_saving::paths::{Child, Saved, Variable, place};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, HashMap, HashSet};
 

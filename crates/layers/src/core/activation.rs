@@ -1,8 +1,7 @@
 //! Activation: `y = f(x)`.
 
-use crate::layer::single;
-use crate::{Base, Layer};
-use sconce_core::{Context, Dims, Result, Tensor, Weights};
+use crate::{Call, Layer};
+use sconce_core::{Args, Result, Spec, Tensor};
 use sconce_ops::ActivationFn;
 use sconce_ops::activations::Range;
 use serde::{Deserialize, Serialize};
@@ -13,15 +12,12 @@ use serde::{Deserialize, Serialize};
 pub struct Activation {
     /// The function.
     pub activation: ActivationFn,
-    /// Name, trainable flag, input shape.
-    #[serde(skip)]
-    pub base: Base,
 }
 
 impl Activation {
     /// Of a function by name: `Activation::new("relu")`.
     pub fn new(activation: impl Into<ActivationFn>) -> Self {
-        Self { activation: activation.into(), base: Base::default() }
+        Self { activation: activation.into() }
     }
 }
 
@@ -30,13 +26,19 @@ impl Layer for Activation {
         self.activation.get().map(|_| ()).map_err(|e| e.under("activation"))
     }
 
-    fn output_dims(&self, inputs: &[Dims]) -> Result<Vec<Dims>> {
-        let x = single(inputs, "Activation")?;
-        Ok(vec![self.activation.get().map_err(|e| e.under("activation"))?.output_dims(x)?])
+    fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
+        let x = x.single("Activation")?;
+        let dims =
+            self.activation.get().map_err(|e| e.under("activation"))?.output_dims(&x.dims)?;
+        Ok(vec![x.with_dims(dims)])
     }
 
-    fn call(&self, _: &Weights<'_>, inputs: &[Tensor], _: &mut Context) -> Result<Vec<Tensor>> {
-        Ok(vec![self.activation.get()?.call(single(inputs, "Activation")?)?])
+    fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
+        Ok(vec![self.activation.get()?.call(call.single()?)?])
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
     }
 
     fn outputs_probabilities(&self) -> Option<bool> {

@@ -2,10 +2,10 @@
 
 use crate::constraints::Constraint;
 use crate::initializers::Initializer;
-use crate::layer::single;
+use crate::layer::optional;
 use crate::regularizers::Regularizer;
-use crate::{Base, Layer};
-use sconce_core::{Context, Dims, Error, Json, Result, Tensor, WeightSpec, Weights};
+use crate::{Call, Layer};
+use sconce_core::{Args, Error, Json, Result, Spec, Tensor, WeightSpec};
 use sconce_ops::ActivationFn;
 use sconce_ops::activations::Range;
 use serde::{Deserialize, Serialize};
@@ -46,9 +46,6 @@ pub struct Dense {
     /// Keras's quantisation settings; only null.
     #[serde(default)]
     pub quantization_config: Option<Json>,
-    /// Name, trainable flag, input shape.
-    #[serde(skip)]
-    pub base: Base,
 }
 
 fn yes() -> bool {
@@ -85,7 +82,6 @@ impl Dense {
             kernel_constraint: None,
             bias_constraint: None,
             quantization_config: None,
-            base: Base::default(),
         }
     }
 
@@ -150,21 +146,22 @@ impl Layer for Dense {
         Ok(())
     }
 
-    fn output_dims(&self, inputs: &[Dims]) -> Result<Vec<Dims>> {
-        let x = single(inputs, "Dense")?;
-        if x.rank() < 2 {
+    fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
+        let x = x.single("Dense")?;
+        if x.dims.rank() < 2 {
             return Err(Error::layer(
                 "",
-                format!("Dense takes inputs of shape (batch, .., features), got {x}"),
+                format!("Dense takes inputs of shape (batch, .., features), got {}", x.dims),
             ));
         }
-        x.last()?;
-        let z = x.with_last(self.units);
-        Ok(vec![self.activation.get().map_err(|e| e.under("activation"))?.output_dims(&z)?])
+        x.dims.last()?;
+        let z = x.dims.with_last(self.units);
+        let activation = self.activation.get().map_err(|e| e.under("activation"))?;
+        Ok(vec![x.with_dims(activation.output_dims(&z)?)])
     }
 
-    fn weights(&self, inputs: &[Dims]) -> Result<Vec<WeightSpec>> {
-        let features = single(inputs, "Dense")?.last()?;
+    fn weights(&self, x: &Args<Spec>) -> Result<Vec<WeightSpec>> {
+        let features = x.single("Dense")?.dims.last()?;
         let initializer =
             |part: &Initializer, key: &str| part.get().cloned().map_err(|e| e.under(key));
         let kernel = initializer(&self.kernel_initializer, "kernel_initializer")?;
@@ -184,26 +181,17 @@ impl Layer for Dense {
         Ok(specs)
     }
 
-    fn call(
-        &self,
-        weights: &Weights<'_>,
-        inputs: &[Tensor],
-        _: &mut Context,
-    ) -> Result<Vec<Tensor>> {
-        let x = single(inputs, "Dense")?;
-        let (kernel, bias) = (weights.get("kernel")?, weights.find("bias"));
-        Ok(vec![sconce_ops::dense(x, kernel, bias, self.activation.get()?)?])
+    fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
+        let (kernel, bias) = (call.weight("kernel")?, call.find_weight("bias"));
+        let activation = self.activation.get()?;
+        Ok(vec![sconce_ops::dense(call.single()?, &kernel, bias.as_ref(), activation)?])
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
     }
 
     fn outputs_probabilities(&self) -> Option<bool> {
         Some(self.activation.get().is_ok_and(|a| a.range() == Range::Probability))
     }
-}
-
-/// The object of an optional part; an unknown name is an error at `key`.
-fn optional<K: sconce_core::Kind>(
-    part: &Option<sconce_core::Part<K>>,
-    key: &str,
-) -> Result<Option<std::sync::Arc<K::Object>>> {
-    part.as_ref().map(|p| p.get().cloned().map_err(|e| e.under(key))).transpose()
 }

@@ -1,17 +1,13 @@
 //! Identity: `y = x`.
 
-use crate::{Base, Layer};
-use sconce_core::{Context, Dims, Result, Tensor, Weights};
+use crate::{Call, Layer};
+use sconce_core::{Args, Result, Spec, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Passes its inputs on unchanged.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Identity {
-    /// Name, trainable flag, input shape.
-    #[serde(skip)]
-    pub base: Base,
-}
+pub struct Identity {}
 
 impl Identity {
     /// A new one.
@@ -21,12 +17,20 @@ impl Identity {
 }
 
 impl Layer for Identity {
-    fn output_dims(&self, inputs: &[Dims]) -> Result<Vec<Dims>> {
-        Ok(inputs.to_vec())
+    fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
+        Ok(x.flat().into_iter().cloned().collect())
     }
 
-    fn call(&self, _: &Weights<'_>, inputs: &[Tensor], _: &mut Context) -> Result<Vec<Tensor>> {
-        Ok(inputs.to_vec())
+    fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
+        Ok(call.tensors().into_iter().cloned().collect())
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn casts_integers(&self) -> bool {
+        false
     }
 
     fn outputs_probabilities(&self) -> Option<bool> {

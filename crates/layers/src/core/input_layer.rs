@@ -1,11 +1,12 @@
 //! InputLayer: where data enters a model.
 
-use crate::{Base, Configured, Layer};
-use sconce_core::{Context, DType, Dims, Error, Json, Result, Tensor, Weights, json};
+use crate::{Call, Layer};
+use sconce_core::policy::dtype_of;
+use sconce_core::{Args, DType, Dims, Error, Result, Spec, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Declares the shape and type of one input. Data of another type is brought to it, so that a declared
-/// `"int32"` cuts off what is behind the point; the model computes in float32 in any case.
+/// Declares the shape and type of one input. Data of another type is brought to it: a declared
+/// `"int32"` truncates toward zero. Layers that compute bring integers to float32 themselves.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputLayer {
@@ -20,15 +21,9 @@ pub struct InputLayer {
     /// Keras's flag for ragged tensors; only `false`.
     #[serde(default)]
     pub ragged: bool,
-    /// Its name in the model.
-    #[serde(default)]
-    pub name: Option<String>,
     /// Keras's flag for inputs that may be left out; only `false`.
     #[serde(default)]
     pub optional: bool,
-    /// Holds the name for [`Configured`].
-    #[serde(skip)]
-    pub base: Base,
 }
 
 fn float32() -> String {
@@ -46,62 +41,41 @@ impl InputLayer {
 
     /// Of a shape with its batch axis.
     pub fn of(batch_shape: Dims) -> Self {
-        Self {
-            batch_shape,
-            dtype: float32(),
-            sparse: false,
-            ragged: false,
-            name: None,
-            optional: false,
-            base: Base::default(),
+        Self { batch_shape, dtype: float32(), sparse: false, ragged: false, optional: false }
+    }
+
+    /// Sets the type of the data, by Keras's name: `"int32"`.
+    pub fn dtype(mut self, dtype: &str) -> Self {
+        self.dtype = dtype.to_string();
+        self
+    }
+
+    /// What enters the model. The batch size that the shape may state is no limit, as in Keras, which
+    /// writes that of the first batch it saw.
+    pub fn spec(&self) -> Result<Spec> {
+        let mut dims = self.batch_shape.clone();
+        if let Some(batch) = dims.0.first_mut() {
+            *batch = None;
         }
+        // Floats are computed with in float32, whatever precision they were declared in.
+        let dtype = match dtype_of(&self.dtype)? {
+            dtype if dtype.is_float() => DType::F32,
+            dtype => dtype,
+        };
+        Ok(Spec { dims, dtype })
     }
 
-    /// Reads the configuration. Name and dtype are InputLayer's own keys in Keras.
-    pub(crate) fn from_config(config: Json) -> Result<Self> {
-        let mut layer: Self = json::parse(config)?;
-        layer.base.name = layer.name.clone();
-        layer.check()?;
-        Ok(layer)
-    }
-
-    /// The complete configuration from a partial one.
-    pub(crate) fn complete(config: Json) -> Result<Json> {
-        Self::from_config(config)?.config()
-    }
-}
-
-impl InputLayer {
-    /// The values that the declared type can hold, in the type that x has.
-    fn accept(&self, x: &Tensor) -> Result<Tensor> {
-        let through = |dtype| Ok(x.to_dtype(dtype)?.to_dtype(x.dtype())?);
-        match self.dtype.as_str() {
-            "float32" | "float64" => Ok(x.clone()),
-            "float16" => through(DType::F16),
-            "bfloat16" => through(DType::BF16),
-            "bool" => Ok(x.ne(0.0)?.to_dtype(x.dtype())?),
-            // Whole numbers: what is behind the point is cut off.
-            _ => through(DType::I64),
-        }
-    }
-}
-
-impl Configured for InputLayer {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
-
-    fn config(&self) -> Result<Json> {
-        let named = Self { name: self.base.name.clone(), ..self.clone() };
-        serde_json::to_value(named).map_err(|e| Error::config("", e.to_string()))
-    }
-
-    fn base(&self) -> &Base {
-        &self.base
-    }
-
-    fn base_mut(&mut self) -> &mut Base {
-        &mut self.base
+    /// The values in the declared type.
+    pub fn convert(&self, x: &Tensor) -> Result<Tensor> {
+        let declared = dtype_of(&self.dtype)?;
+        let x = match (self.dtype.as_str(), declared) {
+            // A bool is whether a number is not 0, not what is left of it in 8 bits.
+            ("bool", _) => x.ne(&x.zeros_like()?)?,
+            // Precision that the type does not have is lost here.
+            (_, DType::F16 | DType::BF16) => x.to_dtype(declared)?,
+            _ => x.clone(),
+        };
+        Ok(x.to_dtype(self.spec()?.dtype)?)
     }
 }
 
@@ -113,25 +87,23 @@ impl Layer for InputLayer {
         if self.batch_shape.rank() == 0 {
             return Err(Error::config("batch_shape", "needs at least the batch axis"));
         }
-        let known = [
-            "float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64",
-            "uint8", "uint16", "uint32", "bool",
-        ];
-        if !known.contains(&self.dtype.as_str()) {
-            return Err(Error::config(
-                "dtype",
-                sconce_core::registry::unknown("dtype", &self.dtype, known),
-            ));
-        }
-        Ok(())
+        dtype_of(&self.dtype).map(drop)
     }
 
-    fn output_dims(&self, _: &[Dims]) -> Result<Vec<Dims>> {
-        Ok(vec![self.batch_shape.clone()])
+    fn outputs(&self, _: &Args<Spec>) -> Result<Vec<Spec>> {
+        Ok(vec![self.spec()?])
     }
 
-    fn call(&self, _: &Weights<'_>, inputs: &[Tensor], _: &mut Context) -> Result<Vec<Tensor>> {
-        inputs.iter().map(|x| self.accept(x)).collect()
+    fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
+        Ok(vec![self.convert(call.single()?)?])
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn casts_integers(&self) -> bool {
+        false
     }
 }
 
@@ -149,8 +121,16 @@ mod tests {
             ("bool", [1.0, 0.0, 1.0, 1.0]),
             ("float16", [-1.75, 0.0, 0.099975586, 2.5]),
         ] {
-            let layer = InputLayer { dtype: dtype.into(), ..InputLayer::new([4]) };
-            assert_eq!(layer.accept(&x).unwrap().to_vec1::<f32>().unwrap(), expected, "{dtype}");
+            let y = InputLayer::new([4]).dtype(dtype).convert(&x).unwrap();
+            assert_eq!(y.to_dtype(DType::F32).unwrap().to_vec1::<f32>().unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn integers_arrive_as_they_are() {
+        let ids = Tensor::new(&[(1i64 << 24) + 1, i64::MAX], &Device::Cpu).unwrap();
+        let y = InputLayer::new([2]).dtype("int64").convert(&ids).unwrap();
+        assert_eq!(y.to_vec1::<i64>().unwrap(), [(1 << 24) + 1, i64::MAX]);
+        assert_eq!(InputLayer::new([2]).dtype("uint8").spec().unwrap().dtype, DType::U8);
     }
 }

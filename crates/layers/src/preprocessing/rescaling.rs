@@ -1,8 +1,7 @@
 //! Rescaling: `y = x scale + offset`.
 
-use crate::layer::single;
-use crate::{Base, ConstantValue, Layer};
-use sconce_core::{Context, Dims, Error, Result, Tensor, Weights};
+use crate::{Call, ConstantValue, Layer};
+use sconce_core::{Args, Error, Result, Spec, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Multiplies by `scale` and adds `offset`: `Rescaling::new(1.0 / 255.0)`. x and y: any shape.
@@ -17,15 +16,12 @@ pub struct Rescaling {
     /// Added after the factor; 0.
     #[serde(default)]
     pub offset: ConstantValue,
-    /// Name, trainable flag, input shape.
-    #[serde(skip)]
-    pub base: Base,
 }
 
 impl Rescaling {
     /// With offset 0.
     pub fn new(scale: impl Into<ConstantValue>) -> Self {
-        Self { scale: scale.into(), offset: ConstantValue::default(), base: Base::default() }
+        Self { scale: scale.into(), offset: ConstantValue::default() }
     }
 
     /// Sets the offset.
@@ -41,13 +37,14 @@ impl Layer for Rescaling {
         self.offset.check("offset")
     }
 
-    fn output_dims(&self, inputs: &[Dims]) -> Result<Vec<Dims>> {
-        let x = single(inputs, "Rescaling")?;
+    fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
+        let x = x.single("Rescaling")?;
         for (key, value) in [("scale", &self.scale), ("offset", &self.offset)] {
-            if !value.broadcasts_to(x) {
+            if !value.broadcasts_to(&x.dims) {
                 let message = format!(
-                    "{key} of shape {:?} does not go with inputs of shape {x}",
-                    value.dims()
+                    "{key} of shape {:?} does not go with inputs of shape {}",
+                    value.dims(),
+                    x.dims
                 );
                 return Err(Error::layer("", message));
             }
@@ -55,8 +52,8 @@ impl Layer for Rescaling {
         Ok(vec![x.clone()])
     }
 
-    fn call(&self, _: &Weights<'_>, inputs: &[Tensor], _: &mut Context) -> Result<Vec<Tensor>> {
-        let x = single(inputs, "Rescaling")?;
+    fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
+        let x = call.single()?;
         let y = match (&self.scale, &self.offset) {
             (ConstantValue::Scalar(scale), ConstantValue::Scalar(offset)) => {
                 x.affine(*scale, *offset)?
@@ -65,13 +62,17 @@ impl Layer for Rescaling {
         };
         Ok(vec![y])
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::from_json;
-    use sconce_core::Device;
+    use crate::json::from_json;
+    use sconce_core::{Context, Device, Dims};
     use serde_json::json;
 
     #[test]
@@ -87,11 +88,11 @@ mod tests {
             let config =
                 json!({"class_name": "Rescaling", "config": {"scale": scale, "offset": offset}});
             let layer = from_json(&config).unwrap();
-            let (weights, mut cx) = (Weights::new(&[], false), Context::inference());
-            let y = layer.call(&weights, std::slice::from_ref(&x), &mut cx).unwrap().remove(0);
+            let y = crate::run(&layer, &[&x], &mut Context::inference()).unwrap().remove(0);
             assert_eq!(y.to_vec2::<f32>().unwrap(), [[1., 2., 5.], [4., 3.5, 11.]]);
-            assert!(layer.output_dims(&[Dims::batch_of(&[3])]).is_ok());
-            let error = layer.output_dims(&[Dims::batch_of(&[4])]).unwrap_err().to_string();
+            let spec = |width| Args::one(Spec::float(Dims::batch_of(&[width])));
+            assert!(layer.outputs(&spec(3)).is_ok());
+            let error = layer.outputs(&spec(4)).unwrap_err().to_string();
             assert!(
                 error.contains("scale of shape [3] does not go with inputs of shape (None, 4)"),
                 "{error}"

@@ -2,9 +2,8 @@
 //!
 //! Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
 
-use crate::layer::single;
-use crate::{Base, Layer};
-use sconce_core::{Context, Dims, Error, Result, Stream, Tensor, Weights};
+use crate::{Call, Layer};
+use sconce_core::{Args, Error, Result, Spec, Stream, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// In training each value is 0 with probability `rate`, else divided by `1 - rate`; elsewhere
@@ -21,15 +20,12 @@ pub struct Dropout {
     /// Shape of the mask, broadcast to the inputs; an axis of `None` takes the input's length.
     #[serde(default)]
     pub noise_shape: Option<Vec<Option<usize>>>,
-    /// Name, trainable flag, input shape.
-    #[serde(skip)]
-    pub base: Base,
 }
 
 impl Dropout {
     /// With a probability in 0..1 of setting a value to 0.
     pub fn new(rate: f64) -> Self {
-        Self { rate, seed: None, noise_shape: None, base: Base::default() }
+        Self { rate, seed: None, noise_shape: None }
     }
 
     /// With a seed of its own.
@@ -47,16 +43,16 @@ impl Layer for Dropout {
         Err(Error::config("rate", format!("must be a probability in 0..1, got {}", self.rate)))
     }
 
-    fn output_dims(&self, inputs: &[Dims]) -> Result<Vec<Dims>> {
-        Ok(vec![single(inputs, "Dropout")?.clone()])
+    fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
+        Ok(vec![x.single("Dropout")?.clone()])
     }
 
-    fn call(&self, _: &Weights<'_>, inputs: &[Tensor], cx: &mut Context) -> Result<Vec<Tensor>> {
-        let x = single(inputs, "Dropout")?;
-        if !cx.is_training() || self.rate == 0.0 {
+    fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
+        let x = call.single()?;
+        if !call.training() || self.rate == 0.0 {
             return Ok(vec![x.clone()]);
         }
-        let mut stream = cx.stream(0);
+        let mut stream = call.stream(0);
         if let Some(seed) = self.seed {
             let (_, lane) = stream.parts();
             stream = Stream::new(seed, lane);
@@ -74,6 +70,10 @@ impl Layer for Dropout {
             None => x.dims().to_vec(),
         };
         Ok(vec![sconce_ops::dropout(x, self.rate, &dims, &stream)?])
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
     }
 
     fn outputs_probabilities(&self) -> Option<bool> {

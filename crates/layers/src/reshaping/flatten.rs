@@ -1,8 +1,7 @@
 //! Flatten: all axes after the batch axis become one.
 
-use crate::layer::single;
-use crate::{Base, Layer};
-use sconce_core::{Context, Dims, Error, Result, Tensor, Weights};
+use crate::{Call, Layer};
+use sconce_core::{Args, Dims, Error, Result, Spec, Tensor};
 use sconce_ops::reshape;
 use serde::{Deserialize, Serialize};
 
@@ -13,9 +12,6 @@ pub struct Flatten {
     /// "channels_last", or "channels_first" to move the second axis last before flattening.
     #[serde(default = "channels_last")]
     pub data_format: String,
-    /// Name, trainable flag, input shape.
-    #[serde(skip)]
-    pub base: Base,
 }
 
 fn channels_last() -> String {
@@ -24,7 +20,7 @@ fn channels_last() -> String {
 
 impl Default for Flatten {
     fn default() -> Self {
-        Self { data_format: channels_last(), base: Base::default() }
+        Self { data_format: channels_last() }
     }
 }
 
@@ -45,13 +41,14 @@ impl Layer for Flatten {
         Err(Error::config("data_format", message))
     }
 
-    fn output_dims(&self, inputs: &[Dims]) -> Result<Vec<Dims>> {
-        let x = single(inputs, "Flatten")?;
-        Ok(vec![Dims(vec![x.0.first().copied().flatten(), x.sample_len()])])
+    fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
+        let x = x.single("Flatten")?;
+        let dims = vec![x.dims.0.first().copied().flatten(), x.dims.sample_len()];
+        Ok(vec![x.with_dims(Dims(dims))])
     }
 
-    fn call(&self, _: &Weights<'_>, inputs: &[Tensor], _: &mut Context) -> Result<Vec<Tensor>> {
-        let mut x = single(inputs, "Flatten")?.clone();
+    fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
+        let mut x = call.single()?.clone();
         let rank = x.rank();
         if self.data_format == "channels_first" && rank > 2 {
             let order: Vec<usize> = [0].into_iter().chain(2..rank).chain([1]).collect();
@@ -63,6 +60,10 @@ impl Layer for Flatten {
         let (rows, width) =
             (x.dims().first().copied().unwrap_or(0), x.dims().iter().skip(1).product::<usize>());
         Ok(vec![reshape(&x, (rows, width))?])
+    }
+
+    fn casts_integers(&self) -> bool {
+        false
     }
 
     fn outputs_probabilities(&self) -> Option<bool> {

@@ -1,8 +1,7 @@
 //! Reshape: another shape for each sample.
 
-use crate::layer::single;
-use crate::{Base, Layer};
-use sconce_core::{Context, Dims, Error, Result, Tensor, Weights};
+use crate::{Call, Layer};
+use sconce_core::{Args, Dims, Error, Result, Spec, Tensor};
 use sconce_ops::reshape;
 use serde::{Deserialize, Serialize};
 
@@ -12,15 +11,12 @@ use serde::{Deserialize, Serialize};
 pub struct Reshape {
     /// Shape of one sample; one axis may be -1, which takes what is left.
     pub target_shape: Vec<i64>,
-    /// Name, trainable flag, input shape.
-    #[serde(skip)]
-    pub base: Base,
 }
 
 impl Reshape {
     /// To a shape of one sample (without the batch axis); one axis may be -1.
     pub fn new(target_shape: impl AsRef<[i64]>) -> Self {
-        Self { target_shape: target_shape.as_ref().to_vec(), base: Base::default() }
+        Self { target_shape: target_shape.as_ref().to_vec() }
     }
 
     /// The target for samples of `len` values (`None`: not known yet).
@@ -62,20 +58,24 @@ impl Layer for Reshape {
         Ok(())
     }
 
-    fn output_dims(&self, inputs: &[Dims]) -> Result<Vec<Dims>> {
-        let x = single(inputs, "Reshape")?;
-        let batch = x.0.first().copied().flatten();
-        let sample = self.resolve(x.sample_len())?;
-        Ok(vec![Dims(std::iter::once(batch).chain(sample).collect())])
+    fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
+        let x = x.single("Reshape")?;
+        let batch = x.dims.0.first().copied().flatten();
+        let sample = self.resolve(x.dims.sample_len())?;
+        Ok(vec![x.with_dims(Dims(std::iter::once(batch).chain(sample).collect()))])
     }
 
-    fn call(&self, _: &Weights<'_>, inputs: &[Tensor], _: &mut Context) -> Result<Vec<Tensor>> {
-        let x = single(inputs, "Reshape")?;
+    fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
+        let x = call.single()?;
         let (rows, width) =
             (x.dims().first().copied().unwrap_or(0), x.dims().iter().skip(1).product());
         let sample = self.resolve(Some(width))?;
         let shape: Vec<usize> = [rows].into_iter().chain(sample.into_iter().flatten()).collect();
         Ok(vec![reshape(x, shape)?])
+    }
+
+    fn casts_integers(&self) -> bool {
+        false
     }
 
     fn outputs_probabilities(&self) -> Option<bool> {

@@ -2,8 +2,9 @@
 
 use super::axis::{LAST, along, position};
 use super::{Activation, composed};
-use crate::op::{Input, Operation};
-use candle_core::{D, Result, Shape, Tensor, bail};
+use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
+use candle_core::{D, DType, Device, Result, Shape, Tensor, bail};
+use sconce_core::tape::Pass;
 use sconce_core::{Dims, Error};
 use sconce_kernels::with_slice;
 use sconce_kernels::{for_rows, math, vectorized};
@@ -65,37 +66,36 @@ fn halved(dims: &[usize]) -> Result<(Shape, usize)> {
 struct Rows;
 
 impl Operation for Rows {
+    type Saved = ();
+
     fn name(&self) -> &'static str {
         "glu"
     }
 
-    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, ())> {
         let (_, half) = halved(inputs[0].dims())?;
         let a = inputs[0].narrow(D::Minus1, 0, half)?;
         let b = inputs[0].narrow(D::Minus1, half, half)?;
-        a * composed::sigmoid(&b)?
+        one(a * composed::sigmoid(&b)?)
     }
 
-    fn backward(
-        &self,
-        inputs: &[&Tensor],
-        _y: &Tensor,
-        dy: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        let (_, half) = halved(inputs[0].dims())?;
-        let a = inputs[0].narrow(D::Minus1, 0, half)?;
-        let s = composed::sigmoid(&inputs[0].narrow(D::Minus1, half, half)?)?;
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let dy = pass.dy()?;
+        let (_, half) = halved(pass.input(0).dims())?;
+        let a = pass.input(0).narrow(D::Minus1, 0, half)?;
+        let s = composed::sigmoid(&pass.input(0).narrow(D::Minus1, half, half)?)?;
         let da = (dy * &s)?;
         let db = ((&da * a)? * (1.0 - s)?)?;
-        Ok(vec![Some(Tensor::cat(&[da, db], D::Minus1)?)])
+        pass.give(0, Tensor::cat(&[da, db], D::Minus1)?)
     }
 
-    fn has_kernel(&self) -> bool {
-        true
+    fn kernel(&self, device: &Device, dtype: DType) -> Option<&dyn Kernel<()>> {
+        is_cpu_f32(device, dtype).then_some(self as &dyn Kernel<()>)
     }
+}
 
-    fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
+impl Kernel<()> for Rows {
+    fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let (shape, half) = halved(inputs[0].dims)?;
         let mut y = vec![0.0; shape.elem_count()];
         for_rows(&mut y, half, |first, y| {
@@ -112,17 +112,12 @@ impl Operation for Rows {
                 },
             );
         });
-        Ok((y, shape))
+        Ok((vec![(y, shape)], ()))
     }
 
-    fn fused_backward(
-        &self,
-        inputs: &[&Tensor],
-        _y: &Tensor,
-        dy: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        let x = inputs[0];
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let dy = pass.dy()?;
+        let x = pass.input(0);
         let (_, half) = halved(x.dims())?;
         let mut dx = with_slice(x, |x| Ok(x.to_vec()))?;
         with_slice(dy, |dy| {
@@ -144,6 +139,6 @@ impl Operation for Rows {
             });
             Ok(())
         })?;
-        Ok(vec![Some(Tensor::from_vec(dx, x.shape(), x.device())?)])
+        pass.give(0, Tensor::from_vec(dx, x.shape(), x.device())?)
     }
 }

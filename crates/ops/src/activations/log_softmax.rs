@@ -2,8 +2,9 @@
 
 use super::Activation;
 use super::axis::{LAST, along};
-use crate::op::{Input, Operation};
-use candle_core::{D, Result, Shape, Tensor};
+use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
+use candle_core::{D, DType, Device, Result, Shape, Tensor};
+use sconce_core::tape::Pass;
 use sconce_kernels::with_slice;
 use sconce_kernels::{for_rows, lane_max, lane_sum, map, math, vectorized};
 use serde::{Deserialize, Serialize};
@@ -36,32 +37,32 @@ impl Activation for LogSoftmax {
 struct Rows;
 
 impl Operation for Rows {
+    type Saved = ();
+
     fn name(&self) -> &'static str {
         "log_softmax"
     }
 
-    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, ())> {
         let x = inputs[0];
         let x = x.broadcast_sub(&x.max_keepdim(D::Minus1)?)?;
-        x.broadcast_sub(&x.exp()?.sum_keepdim(D::Minus1)?.log()?)
+        one(x.broadcast_sub(&x.exp()?.sum_keepdim(D::Minus1)?.log()?))
     }
 
-    fn backward(
-        &self,
-        _inputs: &[&Tensor],
-        y: &Tensor,
-        dy: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let y = pass.output(0);
+        let dy = pass.dy()?;
         let sum = dy.sum_keepdim(D::Minus1)?;
-        Ok(vec![Some((dy - y.exp()?.broadcast_mul(&sum)?)?)])
+        pass.give(0, (dy - y.exp()?.broadcast_mul(&sum)?)?)
     }
 
-    fn has_kernel(&self) -> bool {
-        true
+    fn kernel(&self, device: &Device, dtype: DType) -> Option<&dyn Kernel<()>> {
+        is_cpu_f32(device, dtype).then_some(self as &dyn Kernel<()>)
     }
+}
 
-    fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
+impl Kernel<()> for Rows {
+    fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let mut y = inputs[0].data.to_vec();
         let width = inputs[0].dims.last().copied().unwrap_or(1);
         for_rows(&mut y, width, |_, rows| {
@@ -91,16 +92,12 @@ impl Operation for Rows {
                 },
             );
         });
-        Ok((y, Shape::from(inputs[0].dims)))
+        Ok((vec![(y, Shape::from(inputs[0].dims))], ()))
     }
 
-    fn fused_backward(
-        &self,
-        _inputs: &[&Tensor],
-        y: &Tensor,
-        dy: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let y = pass.output(0);
+        let dy = pass.dy()?;
         let width = y.dims().last().copied().unwrap_or(1);
         let mut dx = with_slice(y, |y| Ok(map(y, math::exp)))?;
         with_slice(dy, |dy| {
@@ -120,6 +117,6 @@ impl Operation for Rows {
             });
             Ok(())
         })?;
-        Ok(vec![Some(Tensor::from_vec(dx, y.shape(), y.device())?)])
+        pass.give(0, Tensor::from_vec(dx, y.shape(), y.device())?)
     }
 }

@@ -70,9 +70,10 @@ pub use tanh::Tanh;
 pub use tanh_shrink::TanhShrink;
 pub use threshold::Threshold;
 
-use crate::op::{Input, Operation};
-use candle_core::{Result, Shape, Tensor};
+use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
+use candle_core::{DType, Device, Result, Shape, Tensor};
 use sconce_core::registry::Style;
+use sconce_core::tape::Pass;
 use sconce_core::{Dims, Entry, Kind, Part, registry};
 use sconce_kernels::with_slice;
 use sconce_kernels::{for_chunks, map, map2, map3, vectorized};
@@ -199,45 +200,41 @@ pub trait Elementwise: Copy + Send + Sync + 'static {
 pub struct Map<E>(pub E);
 
 impl<E: Elementwise> Operation for Map<E> {
+    type Saved = ();
+
     fn name(&self) -> &'static str {
         E::NAME
     }
 
-    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        self.0.compose(inputs[0])
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, ())> {
+        one(self.0.compose(inputs[0]))
     }
 
-    fn backward(
-        &self,
-        inputs: &[&Tensor],
-        y: &Tensor,
-        dy: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![Some((self.0.compose_slope(inputs[0], y)? * dy)?)])
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let y = pass.output(0);
+        let dy = pass.dy()?;
+        pass.give(0, (self.0.compose_slope(pass.input(0), y)? * dy)?)
     }
 
-    fn has_kernel(&self) -> bool {
-        true
+    fn kernel(&self, device: &Device, dtype: DType) -> Option<&dyn Kernel<()>> {
+        is_cpu_f32(device, dtype).then_some(self as &dyn Kernel<()>)
     }
+}
 
-    fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
+impl<E: Elementwise> Kernel<()> for Map<E> {
+    fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let function = self.0;
         let y = map(
             inputs[0].data,
             #[inline(always)]
             move |x| function.value(x),
         );
-        Ok((y, Shape::from(inputs[0].dims)))
+        Ok((vec![(y, Shape::from(inputs[0].dims))], ()))
     }
 
-    fn fused_backward(
-        &self,
-        inputs: &[&Tensor],
-        y: &Tensor,
-        dy: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let y = pass.output(0);
+        let dy = pass.dy()?;
         let function = self.0;
         let dx = with_slice(dy, |dy| {
             with_slice(y, |y| {
@@ -249,7 +246,7 @@ impl<E: Elementwise> Operation for Map<E> {
                         move |dy, y| dy * function.slope(y, y),
                     ));
                 }
-                with_slice(inputs[0], |x| {
+                with_slice(pass.input(0), |x| {
                     Ok(map3(
                         dy,
                         x,
@@ -260,7 +257,7 @@ impl<E: Elementwise> Operation for Map<E> {
                 })
             })
         })?;
-        Ok(vec![Some(Tensor::from_vec(dx, dy.shape(), dy.device())?)])
+        pass.give(0, Tensor::from_vec(dx, dy.shape(), dy.device())?)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::axis::{LAST, along};
 use super::{Activation, Range};
-use crate::op::{Input, Operation};
-use candle_core::{D, Result, Shape, Tensor};
+use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
+use candle_core::{D, DType, Device, Result, Shape, Tensor};
+use sconce_core::tape::Pass;
 use sconce_kernels::with_slice;
 use sconce_kernels::{for_rows, lane_max, lane_sum, math, vectorized};
 use serde::{Deserialize, Serialize};
@@ -62,45 +63,41 @@ pub fn softmax_rows(values: &mut [f32], width: usize) {
 struct Rows;
 
 impl Operation for Rows {
+    type Saved = ();
+
     fn name(&self) -> &'static str {
         "softmax"
     }
 
-    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, ())> {
         let x = inputs[0];
         let e = x.broadcast_sub(&x.max_keepdim(D::Minus1)?)?.exp()?;
-        e.broadcast_div(&e.sum_keepdim(D::Minus1)?)
+        one(e.broadcast_div(&e.sum_keepdim(D::Minus1)?))
     }
 
-    fn backward(
-        &self,
-        _inputs: &[&Tensor],
-        y: &Tensor,
-        dy: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let y = pass.output(0);
+        let dy = pass.dy()?;
         let inner = (y * dy)?.sum_keepdim(D::Minus1)?;
-        Ok(vec![Some((y * dy.broadcast_sub(&inner)?)?)])
+        pass.give(0, (y * dy.broadcast_sub(&inner)?)?)
     }
 
-    fn has_kernel(&self) -> bool {
-        true
+    fn kernel(&self, device: &Device, dtype: DType) -> Option<&dyn Kernel<()>> {
+        is_cpu_f32(device, dtype).then_some(self as &dyn Kernel<()>)
     }
+}
 
-    fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
+impl Kernel<()> for Rows {
+    fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let mut y = inputs[0].data.to_vec();
         let width = inputs[0].dims.last().copied().unwrap_or(1);
         for_rows(&mut y, width, |_, rows| softmax_rows(rows, width));
-        Ok((y, Shape::from(inputs[0].dims)))
+        Ok((vec![(y, Shape::from(inputs[0].dims))], ()))
     }
 
-    fn fused_backward(
-        &self,
-        _inputs: &[&Tensor],
-        y: &Tensor,
-        dy: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let y = pass.output(0);
+        let dy = pass.dy()?;
         let width = y.dims().last().copied().unwrap_or(1);
         let mut dx = with_slice(dy, |dy| Ok(dy.to_vec()))?;
         with_slice(y, |y| {
@@ -120,6 +117,6 @@ impl Operation for Rows {
             });
             Ok(())
         })?;
-        Ok(vec![Some(Tensor::from_vec(dx, y.shape(), y.device())?)])
+        pass.give(0, Tensor::from_vec(dx, y.shape(), y.device())?)
     }
 }

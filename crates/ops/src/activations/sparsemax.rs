@@ -3,8 +3,9 @@
 use super::axis::{LAST, along};
 use super::composed::{flag, step};
 use super::{Activation, Range};
-use crate::op::{Input, Operation};
-use candle_core::{D, Result, Shape, Tensor};
+use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
+use candle_core::{D, DType, Device, Result, Shape, Tensor};
+use sconce_core::tape::Pass;
 use sconce_kernels::for_rows;
 use sconce_kernels::with_slice;
 use serde::{Deserialize, Serialize};
@@ -115,36 +116,35 @@ impl Rows {
 }
 
 impl Operation for Rows {
+    type Saved = ();
+
     fn name(&self) -> &'static str {
         "sparsemax"
     }
 
-    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, ())> {
         let x = inputs[0].reshape(((), inputs[0].dim(D::Minus1)?))?;
         let y = x.broadcast_sub(&self.compose(&x)?.threshold)?.maximum(0f64)?;
-        y.reshape(inputs[0].shape())
+        one(y.reshape(inputs[0].shape()))
     }
 
-    fn backward(
-        &self,
-        inputs: &[&Tensor],
-        _y: &Tensor,
-        dy: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        let x = inputs[0].reshape(((), inputs[0].dim(D::Minus1)?))?;
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let dy = pass.dy()?;
+        let x = pass.input(0).reshape(((), pass.input(0).dim(D::Minus1)?))?;
         let Composed { threshold, slope } = self.compose(&x)?;
         let open = step(&x.broadcast_sub(&threshold)?, 0.0)?;
         let dy = (dy.reshape(x.shape())? * open)?;
         let dx = (&dy - slope.broadcast_mul(&dy.sum_keepdim(1)?)?)?;
-        Ok(vec![Some(dx.reshape(inputs[0].shape())?)])
+        pass.give(0, dx.reshape(pass.input(0).shape())?)
     }
 
-    fn has_kernel(&self) -> bool {
-        true
+    fn kernel(&self, device: &Device, dtype: DType) -> Option<&dyn Kernel<()>> {
+        is_cpu_f32(device, dtype).then_some(self as &dyn Kernel<()>)
     }
+}
 
-    fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
+impl Kernel<()> for Rows {
+    fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let mut y = inputs[0].data.to_vec();
         let width = inputs[0].dims.last().copied().unwrap_or(1);
         for_rows(&mut y, width, |_, rows| {
@@ -157,19 +157,14 @@ impl Operation for Rows {
                 }
             }
         });
-        Ok((y, Shape::from(inputs[0].dims)))
+        Ok((vec![(y, Shape::from(inputs[0].dims))], ()))
     }
 
-    fn fused_backward(
-        &self,
-        inputs: &[&Tensor],
-        _y: &Tensor,
-        dy: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let dy = pass.dy()?;
         let width = dy.dims().last().copied().unwrap_or(1);
         let mut dx = with_slice(dy, |dy| Ok(dy.to_vec()))?;
-        with_slice(inputs[0], |x| {
+        with_slice(pass.input(0), |x| {
             for_rows(&mut dx, width, |first, dx| {
                 let x = &x[first * width..][..dx.len()];
                 let mut order = Vec::with_capacity(width);
@@ -192,6 +187,6 @@ impl Operation for Rows {
             });
             Ok(())
         })?;
-        Ok(vec![Some(Tensor::from_vec(dx, dy.shape(), dy.device())?)])
+        pass.give(0, Tensor::from_vec(dx, dy.shape(), dy.device())?)
     }
 }

@@ -17,8 +17,9 @@ pub use probability_crossentropy::ProbabilityCrossentropy;
 pub use softmax_crossentropy::SoftmaxCrossentropy;
 pub use squared_error::SquaredError;
 
-use crate::op::{Input, Operation};
-use candle_core::{D, DType, Result, Shape, Tensor, bail};
+use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
+use candle_core::{D, DType, Device, Result, Shape, Tensor, bail};
+use sconce_core::tape::Pass;
 use sconce_kernels::{CHUNK, for_parts, for_rows, lane_sum, vectorized};
 use sconce_kernels::{with_labels, with_slice};
 
@@ -67,32 +68,31 @@ impl<P: Pointwise> MeanLoss<P> {
 }
 
 impl<P: Pointwise> Operation for MeanLoss<P> {
+    type Saved = ();
+
     fn name(&self) -> &'static str {
         P::NAME
     }
 
-    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        self.function.compose(inputs[0], &self.y_true)?.mean(D::Minus1)
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, ())> {
+        one(self.function.compose(inputs[0], &self.y_true)?.mean(D::Minus1))
     }
 
-    fn backward(
-        &self,
-        inputs: &[&Tensor],
-        _result: &Tensor,
-        gradient: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        let slope = self.function.compose_slope(inputs[0], &self.y_true)?;
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let gradient = pass.dy()?;
+        let slope = self.function.compose_slope(pass.input(0), &self.y_true)?;
         let gradient = (gradient.unsqueeze(D::Minus1)? / slope.dim(D::Minus1)? as f64)?;
-        Ok(vec![Some(slope.broadcast_mul(&gradient)?)])
+        pass.give(0, slope.broadcast_mul(&gradient)?)
     }
 
-    fn has_kernel(&self) -> bool {
-        true
+    fn kernel(&self, device: &Device, dtype: DType) -> Option<&dyn Kernel<()>> {
+        is_cpu_f32(device, dtype).then_some(self as &dyn Kernel<()>)
     }
+}
 
-    fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
-        let Input { data: x, dims } = inputs[0];
+impl<P: Pointwise> Kernel<()> for MeanLoss<P> {
+    fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
+        let Input { data: x, dims, .. } = inputs[0];
         let Some((&width, front)) = dims.split_last() else { bail!("{}: a scalar", P::NAME) };
         if width == 0 {
             bail!("{}: the last axis is empty", P::NAME)
@@ -121,17 +121,12 @@ impl<P: Pointwise> Operation for MeanLoss<P> {
             });
             Ok(())
         })?;
-        Ok((values, Shape::from(front)))
+        Ok((vec![(values, Shape::from(front))], ()))
     }
 
-    fn fused_backward(
-        &self,
-        inputs: &[&Tensor],
-        _result: &Tensor,
-        gradient: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        let x = inputs[0];
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let gradient = pass.dy()?;
+        let x = pass.input(0);
         let width = x.dim(D::Minus1)?;
         let mut dx = vec![0f32; x.elem_count()];
         let (function, scale) = (self.function, 1.0 / width as f32);
@@ -164,7 +159,7 @@ impl<P: Pointwise> Operation for MeanLoss<P> {
                 })
             })
         })?;
-        Ok(vec![Some(Tensor::from_vec(dx, x.shape(), x.device())?)])
+        pass.give(0, Tensor::from_vec(dx, x.shape(), x.device())?)
     }
 }
 
@@ -241,6 +236,7 @@ mod tests {
     use super::*;
     use crate::gradient_check::{check_operation, sample};
     use candle_core::{Device, Var};
+    use sconce_core::Tape;
 
     fn pointwise<P: Pointwise>(function: P, x: &Tensor, t: &Tensor) {
         let x32 = x.to_dtype(DType::F32).unwrap();
@@ -250,14 +246,16 @@ mod tests {
         // The forms agree, also over several parts and for width 1.
         for dims in [x.dims().to_vec(), vec![x.elem_count(), 1]] {
             let run = |fused: bool| {
+                let _tape = Tape::current_or_new();
                 let x = Var::from_tensor(&x32.reshape(dims.as_slice()).unwrap()).unwrap();
                 let t = t.reshape(dims.as_slice()).unwrap();
                 let loss = MeanLoss::new(function, &t, &x).unwrap();
                 let y = if fused { loss.apply(&[&x]) } else { loss.apply_composed(&[&x]) };
                 let y = y.unwrap();
                 let g = sample("g", y.dims()).unwrap().to_dtype(DType::F32).unwrap();
-                let g = (&y * g).unwrap().sum_all().unwrap().backward().unwrap();
-                let dx = g.get(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                let total = (&y * g).unwrap().sum_all().unwrap();
+                let dx = sconce_core::gradients(&total, &[&x]).unwrap().remove(0).unwrap();
+                let dx = dx.flatten_all().unwrap().to_vec1::<f32>().unwrap();
                 [y.flatten_all().unwrap().to_vec1::<f32>().unwrap(), dx].concat()
             };
             for (a, b) in run(true).iter().zip(run(false)) {
@@ -283,10 +281,12 @@ mod tests {
         let t = sample("t", &[300, 130]).unwrap().to_dtype(DType::F32).unwrap();
         let var = Var::from_tensor(&x).unwrap();
         let run = |fused: bool| {
+            let _tape = Tape::current_or_new();
             let loss = MeanLoss::new(Huber { delta: 1.0 }, &t, &x).unwrap();
             let y = if fused { loss.apply(&[&var]) } else { loss.apply_composed(&[&var]) };
-            let gradients = y.unwrap().sqr().unwrap().sum_all().unwrap().backward().unwrap();
-            gradients.get(&var).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+            let total = y.unwrap().sqr().unwrap().sum_all().unwrap();
+            let gradient = sconce_core::gradients(&total, &[&var]).unwrap().remove(0);
+            gradient.unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
         };
         assert!(run(true).iter().zip(run(false)).all(|(a, b)| (a - b).abs() < 1e-6));
     }

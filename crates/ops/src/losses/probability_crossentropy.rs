@@ -4,8 +4,9 @@
 //! `loss = -sum_j t_j ln(q_j)`. Beyond those limits the slope is 0.
 
 use super::{EPSILON, Target, for_labels};
-use crate::op::{Input, Operation};
-use candle_core::{D, DType, Result, Shape, Tensor, bail};
+use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
+use candle_core::{D, DType, Device, Result, Shape, Tensor, bail};
+use sconce_core::tape::Pass;
 use sconce_kernels::with_slice;
 use sconce_kernels::{math, vectorized};
 
@@ -25,24 +26,21 @@ impl ProbabilityCrossentropy {
 }
 
 impl Operation for ProbabilityCrossentropy {
+    type Saved = ();
+
     fn name(&self) -> &'static str {
         "crossentropy"
     }
 
-    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, ())> {
         let p = inputs[0];
         let q = p.broadcast_div(&p.sum_keepdim(D::Minus1)?)?.clamp(EPSILON, 1.0 - EPSILON)?;
-        (q.log()? * self.target.weights(p)?)?.sum(D::Minus1)?.neg()
+        one((q.log()? * self.target.weights(p)?)?.sum(D::Minus1)?.neg())
     }
 
-    fn backward(
-        &self,
-        inputs: &[&Tensor],
-        _result: &Tensor,
-        gradient: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        let p = inputs[0];
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let gradient = pass.dy()?;
+        let p = pass.input(0);
         let sum = p.sum_keepdim(D::Minus1)?;
         let q = p.broadcast_div(&sum)?;
         let kept = q.clamp(EPSILON, 1.0 - EPSILON)?;
@@ -50,15 +48,17 @@ impl Operation for ProbabilityCrossentropy {
         let dq = ((self.target.weights(p)? / kept)? * inside)?.neg()?;
         let inner = (&dq * &q)?.sum_keepdim(D::Minus1)?;
         let dp = dq.broadcast_sub(&inner)?.broadcast_div(&sum)?;
-        Ok(vec![Some(dp.broadcast_mul(&gradient.unsqueeze(D::Minus1)?)?)])
+        pass.give(0, dp.broadcast_mul(&gradient.unsqueeze(D::Minus1)?)?)
     }
 
-    fn has_kernel(&self) -> bool {
-        true
+    fn kernel(&self, device: &Device, dtype: DType) -> Option<&dyn Kernel<()>> {
+        is_cpu_f32(device, dtype).then_some(self as &dyn Kernel<()>)
     }
+}
 
-    fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
-        let Input { data: p, dims } = inputs[0];
+impl Kernel<()> for ProbabilityCrossentropy {
+    fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
+        let Input { data: p, dims, .. } = inputs[0];
         let Some((&classes, front)) = dims.split_last().filter(|(classes, _)| **classes > 0) else {
             bail!("crossentropy: predictions need an axis of classes")
         };
@@ -91,20 +91,15 @@ impl Operation for ProbabilityCrossentropy {
                 Ok(())
             })?,
         }
-        Ok((losses, Shape::from(front)))
+        Ok((vec![(losses, Shape::from(front))], ()))
     }
 
-    fn fused_backward(
-        &self,
-        inputs: &[&Tensor],
-        _result: &Tensor,
-        gradient: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        let classes = inputs[0].dim(D::Minus1)?;
-        let mut dp = vec![0f32; inputs[0].elem_count()];
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let gradient = pass.dy()?;
+        let classes = pass.input(0).dim(D::Minus1)?;
+        let mut dp = vec![0f32; pass.input(0).elem_count()];
         let rows = dp.len() / classes.max(1);
-        with_slice(inputs[0], |p| {
+        with_slice(pass.input(0), |p| {
             with_slice(gradient, |gradient| match &self.target {
                 Target::Labels { labels, ignored } => {
                     for_labels(labels, *ignored, (rows, classes), |row, label| {
@@ -138,6 +133,6 @@ impl Operation for ProbabilityCrossentropy {
                 }),
             })
         })?;
-        Ok(vec![Some(Tensor::from_vec(dp, inputs[0].shape(), inputs[0].device())?)])
+        pass.give(0, Tensor::from_vec(dp, pass.input(0).shape(), pass.input(0).device())?)
     }
 }

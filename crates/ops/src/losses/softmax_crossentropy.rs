@@ -6,59 +6,58 @@
 
 use super::{Target, for_labels};
 use crate::activations::softmax_rows;
-use crate::op::{Input, Operation};
-use candle_core::{D, DType, Result, Shape, Tensor, bail};
+use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32};
+use candle_core::{D, DType, Device, Result, Shape, Tensor, bail};
+use sconce_core::tape::Pass;
 use sconce_kernels::with_slice;
 use sconce_kernels::{math, vectorized};
-use std::sync::{Mutex, PoisonError};
 
 /// The operation.
 pub struct SoftmaxCrossentropy {
     target: Target,
-    /// The probabilities of the fused forward, for its backward.
-    probabilities: Mutex<Vec<f32>>,
 }
 
 impl SoftmaxCrossentropy {
     /// For a target. Labels outside the classes are an error that names the row.
     pub fn new(target: Target) -> Self {
-        Self { target, probabilities: Mutex::default() }
+        Self { target }
     }
 }
 
 impl Operation for SoftmaxCrossentropy {
+    /// The probabilities of the fused form.
+    type Saved = Vec<f32>;
+
     fn name(&self) -> &'static str {
         "softmax_crossentropy"
     }
 
-    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, Vec<f32>)> {
         let z = inputs[0];
         let z = z.broadcast_sub(&z.max_keepdim(D::Minus1)?)?;
         let total = z.exp()?.sum_keepdim(D::Minus1)?.log()?;
-        (total.broadcast_sub(&z)? * self.target.weights(&z)?)?.sum(D::Minus1)
+        let losses = (total.broadcast_sub(&z)? * self.target.weights(&z)?)?.sum(D::Minus1)?;
+        Ok((vec![losses], Vec::new()))
     }
 
-    fn backward(
-        &self,
-        inputs: &[&Tensor],
-        _result: &Tensor,
-        gradient: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        let z = inputs[0];
+    fn backward(&self, _saved: Vec<f32>, pass: &mut Pass<'_>) -> Result<()> {
+        let gradient = pass.dy()?;
+        let z = pass.input(0);
         let e = z.broadcast_sub(&z.max_keepdim(D::Minus1)?)?.exp()?;
         let p = e.broadcast_div(&e.sum_keepdim(D::Minus1)?)?;
         let t = self.target.weights(z)?;
         let dz = (p.broadcast_mul(&t.sum_keepdim(D::Minus1)?)? - t)?;
-        Ok(vec![Some(dz.broadcast_mul(&gradient.unsqueeze(D::Minus1)?)?)])
+        pass.give(0, dz.broadcast_mul(&gradient.unsqueeze(D::Minus1)?)?)
     }
 
-    fn has_kernel(&self) -> bool {
-        true
+    fn kernel(&self, device: &Device, dtype: DType) -> Option<&dyn Kernel<Vec<f32>>> {
+        is_cpu_f32(device, dtype).then_some(self as &dyn Kernel<Vec<f32>>)
     }
+}
 
-    fn fused_forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<f32>, Shape)> {
-        let Input { data: z, dims } = inputs[0];
+impl Kernel<Vec<f32>> for SoftmaxCrossentropy {
+    fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, Vec<f32>)> {
+        let Input { data: z, dims, .. } = inputs[0];
         let Some((&classes, front)) = dims.split_last().filter(|(classes, _)| **classes > 0) else {
             bail!("softmax_crossentropy: logits need an axis of classes")
         };
@@ -99,25 +98,14 @@ impl Operation for SoftmaxCrossentropy {
                 Ok(())
             })?,
         }
-        *self.probabilities.lock().unwrap_or_else(PoisonError::into_inner) = p;
-        Ok((losses, Shape::from(front)))
+        Ok((vec![(losses, Shape::from(front))], p))
     }
 
-    fn fused_backward(
-        &self,
-        inputs: &[&Tensor],
-        _result: &Tensor,
-        gradient: &Tensor,
-        _needs: &[bool],
-    ) -> Result<Vec<Option<Tensor>>> {
-        let z = inputs[0];
+    fn backward(&self, saved: Vec<f32>, pass: &mut Pass<'_>) -> Result<()> {
+        let gradient = pass.dy()?;
+        let z = pass.input(0);
         let classes = z.dim(D::Minus1)?;
-        let mut dz =
-            std::mem::take(&mut *self.probabilities.lock().unwrap_or_else(PoisonError::into_inner));
-        if dz.len() != z.elem_count() {
-            dz = with_slice(z, |z| Ok(z.to_vec()))?;
-            softmax_rows(&mut dz, classes);
-        }
+        let mut dz = saved;
         let rows = dz.len() / classes.max(1);
         with_slice(gradient, |gradient| match &self.target {
             Target::Labels { labels, ignored } => {
@@ -140,7 +128,7 @@ impl Operation for SoftmaxCrossentropy {
                 Ok(())
             }),
         })?;
-        Ok(vec![Some(Tensor::from_vec(dz, z.shape(), z.device())?)])
+        pass.give(0, Tensor::from_vec(dz, z.shape(), z.device())?)
     }
 }
 
