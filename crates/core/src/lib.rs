@@ -7,6 +7,7 @@ pub mod device;
 pub mod dims;
 pub mod error;
 pub mod json;
+pub mod names;
 pub mod random;
 pub mod registry;
 pub mod tape;

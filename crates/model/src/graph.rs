@@ -1,6 +1,7 @@
 //! The graph: nodes are uses of layers, edges are tensors. Sequential and functional models are both
 //! one [`Graph`]; a layer used twice is one layer with two nodes, and its weights are shared.
 
+use sconce_core::names::snake_case;
 use sconce_core::random::key_of;
 use sconce_core::{Context, DType, Dims, Error, Parameter, Result, Store, Tensor, Weights};
 use sconce_layers::{InputLayer, Layer};
@@ -337,24 +338,6 @@ fn set(values: &mut [Option<Tensor>], edge: EdgeId, tensor: Tensor) {
     if let Some(slot) = values.get_mut(edge.0) {
         *slot = Some(tensor);
     }
-}
-
-/// Keras's `to_snake_case`: "InputLayer" to "input_layer", "Conv2D" to "conv2d".
-pub fn snake_case(class_name: &str) -> String {
-    let chars: Vec<char> =
-        class_name.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
-    let mut out = String::new();
-    for (i, c) in chars.iter().enumerate() {
-        let before = i.checked_sub(1).and_then(|i| chars.get(i));
-        let after = chars.get(i + 1);
-        let starts_word = c.is_uppercase()
-            && before.is_some_and(|b| b.is_lowercase() || after.is_some_and(|a| a.is_lowercase()));
-        if starts_word {
-            out.push('_');
-        }
-        out.extend(c.to_lowercase());
-    }
-    out
 }
 
 /// The input type a model's float inputs are given in.

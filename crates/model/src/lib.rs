@@ -9,5 +9,6 @@ pub mod summary;
 
 pub use architecture::Architecture;
 pub use functional::Functional;
-pub use graph::{EdgeId, Graph, LayerEntry, Node, snake_case};
+pub use graph::{EdgeId, Graph, LayerEntry, Node};
 pub use network::Network;
+pub use sconce_core::names::snake_case;
