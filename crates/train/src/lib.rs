@@ -3,19 +3,14 @@
 pub mod callbacks;
 pub mod compile;
 pub mod compile_config;
-pub mod dtype;
 mod epoch;
 pub mod evaluate;
 pub mod files;
 pub mod fit;
 pub mod history;
-pub mod losses;
-pub mod metrics;
 pub mod model;
-pub mod optimizers;
 pub mod own_loop;
 pub mod run_config;
-pub mod schedules;
 pub mod step;
 #[cfg(test)]
 mod tests;
@@ -27,3 +22,6 @@ pub use history::{History, Logs, Scores};
 pub use model::{Model, Sequential};
 pub use own_loop::{batches, clip_grad_norm, value_and_grad};
 pub use run_config::RunConfig;
+pub use sconce_losses::{losses, metrics};
+pub use sconce_optimizers as optimizers;
+pub use sconce_optimizers::schedules;

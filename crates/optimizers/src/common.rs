@@ -3,9 +3,9 @@
 use super::{Optimizer, RuleConfig, require_non_negative, require_part};
 use crate::schedules::LearningRate;
 use sconce_core::json::parse;
+use sconce_core::names::snake_case;
 use sconce_core::registry::{object, with_shared_keys};
 use sconce_core::{Error, Json, Result};
-use sconce_model::snake_case;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;

@@ -1,9 +1,8 @@
 //! Categorical crossentropy: for targets that are a distribution over classes, such as one-hot rows.
 
-use super::{
-    Loss, LossFn, Outputs, PerSample, Reduction, check_smoothing, common_builders, shapes,
-};
+use super::{Loss, LossFn, Outputs, PerSample, Reduction, check_smoothing, common_builders};
 use crate::dtype::Float32;
+use crate::shapes;
 use sconce_core::{Dims, Error, Result, Tensor};
 use sconce_ops::Operation;
 use sconce_ops::losses::{ProbabilityCrossentropy, SoftmaxCrossentropy, Target};

@@ -1,7 +1,8 @@
 //! Sparse categorical crossentropy: `-ln(p_label)`, for labels that are class indices.
 
-use super::{Loss, LossFn, Outputs, PerSample, Reduction, common_builders, shapes};
+use super::{Loss, LossFn, Outputs, PerSample, Reduction, common_builders};
 use crate::dtype::Float32;
+use crate::shapes;
 use sconce_core::{DType, Dims, Error, Result, Tensor};
 use sconce_ops::Operation;
 use sconce_ops::losses::{ProbabilityCrossentropy, SoftmaxCrossentropy, Target};

@@ -1,7 +1,8 @@
 //! Mean squared error: `mean((y_true - y_pred)^2)` over the last axis.
 
-use super::{Loss, PerSample, Reduction, common_builders, shapes};
+use super::{Loss, PerSample, Reduction, common_builders};
 use crate::dtype::Float32;
+use crate::shapes;
 use sconce_core::{Dims, Result, Tensor};
 use sconce_ops::losses::{SquaredError, mean_loss};
 use serde::{Deserialize, Serialize};

@@ -31,7 +31,7 @@ pub use mean::Mean;
 pub use mean_absolute_error::MeanAbsoluteError;
 pub use mean_squared_error::MeanSquaredError;
 pub use resolve::unique_names;
-pub(crate) use resolve::{log_name, resolve};
+pub use resolve::{log_name, resolve};
 pub use root_mean_squared_error::RootMeanSquaredError;
 pub use sparse_categorical_accuracy::SparseCategoricalAccuracy;
 pub use sparse_categorical_crossentropy::SparseCategoricalCrossentropy;

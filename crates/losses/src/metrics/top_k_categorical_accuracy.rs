@@ -2,7 +2,8 @@
 
 use super::{Metric, Running, SampleValues, averaged, check_k};
 use crate::dtype::Float32;
-use crate::losses::{PerSample, shapes};
+use crate::losses::PerSample;
+use crate::shapes;
 use sconce_core::{Dims, Result, Tensor};
 use sconce_ops::accuracy::{argmax, top_k_hits};
 use serde::{Deserialize, Serialize};

@@ -1,18 +1,18 @@
-//! How often the largest prediction is the target's largest.
+//! Root of the mean squared error.
 
 use super::{Metric, Running, SampleValues, averaged};
 use crate::dtype::Float32;
-use crate::losses::{PerSample, shapes};
+use crate::losses::PerSample;
+use crate::shapes;
 use sconce_core::{Dims, Result, Tensor};
-use sconce_ops::accuracy::{argmax, argmax_hits};
 use serde::{Deserialize, Serialize};
 
-/// The part of rows with `argmax(y_pred) == argmax(y_true)`, the first index where values are equal.
-/// Both `[batch, .., classes]`. Keras's `CategoricalAccuracy`.
+/// `sqrt(mean((y_true - y_pred)^2))`, the mean over all samples and values. Both `[batch, ..]`. Keras's
+/// `RootMeanSquaredError`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct CategoricalAccuracy {
-    /// Its name in logs. Default `categorical_accuracy`.
+pub struct RootMeanSquaredError {
+    /// Its name in logs. Default `root_mean_squared_error`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The type it computes in.
@@ -20,13 +20,13 @@ pub struct CategoricalAccuracy {
     pub dtype: Float32,
 }
 
-impl Metric for CategoricalAccuracy {
+impl Metric for RootMeanSquaredError {
     fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| "categorical_accuracy".to_string())
+        self.name.clone().unwrap_or_else(|| "root_mean_squared_error".to_string())
     }
 
     fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
-        shapes::check_aligned("categorical_accuracy", name, y_true, y_pred)
+        shapes::check_aligned("root_mean_squared_error", name, y_true, y_pred)
     }
 
     fn start(&self) -> Box<dyn Running> {
@@ -34,10 +34,13 @@ impl Metric for CategoricalAccuracy {
     }
 }
 
-impl SampleValues for CategoricalAccuracy {
+impl SampleValues for RootMeanSquaredError {
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
         let (y_true, y_pred) = shapes::align(y_true, y_pred)?;
-        let labels = argmax(&y_true.to_dtype(y_pred.dtype())?)?;
-        Ok(argmax_hits(&labels, &y_pred)?.into())
+        Ok((y_pred.sub(&y_true.to_dtype(y_pred.dtype())?)?).sqr()?.into())
+    }
+
+    fn finish(&self, mean: f64) -> f64 {
+        mean.sqrt()
     }
 }

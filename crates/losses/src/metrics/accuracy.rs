@@ -1,16 +1,18 @@
-//! Mean squared error.
+//! How often predictions equal targets.
 
 use super::{Metric, Running, SampleValues, averaged};
 use crate::dtype::Float32;
-use crate::losses::{self, Loss, PerSample, shapes};
+use crate::losses::PerSample;
+use crate::shapes;
 use sconce_core::{Dims, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// `mean((y_true - y_pred)^2)`. Both `[batch, ..]`. Keras's `MeanSquaredError`.
+/// The part of values with `y_pred == y_true`. Both `[batch, ..]`. Keras's `Accuracy`; the name
+/// `"accuracy"` means the accuracy that goes with the shapes instead.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct MeanSquaredError {
-    /// Its name in logs. Default `mean_squared_error`.
+pub struct Accuracy {
+    /// Its name in logs. Default `accuracy`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The type it computes in.
@@ -18,13 +20,13 @@ pub struct MeanSquaredError {
     pub dtype: Float32,
 }
 
-impl Metric for MeanSquaredError {
+impl Metric for Accuracy {
     fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| "mean_squared_error".to_string())
+        self.name.clone().unwrap_or_else(|| "accuracy".to_string())
     }
 
     fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
-        shapes::check_aligned("mean_squared_error", name, y_true, y_pred)
+        shapes::check_aligned("Accuracy", name, y_true, y_pred)
     }
 
     fn start(&self) -> Box<dyn Running> {
@@ -32,8 +34,10 @@ impl Metric for MeanSquaredError {
     }
 }
 
-impl SampleValues for MeanSquaredError {
+impl SampleValues for Accuracy {
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
-        losses::MeanSquaredError::default().per_sample(y_true, y_pred)
+        let (y_true, y_pred) = shapes::align(y_true, y_pred)?;
+        let hits = y_pred.eq(&y_true.to_dtype(y_pred.dtype())?)?;
+        Ok(hits.to_dtype(y_pred.dtype())?.into())
     }
 }

@@ -1,9 +1,8 @@
 //! Binary crossentropy: for classes that are each true or not.
 
-use super::{
-    Loss, LossFn, Outputs, PerSample, Reduction, check_smoothing, common_builders, shapes,
-};
+use super::{Loss, LossFn, Outputs, PerSample, Reduction, check_smoothing, common_builders};
 use crate::dtype::Float32;
+use crate::shapes;
 use sconce_core::{DType, Dims, Error, Result, Tensor};
 use sconce_ops::losses::{LogitBinaryCrossentropy, mean_loss};
 use serde::{Deserialize, Serialize};

@@ -10,6 +10,7 @@ mod apply;
 mod clip;
 mod common;
 mod rmsprop;
+pub mod schedules;
 mod sgd;
 mod state;
 #[cfg(test)]
@@ -23,7 +24,7 @@ pub use rmsprop::RMSprop;
 pub use sgd::SGD;
 pub use state::{OptimizerState, Step};
 
-use crate::optimizers::common::{build, complete};
+use crate::common::{build, complete};
 use sconce_core::{Entry, Kind, Part, Result, Tensor};
 
 /// The table of optimizers.

@@ -9,7 +9,6 @@ mod mean_absolute_error;
 mod mean_squared_error;
 pub mod reduce;
 mod reduction;
-pub(crate) mod shapes;
 mod sparse_categorical_crossentropy;
 #[cfg(test)]
 mod tests;
@@ -24,6 +23,7 @@ pub use mean_squared_error::MeanSquaredError;
 pub use reduction::Reduction;
 pub use sparse_categorical_crossentropy::SparseCategoricalCrossentropy;
 
+use crate::shapes;
 use sconce_core::registry::Style;
 use sconce_core::{DType, Dims, Entry, Error, Kind, Part, Result, Tensor, registry};
 

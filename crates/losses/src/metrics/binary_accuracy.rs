@@ -2,7 +2,8 @@
 
 use super::{Metric, MetricFn, Running, SampleValues, averaged};
 use crate::dtype::Float32;
-use crate::losses::{Outputs, PerSample, shapes};
+use crate::losses::{Outputs, PerSample};
+use crate::shapes;
 use sconce_core::{Dims, Result, Tensor};
 use serde::{Deserialize, Serialize};
 

@@ -6,7 +6,7 @@ use sconce_core::Result;
 use std::collections::HashMap;
 
 /// The name a metric logs under: the name it was given by, as it was spelt, else its own.
-pub(crate) fn log_name(metric: &MetricFn) -> Result<String> {
+pub fn log_name(metric: &MetricFn) -> Result<String> {
     Ok(match metric.given_name() {
         Some(name) => name.to_string(),
         None => metric.get()?.name(),
@@ -15,7 +15,7 @@ pub(crate) fn log_name(metric: &MetricFn) -> Result<String> {
 
 /// A metric with everything filled in: `"accuracy"` becomes binary, sparse or categorical accuracy
 /// by the shapes, `from_logits` and thresholds left out go with the loss. `None`: it is as it was.
-pub(crate) fn resolve(
+pub fn resolve(
     metric: &MetricFn,
     y_true: &[usize],
     outputs: &Outputs<'_>,

@@ -68,7 +68,7 @@ fn over(weight: Tensor, divisor: &Tensor) -> Result<Tensor> {
 }
 
 /// Refuses weights that do not go with values of this shape.
-pub(crate) fn check_weight(weight: &[usize], values: &Dims) -> Result<()> {
+pub fn check_weight(weight: &[usize], values: &Dims) -> Result<()> {
     let ones = weight.iter().rev().take_while(|axis| **axis == 1).count();
     let front = weight.get(..weight.len().saturating_sub(ones)).unwrap_or(&[]);
     let one_a_row = front.len() <= 1;

@@ -1,17 +1,17 @@
-//! How often predictions equal targets.
+//! Mean absolute error.
 
 use super::{Metric, Running, SampleValues, averaged};
 use crate::dtype::Float32;
-use crate::losses::{PerSample, shapes};
+use crate::losses::{self, Loss, PerSample};
+use crate::shapes;
 use sconce_core::{Dims, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// The part of values with `y_pred == y_true`. Both `[batch, ..]`. Keras's `Accuracy`; the name
-/// `"accuracy"` means the accuracy that goes with the shapes instead.
+/// `mean(|y_true - y_pred|)`. Both `[batch, ..]`. Keras's `MeanAbsoluteError`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Accuracy {
-    /// Its name in logs. Default `accuracy`.
+pub struct MeanAbsoluteError {
+    /// Its name in logs. Default `mean_absolute_error`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The type it computes in.
@@ -19,13 +19,13 @@ pub struct Accuracy {
     pub dtype: Float32,
 }
 
-impl Metric for Accuracy {
+impl Metric for MeanAbsoluteError {
     fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| "accuracy".to_string())
+        self.name.clone().unwrap_or_else(|| "mean_absolute_error".to_string())
     }
 
     fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
-        shapes::check_aligned("Accuracy", name, y_true, y_pred)
+        shapes::check_aligned("mean_absolute_error", name, y_true, y_pred)
     }
 
     fn start(&self) -> Box<dyn Running> {
@@ -33,10 +33,8 @@ impl Metric for Accuracy {
     }
 }
 
-impl SampleValues for Accuracy {
+impl SampleValues for MeanAbsoluteError {
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
-        let (y_true, y_pred) = shapes::align(y_true, y_pred)?;
-        let hits = y_pred.eq(&y_true.to_dtype(y_pred.dtype())?)?;
-        Ok(hits.to_dtype(y_pred.dtype())?.into())
+        losses::MeanAbsoluteError::default().per_sample(y_true, y_pred)
     }
 }

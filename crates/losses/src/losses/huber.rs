@@ -1,7 +1,8 @@
 //! Huber's loss: quadratic near the target, linear beyond.
 
-use super::{Loss, PerSample, Reduction, common_builders, shapes};
+use super::{Loss, PerSample, Reduction, common_builders};
 use crate::dtype::Float32;
+use crate::shapes;
 use sconce_core::{Dims, Error, Result, Tensor};
 use sconce_ops::losses::mean_loss;
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,12 @@
+//! Losses and metrics: what a model's outputs are compared with targets by.
+//!
+//! Separation of concerns: a [loss](losses) gives a value per sample, [`reduce`](losses::reduce)
+//! applies masks, sample weights and the reduction; a [metric](metrics) accumulates a value over the
+//! batches of an epoch. Both share the rules for shapes.
+
+mod dtype;
+pub mod losses;
+pub mod metrics;
+mod shapes;
+
+pub use dtype::Float32;
