@@ -8,42 +8,27 @@ use std::sync::Arc;
 
 /// `y = x + w tanh(x)`, with one weight for each of the last axis's values.
 #[derive(Default)]
-pub struct Bend {
-    base: Base,
-}
+pub struct Bend {}
 
 impl Configured for Bend {
     fn class_name(&self) -> &'static str {
         "Bend"
     }
-
-    fn base(&self) -> &Base {
-        &self.base
-    }
-
-    fn base_mut(&mut self) -> &mut Base {
-        &mut self.base
-    }
 }
 
 impl Layer for Bend {
-    fn output_dims(&self, inputs: &[Dims]) -> Result<Vec<Dims>> {
-        Ok(inputs.to_vec())
+    fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
+        Ok(vec![x.single("Bend")?.clone()])
     }
 
-    fn weights(&self, inputs: &[Dims]) -> Result<Vec<WeightSpec>> {
-        let spec = |x: &Dims| Ok(WeightSpec::new("w", &[x.last()?], Arc::new(Ones {})));
-        inputs.iter().map(spec).collect()
+    fn weights(&self, x: &Args<Spec>) -> Result<Vec<WeightSpec>> {
+        let width = x.single("Bend")?.dims.last()?;
+        Ok(vec![WeightSpec::new("w", &[width], Arc::new(Ones {}))])
     }
 
-    fn call(
-        &self,
-        weights: &Weights<'_>,
-        inputs: &[Tensor],
-        _: &mut Context,
-    ) -> Result<Vec<Tensor>> {
-        let w = weights.get("w")?.tensor;
-        inputs.iter().map(|x| Ok((x + x.tanh()?.broadcast_mul(w)?)?)).collect()
+    fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
+        let (x, w) = (call.single()?, call.weight("w")?);
+        Ok(vec![(x + x.tanh()?.broadcast_mul(&w)?)?])
     }
 }
 

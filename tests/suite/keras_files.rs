@@ -187,16 +187,21 @@ fn what_is_not_supported_is_listed_completely() {
     let mut count = 0;
     for case in cases() {
         let Some(contains) = case.field("contains").as_array() else { continue };
+        // Models as layers are supported; what is in them is looked at too.
+        let is_model = |layer: &&serde_json::Value| layer["class_name"] == "Sequential";
+        if !contains.is_empty() && contains.iter().all(|layer| is_model(&layer)) {
+            Model::load(file(&case, "file")).unwrap();
+            continue;
+        }
         let Err(error) = Model::load(file(&case, "file")) else {
             panic!("{} loads", case.name());
         };
         let message = error.to_string();
-        for layer in contains {
+        for layer in contains.iter().filter(|layer| !is_model(layer)) {
             let name = layer["path"].as_str().unwrap().rsplit('/').next().unwrap();
-            // A nested model is looked through, and refused itself.
             assert!(message.contains(name), "{}: {name} is not in: {message}", case.name());
         }
         count += 1;
     }
-    assert!(count >= 5, "{count} files");
+    assert!(count >= 4, "{count} files");
 }

@@ -59,7 +59,7 @@ proptest! {
         let y = values(&model.predict(&x).unwrap());
 
         let json = model.to_json().unwrap();
-        let mut again = Sequential::from_json(&json).unwrap().seed(model.network().unwrap().seed());
+        let mut again = Sequential::from_json(&json).unwrap().seed(Model::seed(&model));
         again.build(&Dims::batch_of(&[plan.0])).unwrap();
         prop_assert_eq!(again.to_json().unwrap(), json);
         prop_assert_eq!(values(&again.predict(&x).unwrap()), y.clone());

@@ -41,35 +41,25 @@ fn batches_by_hand_are_what_fit_does() {
 
 /// Declares a weight and does not use it.
 #[derive(Default)]
-struct Forgetful {
-    base: Base,
-}
+struct Forgetful {}
 
 impl Configured for Forgetful {
     fn class_name(&self) -> &'static str {
         "Forgetful"
     }
-
-    fn base(&self) -> &Base {
-        &self.base
-    }
-
-    fn base_mut(&mut self) -> &mut Base {
-        &mut self.base
-    }
 }
 
 impl Layer for Forgetful {
-    fn output_dims(&self, inputs: &[Dims]) -> Result<Vec<Dims>> {
-        Ok(inputs.to_vec())
+    fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
+        Ok(vec![x.single("Forgetful")?.clone()])
     }
 
-    fn weights(&self, _: &[Dims]) -> Result<Vec<WeightSpec>> {
+    fn weights(&self, _: &Args<Spec>) -> Result<Vec<WeightSpec>> {
         Ok(vec![WeightSpec::new("scale", &[1], Arc::new(Ones {}))])
     }
 
-    fn call(&self, _: &Weights<'_>, inputs: &[Tensor], _: &mut Context) -> Result<Vec<Tensor>> {
-        Ok(inputs.to_vec())
+    fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
+        Ok(vec![call.single()?.clone()])
     }
 }
 

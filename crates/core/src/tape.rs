@@ -143,16 +143,18 @@ impl Tape {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an operation with its results, and returns them as tracked tensors.
+    /// Adds an operation with its results, and returns them as tracked tensors. `values` are the
+    /// inputs as its backward pass shall see them, detached.
     pub fn push(
         &self,
         name: &'static str,
         operation: Box<dyn Recorded>,
         inputs: &[&Tensor],
+        values: Vec<Tensor>,
         outputs: Vec<Output>,
     ) -> Result<Vec<Tensor>> {
         let mut record = self.lock();
-        let inputs = record.inputs(inputs);
+        let inputs = record.inputs(inputs, values);
         let results =
             outputs.into_iter().map(|o| record.result(name, o)).collect::<Result<Vec<_>>>()?;
         record.add(Kind::Operation { operation, inputs }, &results);
@@ -163,7 +165,7 @@ impl Tape {
     /// `operation` gives too, and shares its memory.
     pub fn push_view(&self, operation: Box<dyn Recorded>, input: &Tensor, result: &Tensor) {
         let mut record = self.lock();
-        let inputs = record.inputs(&[input]);
+        let inputs = record.inputs(&[input], vec![input.detach()]);
         record.add(Kind::Operation { operation, inputs }, std::slice::from_ref(result));
     }
 
@@ -211,16 +213,17 @@ pub fn backward(loss: &Tensor, sink: &mut GradientSink) -> Result<()> {
 }
 
 impl Record {
-    fn inputs(&mut self, inputs: &[&Tensor]) -> Vec<Input> {
+    fn inputs(&mut self, inputs: &[&Tensor], values: Vec<Tensor>) -> Vec<Input> {
         inputs
             .iter()
-            .map(|tensor| {
+            .zip(values)
+            .map(|(tensor, value)| {
                 let target = match () {
                     () if tensor.is_variable() => Target::Variable(tensor.id()),
                     () if !tensor.track_op() => Target::Nowhere,
                     () => Target::Place(self.place_of(tensor)),
                 };
-                Input { value: tensor.detach(), target }
+                Input { value, target }
             })
             .collect()
     }

@@ -1,7 +1,6 @@
 //! The `dtype` key that Keras writes for losses and metrics.
 
-use sconce_core::{Error, Json};
-use sconce_layers::layer::check_dtype;
+use sconce_core::{DTypePolicy, Error, Json};
 use serde::{Deserialize, Deserializer, de};
 
 /// The type a loss or metric computes in: float32, which is all there is. Written as nothing, since
@@ -11,8 +10,8 @@ pub struct Float32;
 
 impl<'de> Deserialize<'de> for Float32 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match check_dtype(&Json::deserialize(deserializer)?) {
-            Ok(()) => Ok(Self),
+        match DTypePolicy::from_json(&Json::deserialize(deserializer)?) {
+            Ok(_) => Ok(Self),
             Err(Error::Config { message, .. }) => Err(de::Error::custom(message)),
             Err(error) => Err(de::Error::custom(error)),
         }

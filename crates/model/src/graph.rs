@@ -2,11 +2,13 @@
 //! one [`Graph`]; a layer used twice is one layer with two nodes, and its weights are shared.
 
 use crate::layer_order::{Call, functional_order};
+use crate::symbolic::SymbolicTensor;
 use sconce_core::names::snake_case;
 use sconce_core::random::key_of;
 use sconce_core::{Arg, Args, Dims, Error, Result, Spec, Store, Tensor, Value};
 use sconce_layers::{BuildOptions, InputLayer, LayerEntry, Scope};
 use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
 
 /// One use of a layer.
 #[derive(Clone, Debug)]
@@ -49,6 +51,8 @@ pub struct Graph {
     output_keys: Option<Vec<String>>,
     names: HashMap<String, usize>,
     reserved: HashSet<String>,
+    /// The tensors as symbolic ones, once somebody asked.
+    symbols: OnceLock<HashMap<EdgeId, SymbolicTensor>>,
 }
 
 impl Graph {
@@ -216,6 +220,23 @@ impl Graph {
         functional_order(&calls, &nodes(&self.inputs), &nodes(&self.outputs))
     }
 
+    /// An edge as a symbolic tensor, to build other models on the same layers.
+    pub fn symbol(&self, edge: EdgeId) -> Result<SymbolicTensor> {
+        let symbols = match self.symbols.get() {
+            Some(symbols) => symbols,
+            None => {
+                let made = self.make_symbols()?;
+                self.symbols.get_or_init(|| made)
+            }
+        };
+        let missing = || Error::layer(self.name_of(edge), "has no symbolic tensor");
+        symbols.get(&edge).cloned().ok_or_else(missing)
+    }
+
+    pub(crate) fn set_symbols(&mut self, symbols: HashMap<EdgeId, SymbolicTensor>) {
+        self.symbols = OnceLock::from(symbols);
+    }
+
     /// All uses, in running order.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
@@ -285,7 +306,7 @@ impl Graph {
 
     /// The same connections with other layers, one for each.
     pub(crate) fn with_layers(&self, layers: Vec<LayerEntry>) -> Self {
-        Self { layers, ..self.clone() }
+        Self { layers, symbols: OnceLock::new(), ..self.clone() }
     }
 
     /// Makes every layer's weights, unless they exist.

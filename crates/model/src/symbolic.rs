@@ -248,11 +248,17 @@ impl Graph {
         let (inputs, outputs) = (ends(inputs)?, ends(outputs)?);
         graph.set_inputs(&inputs, None);
         graph.set_outputs(&outputs, None);
+        let symbol = |node: &Arc<SymbolicNode>, index| SymbolicTensor { node: node.clone(), index };
+        let symbols = nodes.iter().flat_map(|node| {
+            let edge = |index| Some((*edges.get(&(node.number, index))?, symbol(node, index)));
+            (0..node.outputs.len()).filter_map(edge).collect::<Vec<_>>()
+        });
+        graph.set_symbols(symbols.collect());
         Ok(graph)
     }
 
-    /// The tensors of the graph as symbolic ones, by edge, to build other models on the same layers.
-    pub fn symbolic(&self) -> Result<HashMap<EdgeId, SymbolicTensor>> {
+    /// The tensors of a graph that was not written with symbolic ones.
+    pub(crate) fn make_symbols(&self) -> Result<HashMap<EdgeId, SymbolicTensor>> {
         let mut tensors: HashMap<EdgeId, SymbolicTensor> = HashMap::new();
         for node in self.nodes() {
             let entry = self.layers()[node.layer].clone();

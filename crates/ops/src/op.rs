@@ -146,17 +146,15 @@ fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Vec
         false => None,
     };
     let fused = kernel.is_some();
+    let values = inputs.iter().map(|t| t.detach().contiguous()).collect::<Result<Vec<Tensor>>>()?;
     let (outputs, saved) = match kernel {
         Some(kernel) => {
-            let (results, saved) = run_kernel(kernel, inputs)?;
+            let (results, saved) = run_kernel(kernel, &values)?;
             let output = |(values, shape)| Output::Values(CpuStorage::F32(values), shape);
             (results.into_iter().map(output).collect::<Vec<_>>(), saved)
         }
         None => {
-            let detached =
-                inputs.iter().map(|t| t.detach().contiguous()).collect::<Result<Vec<_>>>()?;
-            let detached: Vec<&Tensor> = detached.iter().collect();
-            let (results, saved) = operation.forward(&detached)?;
+            let (results, saved) = operation.forward(&values.iter().collect::<Vec<_>>())?;
             let outputs = results.into_iter().map(|t| t.detach().contiguous().map(Output::Tensor));
             (outputs.collect::<Result<Vec<_>>>()?, saved)
         }
@@ -167,23 +165,14 @@ fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Vec
     match Tape::current() {
         Some(tape) => {
             let ran = Ran { operation, saved, fused: fused.then_some((device, dtype)) };
-            tape.push(name, Box::new(ran), inputs, outputs)
+            tape.push(name, Box::new(ran), inputs, values, outputs)
         }
         None => outputs.into_iter().map(|output| unrecorded(name, output)).collect(),
     }
 }
 
-fn run_kernel<S>(kernel: &dyn Kernel<S>, inputs: &[&Tensor]) -> Result<(Vec<Values>, S)> {
-    // Most inputs are contiguous; the others are copied, and the copies kept while the kernel runs.
-    let copies = inputs
-        .iter()
-        .map(|t| if t.is_contiguous() { Ok(None) } else { t.detach().contiguous().map(Some) })
-        .collect::<Result<Vec<_>>>()?;
-    let storages: Vec<_> = inputs
-        .iter()
-        .zip(&copies)
-        .map(|(t, copy)| copy.as_ref().unwrap_or(t).storage_and_layout())
-        .collect();
+fn run_kernel<S>(kernel: &dyn Kernel<S>, inputs: &[Tensor]) -> Result<(Vec<Values>, S)> {
+    let storages: Vec<_> = inputs.iter().map(Tensor::storage_and_layout).collect();
     let inputs = storages
         .iter()
         .map(|(storage, layout)| Input::new(storage, layout))

@@ -49,7 +49,7 @@ impl OptimizerState {
             accumulated: Vec::new(),
             fused: rule.kernel().is_some(),
             rule: rule.clone(),
-            dtype: store.dtype(),
+            dtype: store.trainable().next().map_or(DType::F32, |p| p.var.dtype()),
         };
         for parameter in store.trainable() {
             let w = parameter.var.as_tensor();

@@ -2,7 +2,7 @@
 //! composed in f64. And what must hold without Keras: resuming, refusing.
 
 use super::*;
-use sconce_core::{DType, Device, Error, Gradients, Json, Store, WeightSpec};
+use sconce_core::{DType, Device, Error, FirstValues, Gradients, Json, Store, Weight, WeightSpec};
 use sconce_layers::initializers::Zeros;
 use sconce_testkit::golden::{self, Case};
 use sconce_testkit::{assert_close, difference};
@@ -20,13 +20,15 @@ struct Bench {
 
 impl Bench {
     fn new(case: &Case, dtype: DType) -> Self {
-        let mut store = Store::new(&Device::Cpu, dtype);
+        let mut store = Store::new();
         let names = case.field("weight_names").as_array().unwrap();
         let initial: Vec<Tensor> = case.tensors("initial").into_iter().flatten().collect();
         for (name, value) in names.iter().zip(&initial) {
             let (scope, name) = name.as_str().unwrap().split_once('/').unwrap();
             let spec = WeightSpec::new(name, value.dims(), Arc::new(Zeros {}));
-            store.add(scope, spec, true, 0).unwrap();
+            let path = format!("{scope}/{name}");
+            let weight = Weight::new(spec, scope, &Device::Cpu, dtype, FirstValues::Zeros).unwrap();
+            store.add(path, Arc::new(weight), true).unwrap();
         }
         for (parameter, value) in store.parameters().iter().zip(&initial) {
             parameter.set(value).unwrap();
@@ -171,9 +173,11 @@ fn gradients_that_do_not_fit_are_refused() {
     assert!(none.unwrap_err().to_string().starts_with("no trainable weight has a gradient"));
     let few = state.apply(&store, &Gradients(vec![None]));
     assert!(few.unwrap_err().to_string().contains("each of the 3 trainable weights, found 1"));
-    let mut store = store;
-    store.parameters_mut()[1].trainable = false;
-    let frozen = state.apply(&store, &Gradients(vec![None, None]));
+    let mut frozen = Store::new();
+    for (index, parameter) in store.parameters().iter().enumerate() {
+        frozen.add(parameter.path.clone(), parameter.weight.clone(), index != 1).unwrap();
+    }
+    let frozen = state.apply(&frozen, &Gradients(vec![None, None]));
     assert!(frozen.unwrap_err().to_string().contains("other weights are trainable now"));
 }
 

@@ -30,7 +30,7 @@ const NEVER_ALLOWED: u64 = 64 << 30;
 /// ```no_run
 /// # fn main() -> sconce_core::Result<()> {
 /// let mut archive = sconce_saving::KerasArchive::read("model.keras")?;
-/// sconce_saving::keras_json::scan(&archive.config, "", &|class| class == "Dense")?;
+/// sconce_saving::keras_json::scan(&archive.config, "", &sconce_saving::network::is_supported)?;
 /// for (path, array) in archive.weights.iter() {
 ///     println!("{path}: {} {:?}", array.element(), array.shape());
 /// }

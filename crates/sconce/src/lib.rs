@@ -11,12 +11,14 @@ pub use sconce_train as train;
 /// Everything a program that trains needs.
 pub mod prelude {
     pub use crate::core::{
-        Context, DType, Device, Dims, Error, Gradients, Result, Tensor, WeightSpec, Weights,
+        Arg, Args, Context, DType, Device, Dims, Error, Gradients, Result, Spec, Tensor, Value,
+        WeightSpec,
     };
     pub use crate::layers::{
-        Activation, Base, Configured, Dense, Dropout, Flatten, Identity, InputLayer, Layer,
-        LayerExt, Rescaling, Reshape,
+        Activation, Call, Child, Configured, Dense, Dropout, Flatten, Identity, InputLayer, Layer,
+        LayerEntry, LayerExt, Rescaling, Reshape,
     };
+    pub use crate::model::{Apply, Input, SymbolicTensor};
     pub use crate::train::callbacks::{CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint};
     pub use crate::train::losses::{
         BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss, MeanAbsoluteError,

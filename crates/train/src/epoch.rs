@@ -140,8 +140,7 @@ impl<'a> Training<'a> {
                 Some(order) => self.data.gather(order.get(range).unwrap_or(&[]))?,
                 None => self.data.narrow(range.start, range.len())?,
             };
-            let (network, compiled) = self.model.parts()?;
-            step::train(network, compiled, &rows, self.fit.seed, self.first)?;
+            step::train(self.model.parts()?, &rows, self.fit.seed, self.first)?;
             self.first = false;
             let stop = self.tell(&Event::BatchEnd { batch }, steps).map(&mut join)?;
             if self.fit.cancel.is_cancelled() {
@@ -195,7 +194,7 @@ impl<'a> Training<'a> {
     /// The end of the run, in Keras's order: averaged weights first, then callbacks. All of them hear
     /// of it, whatever one of them does.
     fn end(&mut self, end: End) -> Result<()> {
-        let (network, compiled) = self.model.parts()?;
+        let (network, compiled, _) = self.model.parts()?;
         let mut result = compiled.optimizer()?.finalize(network.store());
         let steps = self.plan.steps(self.fit.initial_epoch);
         let mut run =

@@ -87,11 +87,11 @@ impl Model {
     ) -> Result<Scores> {
         let data = crate::fit::prepare(self, x.to_tensors()?, y.to_tensor()?, None, "x", "y")?;
         let seed = self.run_seed();
-        let (network, compiled) = self.parts()?;
+        let compiled = self.compiled_mut()?;
         compiled.reset_metrics();
         let first = compiled.optimizer()?.iterations == 0;
-        step::train(network, compiled, &data, seed, first)?;
-        compiled.logs()
+        step::train(self.parts()?, &data, seed, first)?;
+        self.compiled()?.logs()
     }
 
     /// Loss and metrics of one batch.
@@ -111,7 +111,7 @@ impl Model {
 
 /// Loss and metrics on prepared data.
 pub(crate) fn evaluate_data(model: &mut Model, data: &Batch, batch_size: usize) -> Result<Scores> {
-    let (network, compiled) = model.parts()?;
+    let (network, compiled, _) = model.parts()?;
     compiled.reset_metrics();
     let rows = data.y.dims().first().copied().unwrap_or(0);
     for range in BatchPlan::new(rows, batch_size)?.batches(0) {

@@ -2,7 +2,7 @@
 
 use crate::compile::Compile;
 use crate::model::Model;
-use sconce_core::{Device, Error, Json, Result};
+use sconce_core::{Device, Error, FirstValues, Json, Result};
 use sconce_saving::network::{self, OptimizerVariables};
 use sconce_saving::{KerasArchive, NamedTensors, SafetensorsFile};
 use std::path::Path;
@@ -80,7 +80,7 @@ impl Model {
         let (architecture, network) = network::from_archive(archive, path, device)?;
         let mut model = match network {
             Some(network) => Self::from_network(network),
-            None => Self::new(architecture),
+            None => Self::of(architecture),
         };
         model.set_device(device);
         Ok(model)
@@ -115,7 +115,9 @@ impl Model {
         let build = || {
             let mut model = Self::from_json(json)?;
             model.set_device(device);
-            model.build_if_stated()?;
+            if model.architecture().states_its_input() {
+                model.build_for(None, FirstValues::Zeros)?;
+            }
             network::from_named(model.network()?, &file.tensors)?;
             Ok(model)
         };

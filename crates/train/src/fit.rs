@@ -4,7 +4,7 @@ use crate::callbacks::{Callback, Verbose};
 use crate::history::History;
 use crate::model::Model;
 use crate::step::Batch;
-use sconce_core::{DType, Device, Dims, Error, Result, Tensor};
+use sconce_core::{DType, Device, Dims, Error, FirstValues, Result, Spec, Tensor};
 use sconce_data::{Shuffle, ToTensor, ToTensors, check, split};
 use sconce_ops::gather_rows;
 use std::collections::BTreeMap;
@@ -279,10 +279,9 @@ fn hold_out(fit: &mut Fit, x: Vec<Tensor>, y: Tensor, weight: Option<Tensor>) ->
     unpack(train)
 }
 
-/// Inputs in the types that the model's inputs declare, computed with in float32, on its device.
+/// Inputs in the types that the model's inputs declare, on its device.
 pub(crate) fn to_model(model: &Model, x: Vec<Tensor>) -> Result<Vec<Tensor>> {
-    let x = x.into_iter().map(|x| Ok(x.to_dtype(DType::F32)?)).collect::<Result<_>>()?;
-    let x = model.network()?.graph().accept(x)?;
+    let x = model.network()?.graph().convert_inputs(x)?;
     x.into_iter().map(|x| Ok(x.to_device(model.device())?.contiguous()?)).collect()
 }
 
@@ -298,11 +297,13 @@ pub(crate) fn prepare(
     check::training_data(&x, std::slice::from_ref(&y), sample_weight.as_ref())?;
     model.compiled()?;
     if let Some(first) = x.first() {
-        model.build_for(Some(&Dims::batch_of(first.dims().get(1..).unwrap_or(&[]))))?;
+        let dims = Dims::batch_of(first.dims().get(1..).unwrap_or(&[]));
+        let first_values = FirstValues::Seed(model.seed());
+        model.build_for(Some(&Spec { dims, dtype: first.dtype() }), first_values)?;
     }
     let device = model.device().clone();
     let x = to_model(model, x)?;
-    let (network, compiled) = model.parts()?;
+    let (network, compiled, _) = model.parts()?;
     compiled.bind(network)?;
     for (dims, x) in network.graph().input_dims().into_iter().zip(&x) {
         if !dims.fits(x.dims()) {

@@ -3,14 +3,17 @@
 use crate::compile::{Compile, Compiled};
 use crate::losses::LossFn;
 use crate::optimizers::Optimizer;
-use sconce_core::{Context, Device, Dims, Error, Gradients, Json, Result, Store, Tensor};
-use sconce_layers::Layer;
-use sconce_model::{Architecture, Network};
+use sconce_core::{
+    Context, Device, Dims, Error, FirstValues, GradientSink, Gradients, Json, Result, Spec, Store,
+    Tensor,
+};
+use sconce_layers::LayerEntry;
+use sconce_model::{Architecture, Graph, GraphLayer, Network, SymbolicTensor};
 use sconce_saving::keras_json;
 use sconce_saving::network::is_supported;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A model that can be compiled, trained, evaluated and saved.
 pub struct Model {
@@ -20,12 +23,31 @@ pub struct Model {
     device: Device,
     seed: u64,
     run_seed: u64,
+    /// The buffers of gradients, which every step writes anew.
+    sink: GradientSink,
+    /// The model as a layer of others, once it was used as one.
+    entry: OnceLock<LayerEntry>,
 }
 
 impl Model {
+    /// The model between symbolic tensors (Keras's functional models): `Model::new([&x], [&y])`.
+    ///
+    /// # Errors
+    /// Outputs that depend on other inputs, two layers of one name.
+    pub fn new<I, O>(
+        inputs: impl IntoIterator<Item = I>,
+        outputs: impl IntoIterator<Item = O>,
+    ) -> Result<Self>
+    where
+        I: AsRef<SymbolicTensor>,
+        O: AsRef<SymbolicTensor>,
+    {
+        Ok(Self::of(Architecture::functional(inputs, outputs)?))
+    }
+
     /// A model of an architecture. Weights are drawn when the shape of the input is known: at once,
     /// if the architecture states it, when `compile`, `build` or `fit` is called.
-    pub fn new(architecture: Architecture) -> Self {
+    pub fn of(architecture: Architecture) -> Self {
         Self {
             architecture,
             network: None,
@@ -33,14 +55,17 @@ impl Model {
             device: Device::Cpu,
             seed: 0,
             run_seed: 0,
+            sink: GradientSink::default(),
+            entry: OnceLock::new(),
         }
     }
 
     /// A model with weights.
     pub fn from_network(network: Network) -> Self {
-        let (device, seed) = (network.store().device().clone(), network.seed());
-        let architecture = network.architecture().clone();
-        Self { architecture, network: Some(network), compiled: None, device, seed, run_seed: 0 }
+        let mut model = Self::of(network.architecture().clone());
+        model.device = network.device().clone();
+        model.network = Some(network);
+        model
     }
 
     /// Reads Keras's JSON of a model. Keys left out take Keras's defaults.
@@ -56,14 +81,84 @@ impl Model {
     pub(crate) fn from_json_value(value: &Json) -> Result<Self> {
         let architecture = Architecture::from_json(value)
             .map_err(|first| keras_json::explain(value, &is_supported, first))?;
-        Ok(Self::new(architecture))
+        Ok(Self::of(architecture))
     }
 
     /// Keras's JSON of the model.
     pub fn to_json(&self) -> Result<String> {
-        let graph = self.network.as_ref().map(Network::graph);
+        let graph = self.network.as_ref().map(|network| network.graph().as_ref());
         let json = self.architecture.to_json(graph)?;
         serde_json::to_string_pretty(&json).map_err(|e| Error::config("", e.to_string()))
+    }
+
+    /// Names the model: as a layer of others, and in files.
+    pub fn set_name(&mut self, name: &str) {
+        self.architecture.set_name(name);
+    }
+
+    /// The graph of its layers, made already or stated.
+    fn graph(&self) -> Result<Arc<Graph>> {
+        match &self.network {
+            Some(network) => Ok(network.graph().clone()),
+            None => self.architecture.graph(None),
+        }
+    }
+
+    /// The model as a layer of other models: its layers and weights are shared with them.
+    /// `(&model).apply(&x)` does this by itself.
+    pub fn entry(&self) -> LayerEntry {
+        let entry = self.entry.get_or_init(|| {
+            let architecture = self.architecture.clone();
+            match self.graph() {
+                Ok(graph) => GraphLayer::of_graph(architecture, graph).entry(),
+                Err(_) => GraphLayer::new(architecture).entry(),
+            }
+        });
+        entry.clone()
+    }
+
+    /// Its layers, in order; none if the shape of its input is not known yet.
+    pub fn layers(&self) -> Vec<LayerEntry> {
+        self.graph().map_or_else(|_| Vec::new(), |graph| graph.layers().to_vec())
+    }
+
+    /// The layer of a name.
+    ///
+    /// # Errors
+    /// With the nearest name.
+    pub fn get_layer(&self, name: &str) -> Result<LayerEntry> {
+        self.graph()?.find(name).cloned()
+    }
+
+    /// Freezes (`false`) or thaws all layers. Takes effect when the model is compiled next, as in
+    /// Keras.
+    pub fn set_trainable(&self, trainable: bool) {
+        self.layers().iter().for_each(|layer| layer.set_trainable(trainable));
+    }
+
+    /// Its inputs as symbolic tensors, to build other models on its layers.
+    pub fn inputs(&self) -> Result<Vec<SymbolicTensor>> {
+        let graph = self.graph()?;
+        graph.inputs().iter().map(|edge| graph.symbol(*edge)).collect()
+    }
+
+    /// Its outputs as symbolic tensors, to build other models on its layers.
+    pub fn outputs(&self) -> Result<Vec<SymbolicTensor>> {
+        let graph = self.graph()?;
+        graph.outputs().iter().map(|edge| graph.symbol(*edge)).collect()
+    }
+
+    /// What a layer makes at its first use, as symbolic tensors: for models of inner tensors, such as
+    /// `Model::new(model.inputs()?, model.layer_outputs("fc1")?)`.
+    ///
+    /// # Errors
+    /// With the nearest name.
+    pub fn layer_outputs(&self, name: &str) -> Result<Vec<SymbolicTensor>> {
+        let graph = self.graph()?;
+        let entry = graph.find(name)?;
+        let node = graph.nodes().iter().find(|node| graph.layers()[node.layer].is(entry));
+        let edges = node.map(|node| node.outputs.as_slice()).unwrap_or_default();
+        edges.iter().map(|edge| graph.symbol(*edge)).collect()
     }
 
     /// The seed of the weights' first values. Default 0, so that a program repeats.
@@ -99,23 +194,27 @@ impl Model {
         &mut self.architecture
     }
 
-    /// Draws the weights for inputs of this shape (with the batch axis), unless they exist.
+    /// Draws the weights for float inputs of this shape (with the batch axis), unless they exist.
     pub fn build(&mut self, input: &Dims) -> Result<()> {
-        self.build_for(Some(input))
+        self.build_for(Some(&Spec::float(input.clone())), FirstValues::Seed(self.seed))
     }
 
-    pub(crate) fn build_for(&mut self, input: Option<&Dims>) -> Result<()> {
+    pub(crate) fn build_for(&mut self, input: Option<&Spec>, first: FirstValues) -> Result<()> {
         if self.network.is_none() {
-            self.network =
-                Some(Network::build(&self.architecture, input, &self.device, self.seed)?);
+            self.network = Some(Network::build(&self.architecture, input, &self.device, first)?);
         }
         Ok(())
+    }
+
+    /// The seed of the weights' first values.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// Draws the weights if the architecture states the shape of its input.
     pub(crate) fn build_if_stated(&mut self) -> Result<()> {
         if self.network.is_none() && self.architecture.states_its_input() {
-            self.build_for(None)?;
+            self.build_for(None, FirstValues::Seed(self.seed))?;
         }
         Ok(())
     }
@@ -157,6 +256,9 @@ impl Model {
     pub fn compile_with(&mut self, compile: Compile) -> Result<()> {
         self.build_if_stated()?;
         self.compiled = Some(Compiled::new(compile)?);
+        if let Some(network) = &mut self.network {
+            network.refresh_trainable()?;
+        }
         if let (Some(network), Some(compiled)) = (&self.network, &mut self.compiled) {
             compiled.bind(network)?;
         }
@@ -180,11 +282,11 @@ impl Model {
     }
 
     /// The network and what `compile` gave, both to work on.
-    pub(crate) fn parts(&mut self) -> Result<(&mut Network, &mut Compiled)> {
+    pub(crate) fn parts(&mut self) -> Result<(&mut Network, &mut Compiled, &mut GradientSink)> {
         match (&mut self.network, &mut self.compiled) {
             (None, _) => Err(not_built()),
             (_, None) => Err(not_compiled()),
-            (Some(network), Some(compiled)) => Ok((network, compiled)),
+            (Some(network), Some(compiled)) => Ok((network, compiled, &mut self.sink)),
         }
     }
 
@@ -203,6 +305,12 @@ impl Model {
     /// The table of layers, shapes and numbers of weights.
     pub fn summary(&self) -> Result<String> {
         Ok(self.network()?.summary(80))
+    }
+}
+
+impl From<&Model> for LayerEntry {
+    fn from(model: &Model) -> Self {
+        model.entry()
     }
 }
 
@@ -236,14 +344,14 @@ pub struct Sequential(Model);
 impl Sequential {
     /// An empty stack.
     pub fn new() -> Self {
-        Self(Model::new(Architecture::sequential()))
+        Self(Model::of(Architecture::sequential()))
     }
 
     /// Adds a layer on top.
     #[allow(clippy::should_implement_trait)] // Keras's name; layers are not numbers.
-    pub fn add(mut self, layer: impl Layer + 'static) -> Self {
+    pub fn add(mut self, layer: impl Into<LayerEntry>) -> Self {
         // Only a functional architecture refuses layers, and this one is sequential.
-        let _ = self.0.architecture_mut().add(Arc::new(layer));
+        let _ = self.0.architecture_mut().add(layer);
         self
     }
 

@@ -2,7 +2,7 @@
 
 use crate::compile::Compiled;
 use crate::losses::reduce::reduce;
-use sconce_core::{Context, Error, Result, Tape, Tensor};
+use sconce_core::{Context, Error, GradientSink, Result, Tape, Tensor};
 use sconce_model::Network;
 
 /// One batch on the model's device.
@@ -51,14 +51,13 @@ pub(crate) fn forward(
 
 /// A whole step; metrics take in the batch.
 pub(crate) fn train(
-    network: &Network,
-    compiled: &mut Compiled,
+    (network, compiled, sink): (&mut Network, &mut Compiled, &mut GradientSink),
     batch: &Batch,
     seed: u64,
     first: bool,
 ) -> Result<()> {
     let step = compiled.optimizer()?.iterations;
-    let mut cx = Context::training(seed, step).with_slots();
+    let mut cx = Context::training(seed, step);
     let (outcome, tape) = Tape::record(|| forward(network, compiled, batch, &mut cx));
     let outcome = outcome?;
     // Reading a loss on the CPU is free; elsewhere it is read in the first step and at the end of
@@ -70,7 +69,7 @@ pub(crate) fn train(
         Some(factor) => &(&outcome.loss * factor)?,
         None => &outcome.loss,
     };
-    let gradients = network.store().backward_recorded(scaled, tape)?;
+    let gradients = network.store().backward_into(scaled, &tape, sink)?;
     if first {
         gradients.audit(network.store())?;
     }

@@ -169,7 +169,7 @@ fn each_output_has_its_file() {
     let input = ["predict", model, "--input", "narrow.npy", "--input", "wide.npy"];
     let error = sconce(dir.path(), &[&input[..], &["--output", "left.npy"]].concat()).fails(2);
     assert!(
-        error.contains("the model has 2 outputs (left, shared), got 1 times --output"),
+        error.contains("the model has 2 outputs (left, right), got 1 times --output"),
         "{error}"
     );
     let outputs = ["--output", "left.npy", "--output", "right.npy"];

@@ -195,3 +195,10 @@ impl Layer for Dense {
         Some(self.activation.get().is_ok_and(|a| a.range() == Range::Probability))
     }
 }
+
+impl crate::Named<Dense> {
+    /// Sets the activation, by name (`"relu"`) or configured.
+    pub fn activation(self, activation: impl Into<ActivationFn>) -> Self {
+        self.map(|layer| layer.activation(activation))
+    }
+}
