@@ -2,24 +2,35 @@
 //! registry of named parts, weights and the call context. Nothing here computes a layer.
 
 pub mod atomic;
+pub mod config;
 pub mod context;
+pub mod custom_objects;
 pub mod device;
 pub mod dims;
 pub mod error;
 pub mod json;
+mod part;
 pub mod random;
 pub mod registry;
+pub mod schema;
 pub mod tape;
+pub mod value;
 pub mod weight;
 
 pub use candle_core::{DType, Device, Tensor, Var};
+pub use config::{Config, Registered};
 pub use context::Context;
+pub use custom_objects::CustomObjects;
 pub use dims::Dims;
 pub use error::{Error, Result};
 pub use json::Json;
+pub use part::Part;
 pub use random::Stream;
-pub use registry::{Entry, Kind, Part};
+pub use registry::{Entry, Holds, Kind};
+/// The derive macros of the traits [`Config`](trait@Config) and [`ConfigValue`](trait@ConfigValue).
+pub use sconce_derive::{Config, ConfigValue};
 pub use tape::Tape;
+pub use value::ConfigValue;
 pub use weight::{
     Constraint, GradientSlot, Gradients, Initializer, Parameter, Regularizer, Store, WeightSpec,
     Weights,
