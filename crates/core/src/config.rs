@@ -165,6 +165,9 @@ impl Range {
             (false, false) => "a finite number".to_string(),
             (true, false) => format!("{kind} {low} {}", self.low),
             (false, true) => format!("{kind} {high} {}", self.high),
+            (true, true) if !self.low_open && !self.high_open => {
+                format!("{kind} from {} to {}", self.low, self.high)
+            }
             (true, true) => format!("{kind} {low} {} and {high} {}", self.low, self.high),
         }
     }

@@ -245,9 +245,10 @@ macro_rules! registry {
                 fn read(
                     config: &$crate::json::Map,
                 ) -> $crate::Result<$crate::registry::Member<$kind>> {
-                    $crate::registry::Member::read_serde(config, |value: $ty| {
+                    fn hold(value: $ty) -> std::sync::Arc<<$kind as $crate::Kind>::Object> {
                         std::sync::Arc::new(value)
-                    })
+                    }
+                    $crate::registry::Member::read_serde(config, hold)
                 }
                 $crate::Entry {
                     class_name: $class,

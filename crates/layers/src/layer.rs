@@ -7,7 +7,7 @@ use crate::core::InputLayer;
 use crate::regularizers::Regularizer;
 use sconce_core::registry::object;
 use sconce_core::{Context, Dims, Error, Json, Kind, Result, Tensor, WeightSpec, Weights};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::sync::Arc;
 
 /// What every layer can say besides its own configuration.
@@ -239,10 +239,14 @@ pub fn from_json(value: &Json) -> Result<Arc<dyn Layer>> {
     Ok(sconce_core::Part::<Layers>::from_json(value)?.get()?.clone())
 }
 
-/// The configuration of a layer with the common keys, for the registry.
-pub fn complete<L: Layer + Serialize + serde::de::DeserializeOwned>(config: Json) -> Result<Json> {
-    let (_, own) = split_common(config)?;
-    sconce_core::registry::complete_config::<L>(own)
+/// Reads a layer of the registry with its complete configuration.
+pub fn read<L: Layer + serde::de::DeserializeOwned + 'static>(
+    config: &sconce_core::json::Map,
+) -> Result<sconce_core::registry::Member<Layers>> {
+    let layer = build::<L>(Json::Object(config.clone()))?;
+    let config = layer.config()?;
+    let layer: Arc<dyn Layer> = Arc::new(layer);
+    sconce_core::registry::Member::of(layer, config)
 }
 
 /// Reads a layer of the registry from its configuration.
@@ -274,14 +278,14 @@ macro_rules! layers {
             sconce_core::Entry {
                 class_name: InputLayer::CLASS_NAME,
                 aliases: &[],
-                build: |config| Ok(std::sync::Arc::new(InputLayer::from_config(config)?)),
-                complete: InputLayer::complete,
+                read: InputLayer::read,
+                schema: |_| sconce_core::registry::schema_of_defaults(InputLayer::read),
             },
             $(sconce_core::Entry {
                 class_name: stringify!($ty),
                 aliases: &[],
-                build: |config| Ok(std::sync::Arc::new($crate::layer::build::<$ty>(config)?)),
-                complete: $crate::layer::complete::<$ty>,
+                read: $crate::layer::read::<$ty>,
+                schema: |_| sconce_core::registry::schema_of_defaults($crate::layer::read::<$ty>),
             }),*
         ];
         $(impl $crate::Configured for $ty {

@@ -15,6 +15,7 @@ mod registry_case;
 pub mod regularization;
 pub mod regularizers;
 pub mod reshaping;
+mod seed;
 
 pub use crate::core::{Activation, Dense, Identity, InputLayer};
 pub use crate::preprocessing::Rescaling;

@@ -1,6 +1,7 @@
 //! InputLayer: where data enters a model.
 
-use crate::{Base, Configured, Layer};
+use crate::{Base, Configured, Layer, Layers};
+use sconce_core::registry::Member;
 use sconce_core::{Context, DType, Dims, Error, Json, Result, Tensor, Weights, json};
 use serde::{Deserialize, Serialize};
 
@@ -65,9 +66,12 @@ impl InputLayer {
         Ok(layer)
     }
 
-    /// The complete configuration from a partial one.
-    pub(crate) fn complete(config: Json) -> Result<Json> {
-        Self::from_config(config)?.config()
+    /// Reads it with its complete configuration.
+    pub(crate) fn read(config: &json::Map) -> Result<Member<Layers>> {
+        let layer = Self::from_config(Json::Object(config.clone()))?;
+        let config = layer.config()?;
+        let layer: std::sync::Arc<dyn Layer> = std::sync::Arc::new(layer);
+        Member::of(layer, config)
     }
 }
 

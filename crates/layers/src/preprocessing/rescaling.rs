@@ -101,7 +101,7 @@ mod tests {
             from_json(&json!({"class_name": "Rescaling", "config": {"scale": [[1, 2], [3]]}}));
         let error = error.err().unwrap().to_string();
         assert!(
-            error.contains("at `config.scale`: a constant is a number, or nested lists"),
+            error.contains("at `config.scale`: must be a number, or nested lists"),
             "{error}"
         );
     }
