@@ -239,20 +239,33 @@ fn without_links(text: &str) -> String {
         };
         out += &link[..=end];
         rest = &link[end + 2..];
-        if rest.starts_with('(')
-            && let Some(close) = rest.find(char::is_whitespace).or(Some(rest.len()))
-            && let Some(paren) = rest[..close].rfind(')')
-        {
-            rest = &rest[paren + 1..];
+        if let Some(target) = rest.strip_prefix('(') {
+            rest = after_parenthesis(target).unwrap_or(rest);
         }
     }
     out + rest
 }
 
+/// What comes after the parenthesis that closes the one before `text`.
+fn after_parenthesis(text: &str) -> Option<&str> {
+    let mut depth = 1;
+    for (i, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return text.get(i + 1..);
+        }
+    }
+    None
+}
+
 /// The documentation of a kind as a Markdown table: a row for each member with its names, its
 /// arguments with types and defaults, and the first sentence of its doc comment.
 pub fn reference<K: Kind>() -> String {
-    let mut out = String::from("| Name | Arguments | |\n|---|---|---|\n");
+    let mut out = String::from("| Name | Arguments and defaults | Description |\n|---|---|---|\n");
     let mut definitions = Definitions::new();
     for entry in K::entries() {
         let config = (entry.schema)(&mut definitions);
@@ -297,7 +310,12 @@ fn shorthand(default: &Json) -> String {
 }
 
 fn type_name(schema: &Json) -> String {
+    /// A longer list of words is left to the schema.
+    const MOST_WORDS: usize = 8;
     if let Some(values) = schema["enum"].as_array() {
+        if values.len() > MOST_WORDS {
+            return "string".to_string();
+        }
         let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
         return values.join(" or ");
     }
@@ -325,11 +343,18 @@ fn type_name(schema: &Json) -> String {
     }
 }
 
-/// Up to the first full stop or paragraph, whichever comes first.
+/// Up to the first full stop or paragraph, whichever comes first; with the formula after a colon.
 fn first_sentence(doc: &str) -> String {
-    let paragraph = doc.split("\n\n").next().unwrap_or_default();
-    let end = paragraph.find(". ").map_or(paragraph.len(), |stop| stop + 1);
-    paragraph[..end].to_string()
+    let mut paragraphs = doc.split("\n\n");
+    let first = paragraphs.next().unwrap_or_default();
+    if let Some(stop) = first.find(". ") {
+        return first[..=stop].to_string();
+    }
+    match (first.strip_suffix(':'), paragraphs.next()) {
+        (Some(_), Some(formula)) if formula.starts_with('`') => format!("{first} {formula}"),
+        (Some(sentence), _) => format!("{sentence}."),
+        (None, _) => first.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -339,11 +364,15 @@ mod tests {
     #[test]
     fn doc_comments_become_plain_text() {
         assert_eq!(
-            plain("One\n line with [`Code`], [`fans`](super::fans()); [text](http://a).\n\nTwo."),
-            "One line with `Code`, `fans`; [text](http://a).\n\nTwo."
+            plain(
+                "One\n line with [`Code`] (see [`fans`](super::fans())); [text](http://a).\n\nTwo."
+            ),
+            "One line with `Code` (see `fans`); [text](http://a).\n\nTwo."
         );
         assert_eq!(first_sentence("A b. C.\n\nD."), "A b.");
         assert_eq!(first_sentence("A b\n\nD."), "A b");
+        assert_eq!(first_sentence("A b:\n\n`x + y`\n\nD."), "A b: `x + y`");
+        assert_eq!(first_sentence("A b:\n\n- one\n- two"), "A b.");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What `#[derive(Config)]` and `#[derive(ConfigValue)]` write.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use sconce_core::json::Map;
 use sconce_core::schema::Definitions;
 use sconce_core::{Config, ConfigValue, Entry, Error, Json, Kind, Part, Registered, registry};
@@ -338,4 +340,34 @@ fn registered_names() {
     #[config(package = "my_package", name = "Other")]
     struct Own;
     assert_eq!(Own::REGISTERED_NAME, "my_package>Other");
+}
+
+/// A layer with its name, as the crate of layers has it.
+struct Named<L> {
+    layer: L,
+    name: &'static str,
+}
+
+impl<L> Named<L> {
+    fn map(self, change: impl FnOnce(L) -> L) -> Self {
+        Self { layer: change(self.layer), ..self }
+    }
+}
+
+#[test]
+fn named_layers_have_the_builders_of_the_layer() {
+    #[derive(Config)]
+    #[config(named)]
+    struct Dense {
+        /// Units.
+        units: usize,
+        /// A shape.
+        shape: Option<Part<Shapes>>,
+        /// A bias.
+        #[config(default = true)]
+        use_bias: bool,
+    }
+    let named = Named { layer: Dense::new(4), name: "a" }.shape("square").use_bias(false);
+    assert_eq!((named.layer.units, named.layer.use_bias, named.name), (4, false, "a"));
+    assert_eq!(named.layer.shape.unwrap().class_name(), "Square");
 }

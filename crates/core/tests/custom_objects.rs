@@ -1,5 +1,7 @@
 //! Objects of the user's own, written and read as Keras 3.15 writes registered objects.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use sconce_core::{Config, CustomObjects, Entry, Json, Kind, Part, Result, registry};
 use serde_json::json;
 use std::sync::Arc;

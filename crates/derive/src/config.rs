@@ -23,7 +23,7 @@ pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
         builders(input, &container, &fields),
         config(input, &container, &fields),
         registered(input, &container),
-        container.serde.then(|| serde(&input.ident)).unwrap_or_default(),
+        container.serde.then(|| serde(&input.ident)).into_iter().collect(),
     ];
     Ok(quote! {
         const _: () = {
@@ -163,7 +163,8 @@ impl Field {
         (parameter, value)
     }
 
-    fn from_json(&self) -> TokenStream {
+    /// The function that reads it.
+    fn reader(&self) -> TokenStream {
         let ty = &self.ty;
         let read = match &self.attributes.with {
             Some(module) => quote!(#module::from_json),
@@ -178,7 +179,8 @@ impl Field {
         }
     }
 
-    fn to_json(&self, value: &TokenStream) -> TokenStream {
+    /// The expression that writes a reference to it.
+    fn writer(&self, value: &TokenStream) -> TokenStream {
         match &self.attributes.with {
             Some(module) => quote!(#module::to_json(#value)),
             None => quote!(ConfigValue::to_json(#value)),
@@ -304,7 +306,7 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
     });
     let fixed = only.chain(container.dtype.then(|| quote!(Fixed::Dtype)));
     let read = fields.iter().map(|field| {
-        let (ident, key, from_json) = (&field.ident, &field.key, field.from_json());
+        let (ident, key, from_json) = (&field.ident, &field.key, field.reader());
         if !field.in_config() {
             return quote!(#ident: Default::default());
         }
@@ -316,7 +318,7 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
     });
     let write = fields.iter().filter(|f| f.in_config() && !f.attributes.read_only).map(|field| {
         let (ident, key) = (&field.ident, &field.key);
-        let json = field.to_json(&quote!(&self.#ident));
+        let json = field.writer(&quote!(&self.#ident));
         let write = quote!(writer.write(#key, #json)?;);
         if field.attributes.skip_none { quote!(if self.#ident.is_some() { #write }) } else { write }
     });
@@ -376,7 +378,7 @@ fn description(field: &Field) -> TokenStream {
         quote!(None)
     } else {
         let name = field.default_name();
-        let json = field.to_json(&quote!(&#name()));
+        let json = field.writer(&quote!(&#name()));
         quote!(Some(|| #json))
     };
     let range = match &field.attributes.range {

@@ -100,9 +100,6 @@ mod tests {
         let error =
             from_json(&json!({"class_name": "Rescaling", "config": {"scale": [[1, 2], [3]]}}));
         let error = error.err().unwrap().to_string();
-        assert!(
-            error.contains("at `config.scale`: must be a number, or nested lists"),
-            "{error}"
-        );
+        assert!(error.contains("at `config.scale`: must be a number, or nested lists"), "{error}");
     }
 }
