@@ -3,10 +3,12 @@
 // Tests may unwrap; the examples, which are shared as modules, include each other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::duplicate_mod)]
 
+mod custom_objects;
 mod freezing;
 mod keras_files;
 mod keras_forms;
 mod layers;
 mod properties;
+mod reference;
 mod steps;
 mod styles;

@@ -6,6 +6,19 @@ use serde::de::DeserializeOwned;
 /// A JSON document; objects keep the order of their keys.
 pub type Json = serde_json::Value;
 
+/// The members of a JSON object, in order.
+pub type Map = serde_json::Map<String, Json>;
+
+/// A value as messages show it: cut where it is long.
+pub fn shown(value: &Json) -> String {
+    const LONGEST: usize = 80;
+    let text = value.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
 /// Reads `T` from a JSON value. An error carries the JSON path, and for an unknown key the nearest
 /// known one.
 pub fn parse<T: DeserializeOwned>(value: Json) -> Result<T> {

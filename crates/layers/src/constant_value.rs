@@ -2,7 +2,9 @@
 
 use crate::fields::{require, require_finite};
 use crate::initializers::draw;
-use sconce_core::{Dims, Json, Result, Tensor};
+use sconce_core::schema::Definitions;
+use sconce_core::value::{self, mismatch};
+use sconce_core::{ConfigValue, Dims, Json, Result, Tensor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 
@@ -84,15 +86,6 @@ impl<const N: usize> From<[f32; N]> for ConstantValue {
     }
 }
 
-impl Serialize for ConstantValue {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Scalar(value) => value.serialize(serializer),
-            Self::Array { dims, values } => nested(dims, values).serialize(serializer),
-        }
-    }
-}
-
 fn nested(dims: &[usize], values: &[f32]) -> Json {
     match dims {
         [] => json!(values.first()),
@@ -104,12 +97,11 @@ fn nested(dims: &[usize], values: &[f32]) -> Json {
     }
 }
 
-impl<'de> Deserialize<'de> for ConstantValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let json = Json::deserialize(deserializer)?;
+impl ConfigValue for ConstantValue {
+    fn from_json(json: &Json) -> Result<Self> {
         // Keras writes arrays as {"class_name": "__numpy__" or "__tensor__", "config": {"value": ...}}.
         let array = json.get("class_name").is_some_and(|n| n == "__numpy__" || n == "__tensor__");
-        let value = if array { &json["config"]["value"] } else { &json };
+        let value = if array { &json["config"]["value"] } else { json };
         if let Some(value) = value.as_f64() {
             return Ok(Self::Scalar(value));
         }
@@ -121,12 +113,34 @@ impl<'de> Deserialize<'de> for ConstantValue {
         }
         let mut values = Vec::new();
         if dims.is_empty() || !flatten(value, &dims, &mut values) {
-            return Err(serde::de::Error::custom(
-                "a constant is a number, or nested lists of numbers that are all of one length \
-                 at each depth",
-            ));
+            let expected =
+                "a number, or nested lists of numbers that are all of one length at each depth";
+            return Err(mismatch(expected, json));
         }
         Ok(Self::Array { dims, values })
+    }
+
+    fn to_json(&self) -> Result<Json> {
+        match self {
+            Self::Scalar(value) => value.to_json(),
+            Self::Array { dims, values } => Ok(nested(dims, values)),
+        }
+    }
+
+    fn schema(_: &mut Definitions) -> Json {
+        json!({"type": ["number", "array", "object"]})
+    }
+}
+
+impl Serialize for ConstantValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        value::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ConstantValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        value::deserialize(deserializer)
     }
 }
 

@@ -98,7 +98,7 @@ pub fn to_json(entry: &LayerEntry, name: &str, build_input: Option<&Dims>) -> Re
     let own = object(entry.layer().config()?, "a layer's `config`")?;
     let mut config = serde_json::Map::new();
     let module = entry.layer().module();
-    let is_operation = module.starts_with("keras.src.ops.");
+    let is_operation = module.is_some_and(|module| module.starts_with("keras.src.ops."));
     if is_operation || entry.class_name() == InputLayer::CLASS_NAME {
         config.extend(own);
         config.insert("name".into(), name.into());

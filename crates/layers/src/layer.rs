@@ -8,12 +8,11 @@
 
 use crate::call::Call;
 use crate::entry::LayerEntry;
-use sconce_core::registry::Part;
-use sconce_core::{Args, Entry, Error, Json, Kind, Result, Spec, Tensor, WeightSpec};
+use sconce_core::{Args, Config, Entry, Error, Json, Kind, Part, Result, Spec, Tensor, WeightSpec};
 use std::any::Any;
 
-/// The configuration of a layer as JSON. The table of layers writes this for its rows; your own layer
-/// writes it by hand.
+/// The configuration of a layer as JSON. `#[derive(Config)]` writes it; a layer that no file needs to
+/// hold can do without and state its name only.
 pub trait Configured: Any + Send + Sync {
     /// Keras's class name, or your own.
     fn class_name(&self) -> &'static str;
@@ -23,24 +22,58 @@ pub trait Configured: Any + Send + Sync {
     fn config(&self) -> Result<Json> {
         Err(Error::config(
             "",
-            format!("`{}` is your own layer and cannot be written to JSON", self.class_name()),
+            format!(
+                "`{}` is your own layer without `#[derive(Config)]` and cannot be written to JSON",
+                self.class_name()
+            ),
         ))
     }
 
-    /// Keras's module, for files.
-    fn module(&self) -> &'static str {
-        "keras.layers"
+    /// Refuses numbers outside their ranges.
+    fn check_ranges(&self) -> Result<()> {
+        Ok(())
     }
 
-    /// The name that an object of the user's own is registered under: "my_package>MyLayer".
-    fn registered_name(&self) -> Option<String> {
+    /// Keras's module, for files.
+    fn module(&self) -> Option<&'static str> {
+        Some("keras.layers")
+    }
+
+    /// The name that a layer of the user's own is registered under: "my_package>MyLayer".
+    fn registered_name(&self) -> Option<&'static str> {
         None
+    }
+}
+
+impl<T: Config> Configured for T {
+    fn class_name(&self) -> &'static str {
+        T::CLASS_NAME
+    }
+
+    fn config(&self) -> Result<Json> {
+        self.to_config().map(Json::Object)
+    }
+
+    fn check_ranges(&self) -> Result<()> {
+        Config::check_ranges(self)
+    }
+
+    fn module(&self) -> Option<&'static str> {
+        match T::REGISTERED {
+            Some(_) => None,
+            None => Some(T::MODULE.unwrap_or("keras.layers")),
+        }
+    }
+
+    fn registered_name(&self) -> Option<&'static str> {
+        T::REGISTERED
     }
 }
 
 /// A layer. `x` are the arguments of one call: shapes and types before there are values.
 pub trait Layer: Configured {
-    /// Refuses hyperparameters that cannot work, whatever the input.
+    /// Refuses hyperparameters that cannot work, whatever the input (ranges of numbers are checked
+    /// before).
     fn check(&self) -> Result<()> {
         Ok(())
     }
@@ -152,28 +185,4 @@ pub(crate) fn optional<K: Kind>(
     key: &str,
 ) -> Result<Option<std::sync::Arc<K::Object>>> {
     part.as_ref().map(|p| p.get().cloned().map_err(|e| e.under(key))).transpose()
-}
-
-/// Writes the table of layers, one line a layer: `Dense = "Dense" [];`, with Keras's class
-/// name.
-#[macro_export]
-macro_rules! layers {
-    ($kind:ident, $module:literal: $($ty:ident = $class:literal [$($alias:literal),*];)*) => {
-        sconce_core::registry! { $kind: $($ty = $class [$($alias),*];)* }
-
-        $(impl $crate::Configured for $ty {
-            fn class_name(&self) -> &'static str {
-                $class
-            }
-
-            fn config(&self) -> sconce_core::Result<sconce_core::Json> {
-                serde_json::to_value(self)
-                    .map_err(|e| sconce_core::Error::config("", e.to_string()))
-            }
-
-            fn module(&self) -> &'static str {
-                $module
-            }
-        })*
-    };
 }

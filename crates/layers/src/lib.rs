@@ -7,6 +7,7 @@ pub mod call;
 mod constant_value;
 pub mod constraints;
 pub mod core;
+mod data_format;
 pub mod entry;
 mod fields;
 pub mod initializers;
@@ -19,6 +20,7 @@ mod registry_case;
 pub mod regularization;
 pub mod regularizers;
 pub mod reshaping;
+mod seed;
 
 pub use crate::core::{Activation, Dense, Identity, InputLayer};
 pub use crate::preprocessing::Rescaling;
@@ -26,6 +28,7 @@ pub use crate::regularization::Dropout;
 pub use crate::reshaping::{Flatten, Reshape};
 pub use call::{Call, Scope};
 pub use constant_value::ConstantValue;
+pub use data_format::DataFormat;
 pub use entry::{BuildOptions, LayerEntry, LayerExt, Named, Options};
 pub use layer::{Child, Configured, Layer, Layers};
 pub use sconce_ops::activations;
@@ -60,13 +63,13 @@ pub fn run(layer: &LayerEntry, inputs: &[&Tensor], context: &mut Context) -> Res
     Ok(outputs.into_iter().map(|value| value.tensor).collect())
 }
 
-layers! { Layers, "keras.layers":
-    InputLayer = "InputLayer" [];
-    Activation = "Activation" [];
-    Dense = "Dense" [];
-    Dropout = "Dropout" [];
-    Flatten = "Flatten" [];
-    Identity = "Identity" [];
-    Rescaling = "Rescaling" [];
-    Reshape = "Reshape" [];
+sconce_core::registry! { Layers(Layer):
+    InputLayer [];
+    Activation [];
+    Dense [];
+    Dropout [];
+    Flatten [];
+    Identity [];
+    Rescaling [];
+    Reshape [];
 }

@@ -72,7 +72,8 @@ impl Graph {
             Some(name) => name.to_string(),
             None => entry.set_name(&self.free_name(&snake_case(entry.class_name()))).to_string(),
         };
-        entry.layer().check().map_err(|e| match e {
+        let layer = entry.layer();
+        layer.check_ranges().and_then(|()| layer.check()).map_err(|e| match e {
             Error::Config { path, message, .. } => {
                 let at = if path.is_empty() { String::new() } else { format!("`{path}`: ") };
                 Error::layer(&name, format!("{at}{message}"))

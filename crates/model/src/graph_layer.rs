@@ -64,8 +64,8 @@ impl Configured for GraphLayer {
         Ok(json.get("config").cloned().unwrap_or_default())
     }
 
-    fn module(&self) -> &'static str {
-        self.architecture.module()
+    fn module(&self) -> Option<&'static str> {
+        Some(self.architecture.module())
     }
 }
 

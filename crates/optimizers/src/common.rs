@@ -1,10 +1,10 @@
 //! The arguments that all of Keras's optimizers share.
 
-use super::{Optimizer, RuleConfig, require_non_negative, require_part};
+use super::{Optimizer, Optimizers, Rule, RuleConfig, require_non_negative, require_part};
 use crate::schedules::LearningRate;
 use sconce_core::json::parse;
 use sconce_core::names::snake_case;
-use sconce_core::registry::{object, with_shared_keys};
+use sconce_core::registry::{Member, object, with_shared_keys};
 use sconce_core::{Error, Json, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -154,7 +154,7 @@ pub trait OptimizerExt: RuleConfig + Sized {
 impl<R: RuleConfig> OptimizerExt for R {}
 
 /// Reads a rule from its configuration: the common arguments first, then its own, each strictly.
-pub(super) fn build<R: RuleConfig + DeserializeOwned>(config: Json) -> Result<R> {
+fn build<R: RuleConfig + DeserializeOwned>(config: Json) -> Result<R> {
     let mut own = object(config, "an optimizer's `config`")?;
     let mut common = object(written(&parse::<R>(Json::Object(Map::new()))?.common())?, "")?;
     for (key, default) in &mut common {
@@ -172,9 +172,15 @@ pub(super) fn build<R: RuleConfig + DeserializeOwned>(config: Json) -> Result<R>
     Ok(rule)
 }
 
-/// The complete configuration from a partial one.
-pub(super) fn complete<R: RuleConfig + Serialize + DeserializeOwned>(config: Json) -> Result<Json> {
-    complete_of(&build::<R>(config)?)
+/// A rule with its complete configuration.
+pub(super) fn read<R>(config: &Map<String, Json>) -> Result<Member<Optimizers>>
+where
+    R: RuleConfig + Serialize + DeserializeOwned + 'static,
+{
+    let rule = build::<R>(Json::Object(config.clone()))?;
+    let config = complete_of(&rule)?;
+    let rule: Arc<dyn Rule> = Arc::new(rule);
+    Member::of(rule, config)
 }
 
 /// Common keys, then the rule's own, as Keras orders them.

@@ -24,7 +24,7 @@ pub use rmsprop::RMSprop;
 pub use sgd::SGD;
 pub use state::{OptimizerState, Step};
 
-use crate::common::{build, complete};
+use crate::common::read;
 use sconce_core::{Entry, Kind, Part, Result, Tensor};
 
 /// The table of optimizers.
@@ -115,8 +115,8 @@ macro_rules! optimizers {
         const ENTRIES: &[Entry<Optimizers>] = &[$(Entry {
             class_name: stringify!($ty),
             aliases: &[$($alias),*],
-            build: |config| Ok(std::sync::Arc::new(build::<$ty>(config)?)),
-            complete: complete::<$ty>,
+            read: read::<$ty>,
+            schema: |_| sconce_core::registry::schema_of_defaults(read::<$ty>),
         }),*];
         $(impl From<$ty> for Optimizer {
             fn from(rule: $ty) -> Self {

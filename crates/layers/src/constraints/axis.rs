@@ -1,5 +1,7 @@
-use sconce_core::{Error, Json, Result, Tensor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use sconce_core::schema::Definitions;
+use sconce_core::value::mismatch;
+use sconce_core::{ConfigValue, Error, Json, Result, Tensor};
+use serde_json::json;
 
 /// The axes along which norms are taken; negative ones count from the end. For a dense kernel
 /// `[in, out]` the axis 0 gives the norm of each unit's incoming weights; for a convolution kernel
@@ -62,31 +64,27 @@ impl Axis {
     }
 }
 
-impl Serialize for Axis {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl ConfigValue for Axis {
+    fn from_json(value: &Json) -> Result<Self> {
+        if value.is_null() {
+            return Ok(Self::All);
+        }
+        let axis = match value.is_array() {
+            true => Vec::from_json(value).map(Self::Several),
+            false => i64::from_json(value).map(Self::One),
+        };
+        axis.map_err(|_| mismatch("a whole number, a list of them, or null for all axes", value))
+    }
+
+    fn to_json(&self) -> Result<Json> {
         match self {
-            Self::All => serializer.serialize_none(),
-            Self::One(axis) => axis.serialize(serializer),
-            Self::Several(axes) => axes.serialize(serializer),
+            Self::All => Ok(Json::Null),
+            Self::One(axis) => axis.to_json(),
+            Self::Several(axes) => axes.to_json(),
         }
     }
-}
 
-impl<'de> Deserialize<'de> for Axis {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let json = Json::deserialize(deserializer)?;
-        let axis = match &json {
-            Json::Null => Some(Self::All),
-            Json::Number(axis) => axis.as_i64().map(Self::One),
-            Json::Array(axes) => {
-                axes.iter().map(Json::as_i64).collect::<Option<_>>().map(Self::Several)
-            }
-            _ => None,
-        };
-        axis.ok_or_else(|| {
-            D::Error::custom(format!(
-                "an axis is a whole number, a list of them, or null for all axes, found {json}"
-            ))
-        })
+    fn schema(_: &mut Definitions) -> Json {
+        json!({"type": ["integer", "array", "null"], "items": {"type": "integer"}})
     }
 }

@@ -37,11 +37,11 @@ impl Kind for Constraints {
 }
 
 registry! {
-    Constraints:
-    MaxNorm = "MaxNorm" ["max_norm"];
-    MinMaxNorm = "MinMaxNorm" ["min_max_norm"];
-    NonNeg = "NonNeg" ["non_neg"];
-    UnitNorm = "UnitNorm" ["unit_norm"];
+    Constraints(sconce_core::Constraint):
+    MaxNorm ["max_norm"];
+    MinMaxNorm ["min_max_norm"];
+    NonNeg ["non_neg"];
+    UnitNorm ["unit_norm"];
 }
 
 /// Keras's backend.epsilon(), added to a norm before dividing by it.

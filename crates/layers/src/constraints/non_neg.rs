@@ -1,9 +1,7 @@
-use sconce_core::{Constraint, Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::{Config, Constraint, Result, Tensor};
 
 /// Sets negative weights to 0. Keras: `NonNeg`, `"non_neg"`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq, Config)]
 pub struct NonNeg {}
 
 impl Constraint for NonNeg {

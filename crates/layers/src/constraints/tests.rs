@@ -44,7 +44,11 @@ fn axes_as_keras_writes_them() {
     }
     let refuse = |axis: Json| {
         let document = json!({"class_name": "UnitNorm", "config": {"axis": axis}});
-        refuses::<Constraints>(document, "config.axis", "an axis is a whole number, a list");
+        refuses::<Constraints>(
+            document,
+            "config.axis",
+            "must be a whole number, a list of them, or null for all axes",
+        );
     };
     refuse(json!(0.5));
     refuse(json!("0"));

@@ -1,21 +1,12 @@
 use super::{Axis, EPSILON};
-use sconce_core::{Constraint, Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::{Config, Constraint, Result, Tensor};
 
 /// Scales weights to the norm 1: `w / (norm + 1e-7)`. Keras: `UnitNorm`, `"unit_norm"`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq, Config)]
 pub struct UnitNorm {
-    /// Axes along which norms are taken; 0.
+    /// Axes along which norms are taken. Default 0.
+    #[config(default)]
     pub axis: Axis,
-}
-
-impl UnitNorm {
-    /// With other axes than 0.
-    pub fn axis(mut self, axis: impl Into<Axis>) -> Self {
-        self.axis = axis.into();
-        self
-    }
 }
 
 impl Constraint for UnitNorm {

@@ -1,14 +1,13 @@
 //! Activation: `y = f(x)`.
 
 use crate::{Call, Layer};
-use sconce_core::{Args, Result, Spec, Tensor};
+use sconce_core::{Args, Config, Result, Spec, Tensor};
 use sconce_ops::ActivationFn;
 use sconce_ops::activations::Range;
-use serde::{Deserialize, Serialize};
 
 /// Applies an activation function. x and y: any shape.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Config)]
+#[config(named, no_new)]
 pub struct Activation {
     /// The function.
     pub activation: ActivationFn,

@@ -1,20 +1,11 @@
 //! Identity: `y = x`.
 
 use crate::{Call, Layer};
-use sconce_core::{Args, Result, Spec, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::{Args, Config, Result, Spec, Tensor};
 
 /// Passes its inputs on unchanged.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Config)]
 pub struct Identity {}
-
-impl Identity {
-    /// A new one.
-    pub fn new() -> Self {
-        Self::default()
-    }
-}
 
 impl Layer for Identity {
     fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {

@@ -2,32 +2,28 @@
 
 use crate::{Call, Layer};
 use sconce_core::policy::dtype_of;
-use sconce_core::{Args, DType, Dims, Error, Result, Spec, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::{Args, Config, DType, Dims, Error, Result, Spec, Tensor};
 
 /// Declares the shape and type of one input. Data of another type is brought to it: a declared
 /// `"int32"` truncates toward zero. Layers that compute bring integers to float32 themselves.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Config)]
+#[config(no_new)]
 pub struct InputLayer {
     /// Shape with the batch axis first; `None` for any length.
+    #[config(no_builder)]
     pub batch_shape: Dims,
     /// Type of the data: "float32" or an integer type.
-    #[serde(default = "float32")]
+    #[config(default = "float32", no_builder)]
     pub dtype: String,
     /// Keras's flag for sparse tensors; only `false`.
-    #[serde(default)]
+    #[config(default = false, no_builder)]
     pub sparse: bool,
     /// Keras's flag for ragged tensors; only `false`.
-    #[serde(default)]
+    #[config(default = false, no_builder)]
     pub ragged: bool,
     /// Keras's flag for inputs that may be left out; only `false`.
-    #[serde(default)]
+    #[config(default = false, no_builder)]
     pub optional: bool,
-}
-
-fn float32() -> String {
-    "float32".to_string()
 }
 
 impl InputLayer {
@@ -41,7 +37,13 @@ impl InputLayer {
 
     /// Of a shape with its batch axis.
     pub fn of(batch_shape: Dims) -> Self {
-        Self { batch_shape, dtype: float32(), sparse: false, ragged: false, optional: false }
+        Self {
+            batch_shape,
+            dtype: "float32".to_string(),
+            sparse: false,
+            ragged: false,
+            optional: false,
+        }
     }
 
     /// Sets the type of the data, by Keras's name: `"int32"`.

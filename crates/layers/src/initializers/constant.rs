@@ -1,16 +1,16 @@
 use super::draw;
 use crate::ConstantValue;
-use sconce_core::{Dims, Error, Initializer, Result, Stream};
-use serde::{Deserialize, Serialize};
+use sconce_core::{Config, Dims, Error, Initializer, Result, Stream};
 
 /// One value everywhere, or an array that is broadcast to the weight (such as a table of pretrained
 /// embeddings): its axes are compared with the weight's from the last one on, and each must be equal
 /// or 1. Keras: `Constant`, `"constant"`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq, Config)]
+#[config(no_new)]
 pub struct Constant {
-    /// The value or values; 0. In JSON a number, nested lists of numbers, or an array as Keras
-    /// serializes it.
+    /// The value or values. In JSON a number, nested lists of numbers, or an array as Keras serializes
+    /// it. Default 0.
+    #[config(default)]
     pub value: ConstantValue,
 }
 

@@ -1,29 +1,19 @@
 use super::{Distribution, Mode, VarianceScaling};
-use crate::fields::seed;
-use sconce_core::{Initializer, Result, Stream};
-use serde::{Deserialize, Serialize};
+use crate::seed;
+use sconce_core::{Config, Initializer, Result, Stream};
 
 /// Uniform in `[-limit, limit]`, `limit = sqrt(3 / fan_in)` (see [`fans`](super::fans())). Keras:
 /// `LecunUniform`, `"lecun_uniform"`. Source: LeCun et al., "Efficient backprop", 1998;
 /// Klambauer et al., "Self-normalizing neural networks", NeurIPS 2017.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq, Config)]
 pub struct LecunUniform {
     /// Seed of its own; `None`: the model's seed and the weight's path decide.
-    #[serde(deserialize_with = "seed")]
+    #[config(with = seed)]
     pub seed: Option<u64>,
     /// Axes that count as inputs, where the shape does not tell; used if `output_axes` is given too.
     pub input_axes: Option<Vec<i64>>,
     /// Axes that count as outputs.
     pub output_axes: Option<Vec<i64>>,
-}
-
-impl LecunUniform {
-    /// With a seed of its own.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
-    }
 }
 
 impl Initializer for LecunUniform {

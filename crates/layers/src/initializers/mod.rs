@@ -68,23 +68,23 @@ impl Kind for Initializers {
 }
 
 registry! {
-    Initializers:
-    Constant = "Constant" ["constant"];
-    Identity = "Identity" ["identity", "IdentityInitializer"];
-    Ones = "Ones" ["ones", "one"];
-    Stft = "STFT" ["stft", "STFTInitializer"];
-    Zeros = "Zeros" ["zeros", "zero"];
-    GlorotNormal = "GlorotNormal" ["glorot_normal"];
-    GlorotUniform = "GlorotUniform" ["glorot_uniform"];
-    HeNormal = "HeNormal" ["he_normal"];
-    HeUniform = "HeUniform" ["he_uniform"];
-    LecunNormal = "LecunNormal" ["lecun_normal"];
-    LecunUniform = "LecunUniform" ["lecun_uniform"];
-    Orthogonal = "Orthogonal" ["orthogonal", "OrthogonalInitializer"];
-    RandomNormal = "RandomNormal" ["random_normal", "normal"];
-    RandomUniform = "RandomUniform" ["random_uniform", "uniform"];
-    TruncatedNormal = "TruncatedNormal" ["truncated_normal"];
-    VarianceScaling = "VarianceScaling" ["variance_scaling"];
+    Initializers(sconce_core::Initializer):
+    Constant ["constant"];
+    Identity ["identity", "IdentityInitializer"];
+    Ones ["ones", "one"];
+    Stft ["stft", "STFTInitializer"];
+    Zeros ["zeros", "zero"];
+    GlorotNormal ["glorot_normal"];
+    GlorotUniform ["glorot_uniform"];
+    HeNormal ["he_normal"];
+    HeUniform ["he_uniform"];
+    LecunNormal ["lecun_normal"];
+    LecunUniform ["lecun_uniform"];
+    Orthogonal ["orthogonal", "OrthogonalInitializer"];
+    RandomNormal ["random_normal", "normal"];
+    RandomUniform ["random_uniform", "uniform"];
+    TruncatedNormal ["truncated_normal"];
+    VarianceScaling ["variance_scaling"];
 }
 
 #[cfg(test)]

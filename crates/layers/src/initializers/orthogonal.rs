@@ -1,8 +1,7 @@
 use super::draw;
-use crate::fields::{require_finite, seed};
-use sconce_core::{Error, Initializer, Result, Stream};
+use crate::seed;
+use sconce_core::{Config, Error, Initializer, Result, Stream};
 use sconce_kernels::vectorized;
-use serde::{Deserialize, Serialize};
 
 /// A random matrix with orthonormal columns (or rows, if it has fewer of them), times `gain`: the Q of
 /// the QR factorization of a normal matrix, with the signs that make R's diagonal positive, which
@@ -11,40 +10,18 @@ use serde::{Deserialize, Serialize};
 /// A weight `[d0, ..., dk, columns]` is taken as the matrix `[d0 * ... * dk, columns]`; fewer than two axes
 /// are an error. Keras: `Orthogonal`, `"orthogonal"`. Source: Saxe et al., "Exact solutions to the
 /// nonlinear dynamics of learning in deep linear neural networks", ICLR 2014.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq, Config)]
+#[config(new(gain))]
 pub struct Orthogonal {
     /// Seed of its own; `None`: the model's seed and the weight's path decide.
-    #[serde(deserialize_with = "seed")]
+    #[config(with = seed)]
     pub seed: Option<u64>,
-    /// Length of each column (or row); 1.
+    /// Length of each column (or row). Default 1.
+    #[config(default = 1.0, range = "(-inf, inf)")]
     pub gain: f64,
 }
 
-impl Default for Orthogonal {
-    fn default() -> Self {
-        Self { seed: None, gain: 1.0 }
-    }
-}
-
-impl Orthogonal {
-    /// With a length for each column (or row).
-    pub fn new(gain: f64) -> Self {
-        Self { seed: None, gain }
-    }
-
-    /// With a seed of its own.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
-    }
-}
-
 impl Initializer for Orthogonal {
-    fn check(&self) -> Result<()> {
-        require_finite("gain", self.gain)
-    }
-
     fn values(&self, dims: &[usize], stream: &mut Stream) -> Result<Vec<f32>> {
         let ([_, .., columns], false) = (dims, dims.len() < 2) else {
             return Err(Error::layer(

@@ -1,44 +1,25 @@
 use super::draw;
-use crate::fields::{require, require_finite, seed};
-use sconce_core::{Initializer, Result, Stream};
-use serde::{Deserialize, Serialize};
+use crate::fields::require;
+use crate::seed;
+use sconce_core::{Config, Initializer, Result, Stream};
 
 /// Uniform in `[minval, maxval)`. Keras: `RandomUniform`, `"random_uniform"`, `"uniform"`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq, Config)]
+#[config(new(minval, maxval))]
 pub struct RandomUniform {
     /// Seed of its own; `None`: the model's seed and the weight's path decide.
-    #[serde(deserialize_with = "seed")]
+    #[config(with = seed)]
     pub seed: Option<u64>,
-    /// Lower bound; -0.05.
+    /// Lower bound. Default -0.05.
+    #[config(default = -0.05, range = "(-inf, inf)")]
     pub minval: f64,
-    /// Upper bound, not below the lower; 0.05.
+    /// Upper bound, not below the lower. Default 0.05.
+    #[config(default = 0.05, range = "(-inf, inf)")]
     pub maxval: f64,
-}
-
-impl Default for RandomUniform {
-    fn default() -> Self {
-        Self { seed: None, minval: -0.05, maxval: 0.05 }
-    }
-}
-
-impl RandomUniform {
-    /// With a lower and an upper bound.
-    pub fn new(minval: f64, maxval: f64) -> Self {
-        Self { seed: None, minval, maxval }
-    }
-
-    /// With a seed of its own.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
-    }
 }
 
 impl Initializer for RandomUniform {
     fn check(&self) -> Result<()> {
-        require_finite("minval", self.minval)?;
-        require_finite("maxval", self.maxval)?;
         let expected = format!("at least minval ({})", self.minval);
         require(self.maxval >= self.minval, "maxval", &expected, self.maxval)
     }

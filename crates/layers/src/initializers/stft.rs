@@ -1,7 +1,9 @@
 use super::{draw, windows};
 use crate::fields::require;
-use sconce_core::{Error, Initializer, Result, Stream};
-use serde::{Deserialize, Serialize};
+use sconce_core::schema::Definitions;
+use sconce_core::value::mismatch;
+use sconce_core::{Config, ConfigValue, Error, Initializer, Json, Result, Stream};
+use serde_json::json;
 
 /// The real or imaginary part of a windowed short-time Fourier transform, as the kernel
 /// `[frame_length, 1, bins]` of a convolution, for `bins = fft_length / 2 + 1`:
@@ -11,22 +13,26 @@ use serde::{Deserialize, Serialize};
 /// where `norm` is `sqrt(sum(window^2))` for the scaling `density`, `sum(|window|)` for `spectrum`, else 1. Without
 /// a window there is no scaling. Errors: a weight of another shape, a window of another length or an
 /// unknown name. Keras: `STFT`, `"stft"`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq, Config)]
+#[config(name = "STFT")]
 pub struct Stft {
-    /// Which part; `real`.
+    /// Which part. Default `real`.
+    #[config(default)]
     pub side: Side,
-    /// Window; `"hann"`. `None` weighs all times the same.
+    /// Window; `None` weighs all times the same. Default `"hann"`.
+    #[config(default = "hann")]
     pub window: Option<Window>,
-    /// Whether a named window is one period of a periodic function instead of symmetric; `false`.
+    /// Whether a named window is one period of a periodic function instead of symmetric. Default
+    /// `false`.
+    #[config(default = false)]
     pub periodic: bool,
-    /// How the window is scaled; `density`.
+    /// How the window is scaled. Default `density`.
+    #[config(default = Some(Scaling::Density))]
     pub scaling: Option<Scaling>,
 }
 
 /// The part of a complex number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ConfigValue)]
 pub enum Side {
     /// The real part.
     #[default]
@@ -36,8 +42,7 @@ pub enum Side {
 }
 
 /// A window function.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a window is a name or a list of numbers")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Window {
     /// A window of `scipy.signal.windows` that takes no parameters: `"hann"`, `"hamming"`, ...
     Name(String),
@@ -45,9 +50,41 @@ pub enum Window {
     Values(Vec<f64>),
 }
 
+impl From<&str> for Window {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_string())
+    }
+}
+
+impl From<Vec<f64>> for Window {
+    fn from(values: Vec<f64>) -> Self {
+        Self::Values(values)
+    }
+}
+
+impl ConfigValue for Window {
+    fn from_json(value: &Json) -> Result<Self> {
+        match value {
+            Json::String(name) => Ok(Self::Name(name.clone())),
+            Json::Array(_) => Vec::from_json(value).map(Self::Values),
+            _ => Err(mismatch("null, the name of a window or a list of numbers", value)),
+        }
+    }
+
+    fn to_json(&self) -> Result<Json> {
+        match self {
+            Self::Name(name) => name.to_json(),
+            Self::Values(values) => values.to_json(),
+        }
+    }
+
+    fn schema(_: &mut Definitions) -> Json {
+        json!({"anyOf": [{"enum": windows::names()}, {"type": "array", "items": {"type": "number"}}]})
+    }
+}
+
 /// What the window is divided by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ConfigValue)]
 pub enum Scaling {
     /// Its Euclidean norm.
     #[default]
@@ -56,20 +93,9 @@ pub enum Scaling {
     Spectrum,
 }
 
-impl Default for Stft {
-    fn default() -> Self {
-        Self {
-            side: Side::default(),
-            window: Some(Window::Name("hann".to_string())),
-            periodic: false,
-            scaling: Some(Scaling::default()),
-        }
-    }
-}
-
 impl Stft {
     /// The scaled window, in f64.
-    fn window(&self, length: usize) -> Result<Vec<f64>> {
+    fn scaled_window(&self, length: usize) -> Result<Vec<f64>> {
         let window = match &self.window {
             None => return Ok(vec![1.0; length]),
             Some(Window::Name(name)) => windows::named(name, length, self.periodic)?,
@@ -119,7 +145,7 @@ impl Initializer for Stft {
         };
         let period = 2 * (bins - 1);
         let mut values = draw::reserve(dims)?;
-        for (t, window) in self.window(length)?.into_iter().enumerate() {
+        for (t, window) in self.scaled_window(length)?.into_iter().enumerate() {
             for f in 0..bins {
                 // The angle is reduced in whole numbers, so that long frames lose no digits.
                 let turns = (t as u128 * f as u128 % period as u128) as f64 / period as f64;

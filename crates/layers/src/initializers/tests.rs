@@ -216,7 +216,11 @@ fn seeds_as_keras_writes_them() {
     assert_eq!(seed(generator(json!(null))), json!(null));
     for wrong in [json!(-1), json!(1.5), json!("7"), json!([1]), json!({"class_name": "Other"})] {
         let document = json!({"class_name": "HeNormal", "config": {"seed": wrong}});
-        refuses::<Initializers>(document, "config.seed", "a seed is null");
+        refuses::<Initializers>(
+            document,
+            "config.seed",
+            "null, a whole number of at least 0 or a SeedGenerator as a seed",
+        );
     }
 }
 
@@ -279,7 +283,7 @@ fn stft() {
         refuses::<Initializers>(json!({"class_name": "STFT", "config": config}), path, message);
     };
     refuse(json!({"window": "hamm1ng"}), "config.window", "Did you mean `hamming`?");
-    refuse(json!({"window": 3}), "config.window", "a window is a name or a list of numbers");
+    refuse(json!({"window": 3}), "config.window", "the name of a window or a list of numbers");
     refuse(json!({"side": "reel"}), "config.side", "Did you mean `real`?");
 }
 
@@ -345,7 +349,12 @@ fn unusable_configurations_are_refused() {
             "Did you mean `uniform`?",
         ),
         ("RandomNormal", json!({"stddev": -0.1}), "config.stddev", "at least 0, found -0.1"),
-        ("TruncatedNormal", json!({"stddev": "a"}), "config.stddev", "expected f64"),
+        (
+            "TruncatedNormal",
+            json!({"stddev": "a"}),
+            "config.stddev",
+            "must be a number of at least 0, found \"a\"",
+        ),
         (
             "RandomUniform",
             json!({"minval": 1.0}),

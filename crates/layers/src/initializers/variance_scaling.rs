@@ -1,7 +1,6 @@
 use super::{draw, fans};
-use crate::fields::{require, seed};
-use sconce_core::{Initializer, Result, Stream};
-use serde::{Deserialize, Serialize};
+use crate::seed;
+use sconce_core::{Config, ConfigValue, Initializer, Result, Stream};
 
 /// Random values with the variance `scale / n`, where `n` is a fan of the weight (see
 /// [`fans`](super::fans()); at least 1):
@@ -13,17 +12,20 @@ use serde::{Deserialize, Serialize};
 ///
 /// Errors: a scale that is not positive; axes that the weight does not have. Keras: `VarianceScaling`,
 /// `"variance_scaling"`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq, Config)]
+#[config(new(scale, mode, distribution))]
 pub struct VarianceScaling {
     /// Seed of its own; `None`: the model's seed and the weight's path decide.
-    #[serde(deserialize_with = "seed")]
+    #[config(with = seed)]
     pub seed: Option<u64>,
-    /// Factor of the variance, above 0; 1.
+    /// Factor of the variance, above 0. Default 1.
+    #[config(default = 1.0, range = "(0, inf)")]
     pub scale: f64,
-    /// Which fan `n` is; `fan_in`.
+    /// Which fan `n` is. Default `fan_in`.
+    #[config(default)]
     pub mode: Mode,
-    /// Shape of the distribution; `truncated_normal`.
+    /// Shape of the distribution. Default `truncated_normal`.
+    #[config(default)]
     pub distribution: Distribution,
     /// Axes that count as inputs, where the shape does not tell; used if `output_axes` is given too.
     pub input_axes: Option<Vec<i64>>,
@@ -32,8 +34,7 @@ pub struct VarianceScaling {
 }
 
 /// The fan that [`VarianceScaling`] divides by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ConfigValue)]
 pub enum Mode {
     /// Inputs of a unit.
     #[default]
@@ -45,12 +46,11 @@ pub enum Mode {
 }
 
 /// The distribution of [`VarianceScaling`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ConfigValue)]
 pub enum Distribution {
     /// Normal, cut at two standard deviations; also read from `"normal"`.
     #[default]
-    #[serde(alias = "normal")]
+    #[config(alias = "normal")]
     TruncatedNormal,
     /// Normal.
     UntruncatedNormal,
@@ -58,31 +58,7 @@ pub enum Distribution {
     Uniform,
 }
 
-impl Default for VarianceScaling {
-    fn default() -> Self {
-        Self::new(1.0, Mode::default(), Distribution::default())
-    }
-}
-
-impl VarianceScaling {
-    /// With a factor, a fan and a distribution.
-    pub fn new(scale: f64, mode: Mode, distribution: Distribution) -> Self {
-        Self { seed: None, scale, mode, distribution, input_axes: None, output_axes: None }
-    }
-
-    /// With a seed of its own.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
-    }
-}
-
 impl Initializer for VarianceScaling {
-    fn check(&self) -> Result<()> {
-        let positive = self.scale > 0.0 && self.scale.is_finite();
-        require(positive, "scale", "a number above 0", self.scale)
-    }
-
     fn values(&self, dims: &[usize], stream: &mut Stream) -> Result<Vec<f32>> {
         /// Standard deviation of a standard normal distribution cut at -2 and 2.
         const TRUNCATED_STDDEV: f64 = 0.879_625_661_034_239_8;

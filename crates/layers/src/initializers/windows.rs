@@ -32,6 +32,11 @@ const WINDOWS: &[(&[&str], Windowed)] = &[
     (&["tukey", "tuk"], tukey),
 ];
 
+/// All names, also the short ones.
+pub fn names() -> Vec<&'static str> {
+    WINDOWS.iter().flat_map(|(names, _)| names.iter().copied()).collect()
+}
+
 /// The values of a window: symmetric, or one period of a periodic function (the symmetric window
 /// that is one longer, without its last value). Every window of length 1 is 1.
 pub fn named(name: &str, length: usize, periodic: bool) -> Result<Vec<f64>> {

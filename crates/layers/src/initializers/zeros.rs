@@ -1,10 +1,8 @@
 use super::draw;
-use sconce_core::{Initializer, Result, Stream};
-use serde::{Deserialize, Serialize};
+use sconce_core::{Config, Initializer, Result, Stream};
 
 /// Zeros everywhere. Keras: `Zeros`, `"zeros"`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq, Config)]
 pub struct Zeros {}
 
 impl Initializer for Zeros {

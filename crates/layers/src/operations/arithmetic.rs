@@ -1,15 +1,14 @@
 //! Arithmetic between tensors, or a tensor and a number, with NumPy's broadcasting.
 
 use crate::{Call, Layer};
-use sconce_core::{Arg, Args, DType, Dims, Error, Result, Spec, Tensor, Value};
+use sconce_core::{Arg, Args, Config, DType, Dims, Error, Result, Spec, Tensor, Value};
 use sconce_ops::arithmetic::{Operator, arithmetic};
-use serde::{Deserialize, Serialize};
 
 macro_rules! binary {
     ($($(#[$doc:meta])* $name:ident: $operator:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
+        #[derive(Clone, Debug, Config)]
+        #[config(module = "keras.src.ops.numpy")]
         pub struct $name {}
 
         impl Layer for $name {
@@ -48,8 +47,8 @@ binary! {
 }
 
 /// `-x`. Keras: `ops.negative`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Config)]
+#[config(module = "keras.src.ops.numpy")]
 pub struct Negative {}
 
 impl Layer for Negative {

@@ -32,10 +32,10 @@ pub enum Operand<T> {
     Number(f64),
 }
 
-crate::layers! { Operations, "keras.src.ops.numpy":
-    Add = "Add" [];
-    Multiply = "Multiply" [];
-    Negative = "Negative" [];
-    Subtract = "Subtract" [];
-    TrueDivide = "TrueDivide" [];
+sconce_core::registry! { Operations(Layer):
+    Add [];
+    Multiply [];
+    Negative [];
+    Subtract [];
+    TrueDivide [];
 }

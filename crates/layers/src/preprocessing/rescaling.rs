@@ -1,20 +1,19 @@
 //! Rescaling: `y = x scale + offset`.
 
 use crate::{Call, ConstantValue, Layer};
-use sconce_core::{Args, Error, Result, Spec, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::{Args, Config, Error, Result, Spec, Tensor};
 
 /// Multiplies by `scale` and adds `offset`: `Rescaling::new(1.0 / 255.0)`. x and y: any shape.
 ///
 /// Either may be an array, such as one number a channel; its axes are compared with those of x from
 /// the last one on, and each must be equal or 1. Keras: `Rescaling`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Config)]
+#[config(named, no_new)]
 pub struct Rescaling {
     /// Factor.
     pub scale: ConstantValue,
     /// Added after the factor; 0.
-    #[serde(default)]
+    #[config(default, no_builder)]
     pub offset: ConstantValue,
 }
 
@@ -101,9 +100,6 @@ mod tests {
         let error =
             from_json(&json!({"class_name": "Rescaling", "config": {"scale": [[1, 2], [3]]}}));
         let error = error.err().unwrap().to_string();
-        assert!(
-            error.contains("at `config.scale`: a constant is a number, or nested lists"),
-            "{error}"
-        );
+        assert!(error.contains("at `config.scale`: must be a number, or nested lists"), "{error}");
     }
 }

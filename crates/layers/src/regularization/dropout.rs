@@ -2,47 +2,26 @@
 //!
 //! Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
 
-use crate::{Call, Layer};
-use sconce_core::{Args, Error, Result, Spec, Stream, Tensor};
-use serde::{Deserialize, Serialize};
+use crate::{Call, Layer, seed};
+use sconce_core::{Args, Config, Error, Result, Spec, Stream, Tensor};
 
 /// In training each value is 0 with probability `rate`, else divided by `1 - rate`; elsewhere
 /// `y = x`. The mask is a function of the run's seed, the layer's name and the step, so a run
 /// repeats bit for bit on any device.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Config)]
+#[config(named)]
 pub struct Dropout {
-    /// Probability of 0, in 0..1.
+    /// Probability of 0, in 0..=1.
+    #[config(range = "[0, 1]")]
     pub rate: f64,
     /// A seed of its own, instead of the run's.
-    #[serde(default)]
+    #[config(with = seed)]
     pub seed: Option<u64>,
     /// Shape of the mask, broadcast to the inputs; an axis of `None` takes the input's length.
-    #[serde(default)]
     pub noise_shape: Option<Vec<Option<usize>>>,
 }
 
-impl Dropout {
-    /// With a probability in 0..1 of setting a value to 0.
-    pub fn new(rate: f64) -> Self {
-        Self { rate, seed: None, noise_shape: None }
-    }
-
-    /// With a seed of its own.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
-    }
-}
-
 impl Layer for Dropout {
-    fn check(&self) -> Result<()> {
-        if (0.0..=1.0).contains(&self.rate) {
-            return Ok(());
-        }
-        Err(Error::config("rate", format!("must be a probability in 0..1, got {}", self.rate)))
-    }
-
     fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
         Ok(vec![x.single("Dropout")?.clone()])
     }

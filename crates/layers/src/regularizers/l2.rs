@@ -1,34 +1,16 @@
 use super::sum_squares;
-use crate::fields::require_non_negative;
-use sconce_core::{Regularizer, Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::{Config, Regularizer, Result, Tensor};
 
 /// `l2 * sum(x^2)`. Keras: `L2`, `"l2"`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq, Config)]
+#[config(new(l2))]
 pub struct L2 {
-    /// Factor, at least 0; 0.01.
+    /// Factor, at least 0. Default 0.01.
+    #[config(default = 0.01, range = "[0, inf)")]
     pub l2: f64,
 }
 
-impl Default for L2 {
-    fn default() -> Self {
-        Self { l2: 0.01 }
-    }
-}
-
-impl L2 {
-    /// With a factor.
-    pub fn new(l2: f64) -> Self {
-        Self { l2 }
-    }
-}
-
 impl Regularizer for L2 {
-    fn check(&self) -> Result<()> {
-        require_non_negative("l2", self.l2)
-    }
-
     fn penalty(&self, weight: &Tensor) -> Result<Tensor> {
         Ok((sum_squares(weight)? * self.l2)?)
     }

@@ -37,11 +37,11 @@ impl Kind for Regularizers {
 }
 
 registry! {
-    Regularizers:
-    L1 = "L1" ["l1"];
-    L2 = "L2" ["l2"];
-    L1L2 = "L1L2" ["l1_l2"];
-    OrthogonalRegularizer = "OrthogonalRegularizer" ["orthogonal_regularizer"];
+    Regularizers(sconce_core::Regularizer):
+    L1 ["l1"];
+    L2 ["l2"];
+    L1L2 ["l1_l2"];
+    OrthogonalRegularizer ["orthogonal_regularizer"];
 }
 
 /// The sum of |x|.

@@ -1,7 +1,5 @@
 use super::sum_abs;
-use crate::fields::require_non_negative;
-use sconce_core::{Error, Regularizer, Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::{Config, ConfigValue, Error, Regularizer, Result, Tensor};
 
 /// Drives the rows (or columns) of a matrix towards right angles:
 ///
@@ -10,18 +8,19 @@ use serde::{Deserialize, Serialize};
 /// for the `n` rows (or columns) `r` divided by their Euclidean lengths (at least 1e-7). Errors: a
 /// weight that is not a matrix, or has fewer than two rows (or columns). Keras:
 /// `OrthogonalRegularizer`, `"orthogonal_regularizer"`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq, Config)]
+#[config(new(factor, mode))]
 pub struct OrthogonalRegularizer {
-    /// Factor, at least 0; 0.01.
+    /// Factor, at least 0. Default 0.01.
+    #[config(default = 0.01, range = "[0, inf)")]
     pub factor: f64,
-    /// What is driven towards right angles; the rows.
+    /// What is driven towards right angles. Default `rows`.
+    #[config(default)]
     pub mode: Orthogonality,
 }
 
 /// What [`OrthogonalRegularizer`] looks at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ConfigValue)]
 pub enum Orthogonality {
     /// The rows of the matrix.
     #[default]
@@ -30,24 +29,7 @@ pub enum Orthogonality {
     Columns,
 }
 
-impl Default for OrthogonalRegularizer {
-    fn default() -> Self {
-        Self::new(0.01, Orthogonality::Rows)
-    }
-}
-
-impl OrthogonalRegularizer {
-    /// With a factor, for rows or columns.
-    pub fn new(factor: f64, mode: Orthogonality) -> Self {
-        Self { factor, mode }
-    }
-}
-
 impl Regularizer for OrthogonalRegularizer {
-    fn check(&self) -> Result<()> {
-        require_non_negative("factor", self.factor)
-    }
-
     fn penalty(&self, weight: &Tensor) -> Result<Tensor> {
         /// Keras's backend.epsilon(), the least length that is divided by.
         const EPSILON: f64 = 1e-7;

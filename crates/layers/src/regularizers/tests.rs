@@ -86,7 +86,12 @@ fn unusable_configurations_are_refused() {
         refuses::<Regularizers>(json!({"class_name": name, "config": config}), path, message);
     };
     refuse("L1", json!({"l1": -0.1}), "config.l1", "at least 0, found -0.1");
-    refuse("L2", json!({"l2": "a lot"}), "config.l2", "expected f64");
+    refuse(
+        "L2",
+        json!({"l2": "a lot"}),
+        "config.l2",
+        "must be a number of at least 0, found \"a lot\"",
+    );
     refuse("L1L2", json!({"l2": -1}), "config.l2", "at least 0, found -1");
     refuse("OrthogonalRegularizer", json!({"mode": "row"}), "config.mode", "Did you mean `rows`?");
     let error = Regularizer::from(L2::new(f64::NAN)).get().err().unwrap().to_string();

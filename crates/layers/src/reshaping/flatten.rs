@@ -1,46 +1,19 @@
 //! Flatten: all axes after the batch axis become one.
 
-use crate::{Call, Layer};
-use sconce_core::{Args, Dims, Error, Result, Spec, Tensor};
+use crate::{Call, DataFormat, Layer};
+use sconce_core::{Args, Config, Dims, Result, Spec, Tensor};
 use sconce_ops::reshape;
-use serde::{Deserialize, Serialize};
 
 /// x `[batch, a, b, ..]` to y `[batch, a*b*..]`; `[batch]` to `[batch, 1]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Config)]
+#[config(named)]
 pub struct Flatten {
     /// "channels_last", or "channels_first" to move the second axis last before flattening.
-    #[serde(default = "channels_last")]
-    pub data_format: String,
-}
-
-fn channels_last() -> String {
-    "channels_last".to_string()
-}
-
-impl Default for Flatten {
-    fn default() -> Self {
-        Self { data_format: channels_last() }
-    }
-}
-
-impl Flatten {
-    /// A new one, channels last.
-    pub fn new() -> Self {
-        Self::default()
-    }
+    #[config(default)]
+    pub data_format: DataFormat,
 }
 
 impl Layer for Flatten {
-    fn check(&self) -> Result<()> {
-        let known = ["channels_last", "channels_first"];
-        if known.contains(&self.data_format.as_str()) {
-            return Ok(());
-        }
-        let message = sconce_core::registry::unknown("data_format", &self.data_format, known);
-        Err(Error::config("data_format", message))
-    }
-
     fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
         let x = x.single("Flatten")?;
         let dims = vec![x.dims.0.first().copied().flatten(), x.dims.sample_len()];
@@ -50,7 +23,7 @@ impl Layer for Flatten {
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
         let mut x = call.single()?.clone();
         let rank = x.rank();
-        if self.data_format == "channels_first" && rank > 2 {
+        if self.data_format == DataFormat::ChannelsFirst && rank > 2 {
             let order: Vec<usize> = [0].into_iter().chain(2..rank).chain([1]).collect();
             x = x.permute(order)?.contiguous()?;
         }

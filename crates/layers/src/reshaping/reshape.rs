@@ -1,13 +1,12 @@
 //! Reshape: another shape for each sample.
 
 use crate::{Call, Layer};
-use sconce_core::{Args, Dims, Error, Result, Spec, Tensor};
+use sconce_core::{Args, Config, Dims, Error, Result, Spec, Tensor};
 use sconce_ops::reshape;
-use serde::{Deserialize, Serialize};
 
 /// x `[batch, ..]` to y `[batch, target_shape..]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Config)]
+#[config(no_new)]
 pub struct Reshape {
     /// Shape of one sample; one axis may be -1, which takes what is left.
     pub target_shape: Vec<i64>,

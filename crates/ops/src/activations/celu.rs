@@ -3,22 +3,17 @@
 use super::Elementwise;
 use super::composed::exp_m1;
 use candle_core::{Result, Tensor};
+use sconce_core::Config;
 use sconce_kernels::math;
-use serde::{Deserialize, Serialize};
 
 /// Continuously differentiable exponential linear unit
 /// ([Barron, 2017](https://arxiv.org/abs/1704.07483)).
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "celu")]
 pub struct Celu {
     /// The results go down to -alpha; not 0. Default 1.
+    #[config(default = 1.0)]
     pub alpha: f64,
-}
-
-impl Default for Celu {
-    fn default() -> Self {
-        Self { alpha: 1.0 }
-    }
 }
 
 impl Elementwise for Celu {

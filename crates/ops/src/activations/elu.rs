@@ -3,22 +3,17 @@
 use super::Elementwise;
 use super::composed::exp_m1;
 use candle_core::{Result, Tensor};
+use sconce_core::Config;
 use sconce_kernels::math;
-use serde::{Deserialize, Serialize};
 
 /// Exponential linear unit ([Clevert et al., 2016](https://arxiv.org/abs/1511.07289)). The slope at
 /// 0 is `alpha`.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "elu")]
 pub struct Elu {
     /// The results go down to -alpha. Default 1.
+    #[config(default = 1.0)]
     pub alpha: f64,
-}
-
-impl Default for Elu {
-    fn default() -> Self {
-        Self { alpha: 1.0 }
-    }
 }
 
 impl Elementwise for Elu {

@@ -2,12 +2,12 @@
 
 use super::Elementwise;
 use candle_core::{Result, Tensor};
+use sconce_core::Config;
 use sconce_kernels::math;
-use serde::{Deserialize, Serialize};
 
 /// The exponential function. Infinite above 88.7 in f32.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "exponential")]
 pub struct Exponential {}
 
 impl Elementwise for Exponential {

@@ -3,8 +3,8 @@
 use super::composed::sigmoid;
 use super::{Activation, Elementwise};
 use candle_core::{Result, Tensor};
+use sconce_core::Config;
 use sconce_kernels::math;
-use serde::{Deserialize, Serialize};
 
 /// Gaussian error linear unit ([Hendrycks et al., 2016](https://arxiv.org/abs/1606.08415)).
 ///
@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 /// f(x) = x (1 + erf(x / sqrt 2)) / 2
 /// f(x) = x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2     approximate
 /// ```
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "gelu")]
 pub struct Gelu {
     /// Whether the tanh formula is used. Default false.
+    #[config(default = false)]
     pub approximate: bool,
 }
 

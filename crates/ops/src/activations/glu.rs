@@ -5,24 +5,18 @@ use super::{Activation, composed};
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{D, DType, Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
-use sconce_core::{Dims, Error};
+use sconce_core::{Config, Dims, Error};
 use sconce_kernels::with_slice;
 use sconce_kernels::{for_rows, math, vectorized};
-use serde::{Deserialize, Serialize};
 
 /// Gated linear unit ([Dauphin et al., 2017](https://arxiv.org/abs/1612.08083)). x `[.., 2 n, ..]`, y
 /// `[.., n, ..]`.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "glu")]
 pub struct Glu {
     /// The axis that is halved, of even length; negative ones count from the end. Default -1.
+    #[config(default = LAST)]
     pub axis: i64,
-}
-
-impl Default for Glu {
-    fn default() -> Self {
-        Self { axis: LAST }
-    }
 }
 
 impl Activation for Glu {

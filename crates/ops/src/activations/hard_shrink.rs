@@ -3,20 +3,15 @@
 use super::Elementwise;
 use super::composed::flag;
 use candle_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::Config;
 
 /// Drops everything up to a threshold. The slope is 0 up to the threshold and there.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "hard_shrink")]
 pub struct HardShrink {
     /// Up to which size values are dropped; not negative. Default 0.5.
+    #[config(default = 0.5)]
     pub threshold: f64,
-}
-
-impl Default for HardShrink {
-    fn default() -> Self {
-        Self { threshold: 0.5 }
-    }
 }
 
 impl Elementwise for HardShrink {

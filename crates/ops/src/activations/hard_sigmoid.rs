@@ -3,11 +3,11 @@
 use super::composed::flag;
 use super::{Elementwise, Range};
 use candle_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::Config;
 
 /// A sigmoid of three straight lines. The slope at -3 and 3 is 0.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "hard_sigmoid")]
 pub struct HardSigmoid {}
 
 impl Elementwise for HardSigmoid {

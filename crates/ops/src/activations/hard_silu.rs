@@ -3,12 +3,12 @@
 use super::composed::flag;
 use super::{Elementwise, HardSigmoid};
 use candle_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::Config;
 
 /// A silu of a parabola and two straight lines, also called hard swish
 /// ([Howard et al., 2019](https://arxiv.org/abs/1905.02244)). The slope at -3 is 0, at 3 it is 1.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "hard_silu")]
 pub struct HardSilu {}
 
 impl Elementwise for HardSilu {

@@ -3,11 +3,11 @@
 use super::Elementwise;
 use super::composed::flag;
 use candle_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::Config;
 
 /// A tanh of three straight lines. The slope at -1 and 1 is 1.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "hard_tanh")]
 pub struct HardTanh {}
 
 impl Elementwise for HardTanh {

@@ -3,20 +3,15 @@
 use super::Elementwise;
 use super::composed::or_number;
 use candle_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::Config;
 
 /// Rectified linear unit that lets a little through. The slope at 0 is 1.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "leaky_relu")]
 pub struct LeakyRelu {
     /// Slope below 0. Default 0.2.
+    #[config(default = 0.2)]
     pub negative_slope: f64,
-}
-
-impl Default for LeakyRelu {
-    fn default() -> Self {
-        Self { negative_slope: 0.2 }
-    }
 }
 
 impl Elementwise for LeakyRelu {

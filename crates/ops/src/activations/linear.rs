@@ -2,11 +2,11 @@
 
 use super::Activation;
 use candle_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::Config;
 
 /// The identity, Keras's default activation.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "linear")]
 pub struct Linear {}
 
 impl Activation for Linear {

@@ -2,12 +2,12 @@
 
 use super::{Elementwise, composed};
 use candle_core::{Result, Tensor};
+use sconce_core::Config;
 use sconce_kernels::math;
-use serde::{Deserialize, Serialize};
 
 /// The logarithm of the logistic function.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "log_sigmoid")]
 pub struct LogSigmoid {}
 
 impl Elementwise for LogSigmoid {

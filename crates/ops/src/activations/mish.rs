@@ -2,12 +2,12 @@
 
 use super::{Elementwise, composed};
 use candle_core::{Result, Tensor};
+use sconce_core::Config;
 use sconce_kernels::math;
-use serde::{Deserialize, Serialize};
 
 /// A self-gated unit ([Misra, 2019](https://arxiv.org/abs/1908.08681)).
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "mish")]
 pub struct Mish {}
 
 impl Mish {

@@ -94,37 +94,37 @@ impl Kind for Activations {
     }
 }
 
-registry! { Activations:
-    Celu = "celu" ["celu"];
-    Elu = "elu" ["elu"];
-    Exponential = "exponential" ["exponential"];
-    Gelu = "gelu" ["gelu"];
-    Glu = "glu" ["glu"];
-    HardShrink = "hard_shrink" ["hard_shrink"];
-    HardSigmoid = "hard_sigmoid" ["hard_sigmoid"];
-    HardSilu = "hard_silu" ["hard_silu", "hard_swish"];
-    HardTanh = "hard_tanh" ["hard_tanh"];
-    LeakyRelu = "leaky_relu" ["leaky_relu"];
-    Linear = "linear" ["linear"];
-    LogSigmoid = "log_sigmoid" ["log_sigmoid"];
-    LogSoftmax = "log_softmax" ["log_softmax"];
-    Mish = "mish" ["mish"];
-    Relu = "relu" ["relu"];
-    Relu6 = "relu6" ["relu6"];
-    Selu = "selu" ["selu"];
-    Sigmoid = "sigmoid" ["sigmoid"];
-    Silu = "silu" ["silu", "swish"];
-    SoftShrink = "soft_shrink" ["soft_shrink"];
-    Softmax = "softmax" ["softmax"];
-    Softplus = "softplus" ["softplus"];
-    Softsign = "softsign" ["softsign"];
-    SparsePlus = "sparse_plus" ["sparse_plus"];
-    SparseSigmoid = "sparse_sigmoid" ["sparse_sigmoid"];
-    Sparsemax = "sparsemax" ["sparsemax"];
-    Squareplus = "squareplus" ["squareplus"];
-    Tanh = "tanh" ["tanh"];
-    TanhShrink = "tanh_shrink" ["tanh_shrink"];
-    Threshold = "threshold" ["threshold"];
+registry! { Activations(Activation):
+    Celu ["celu"];
+    Elu ["elu"];
+    Exponential ["exponential"];
+    Gelu ["gelu"];
+    Glu ["glu"];
+    HardShrink ["hard_shrink"];
+    HardSigmoid ["hard_sigmoid"];
+    HardSilu ["hard_silu", "hard_swish"];
+    HardTanh ["hard_tanh"];
+    LeakyRelu ["leaky_relu"];
+    Linear ["linear"];
+    LogSigmoid ["log_sigmoid"];
+    LogSoftmax ["log_softmax"];
+    Mish ["mish"];
+    Relu ["relu"];
+    Relu6 ["relu6"];
+    Selu ["selu"];
+    Sigmoid ["sigmoid"];
+    Silu ["silu", "swish"];
+    SoftShrink ["soft_shrink"];
+    Softmax ["softmax"];
+    Softplus ["softplus"];
+    Softsign ["softsign"];
+    SparsePlus ["sparse_plus"];
+    SparseSigmoid ["sparse_sigmoid"];
+    Sparsemax ["sparsemax"];
+    Squareplus ["squareplus"];
+    Tanh ["tanh"];
+    TanhShrink ["tanh_shrink"];
+    Threshold ["threshold"];
 }
 
 /// What an activation's results mean, for losses that must know whether they are given logits.

@@ -3,7 +3,7 @@
 use super::composed::{flag, step};
 use super::{Activation, Elementwise, LeakyRelu};
 use candle_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::Config;
 
 /// Rectified linear unit. With the defaults max(x, 0); in general, elementwise,
 ///
@@ -15,14 +15,16 @@ use serde::{Deserialize, Serialize};
 ///
 /// where with a `max_value` the second line is also not below 0. The slope at 0 is 0, as in Keras
 /// (candle's is 1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Config)]
+#[config(name = "relu")]
 pub struct Relu {
     /// Slope below the threshold. Default 0.
+    #[config(default = 0.0)]
     pub negative_slope: f64,
     /// Largest result. Default none.
     pub max_value: Option<f64>,
     /// Values up to here are damped. Default 0.
+    #[config(default = 0.0)]
     pub threshold: f64,
 }
 

@@ -3,11 +3,11 @@
 use super::Elementwise;
 use super::composed::flag;
 use candle_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::Config;
 
 /// Rectified linear unit up to 6. The slope is 0 at both ends.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "relu6")]
 pub struct Relu6 {}
 
 impl Elementwise for Relu6 {

@@ -3,14 +3,14 @@
 use super::Elementwise;
 use super::composed::exp_m1;
 use candle_core::{Result, Tensor};
+use sconce_core::Config;
 use sconce_kernels::math;
-use serde::{Deserialize, Serialize};
 
 /// Scaled exponential linear unit ([Klambauer et al., 2017](https://arxiv.org/abs/1706.02515)): its
 /// constants keep mean 0 and variance 1 with the `lecun_normal` initializer. The slope at 0 is
 /// scale * alpha.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "selu")]
 pub struct Selu {}
 
 const SCALE: f64 = 1.050_700_987_355_480_5;

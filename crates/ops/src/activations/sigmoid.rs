@@ -2,12 +2,12 @@
 
 use super::{Elementwise, Range, composed};
 use candle_core::{Result, Tensor};
+use sconce_core::Config;
 use sconce_kernels::math;
-use serde::{Deserialize, Serialize};
 
 /// The logistic function.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "sigmoid")]
 pub struct Sigmoid {}
 
 impl Elementwise for Sigmoid {

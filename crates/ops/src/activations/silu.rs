@@ -2,13 +2,13 @@
 
 use super::{Elementwise, composed};
 use candle_core::{Result, Tensor};
+use sconce_core::Config;
 use sconce_kernels::math;
-use serde::{Deserialize, Serialize};
 
 /// Sigmoid linear unit, also called swish
 /// ([Ramachandran et al., 2017](https://arxiv.org/abs/1710.05941)).
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "silu")]
 pub struct Silu {}
 
 impl Elementwise for Silu {

@@ -3,20 +3,15 @@
 use super::Elementwise;
 use super::composed::flag;
 use candle_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::Config;
 
 /// Moves everything towards 0 by a threshold. The slope is 0 up to the threshold and there.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "soft_shrink")]
 pub struct SoftShrink {
     /// How far; not negative. Default 0.5.
+    #[config(default = 0.5)]
     pub threshold: f64,
-}
-
-impl Default for SoftShrink {
-    fn default() -> Self {
-        Self { threshold: 0.5 }
-    }
 }
 
 impl Elementwise for SoftShrink {

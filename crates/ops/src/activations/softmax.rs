@@ -4,23 +4,18 @@ use super::axis::{LAST, along};
 use super::{Activation, Range};
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{D, DType, Device, Result, Shape, Tensor};
+use sconce_core::Config;
 use sconce_core::tape::Pass;
 use sconce_kernels::with_slice;
 use sconce_kernels::{for_rows, lane_max, lane_sum, math, vectorized};
-use serde::{Deserialize, Serialize};
 
 /// Probabilities from logits.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "softmax")]
 pub struct Softmax {
     /// The axis whose values add up to 1; negative ones count from the end. Default -1.
+    #[config(default = LAST)]
     pub axis: i64,
-}
-
-impl Default for Softmax {
-    fn default() -> Self {
-        Self { axis: LAST }
-    }
 }
 
 impl Activation for Softmax {

@@ -2,11 +2,11 @@
 
 use super::Elementwise;
 use candle_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::Config;
 
 /// A sigmoid-like curve from -1 to 1 with polynomial tails.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "softsign")]
 pub struct Softsign {}
 
 impl Elementwise for Softsign {

@@ -3,11 +3,11 @@
 use super::Elementwise;
 use super::composed::or_number;
 use candle_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::Config;
 
 /// A max(x, 0) with a parabola for a corner.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "sparse_plus")]
 pub struct SparsePlus {}
 
 impl Elementwise for SparsePlus {

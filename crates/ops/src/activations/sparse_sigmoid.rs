@@ -3,12 +3,12 @@
 use super::composed::step;
 use super::{Elementwise, Range};
 use candle_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::Config;
 
 /// Sparsemax of two values ([Blondel et al., 2019](https://arxiv.org/abs/1901.02324)). The slope at
 /// -1 and 1 is 1/4, half of that between, as JAX has it.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "sparse_sigmoid")]
 pub struct SparseSigmoid {}
 
 impl Elementwise for SparseSigmoid {

@@ -5,10 +5,10 @@ use super::composed::{flag, step};
 use super::{Activation, Range};
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{D, DType, Device, Result, Shape, Tensor};
+use sconce_core::Config;
 use sconce_core::tape::Pass;
 use sconce_kernels::for_rows;
 use sconce_kernels::with_slice;
-use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
 /// A softmax that gives exact zeros
@@ -25,19 +25,15 @@ use std::cmp::Ordering;
 /// The second is the paper's: the nearest point of the simplex, whose values add up to 1. The first is
 /// larger where k > 1, a mistake that Keras corrected after 3.15 (keras-team/keras#23425); it is the
 /// default, so that models saved by that Keras predict what they did.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "sparsemax")]
 pub struct Sparsemax {
     /// The axis; negative ones count from the end. Default -1.
+    #[config(default = LAST)]
     pub axis: i64,
     /// Whether the threshold is the paper's. Default false.
+    #[config(default = false)]
     pub projection: bool,
-}
-
-impl Default for Sparsemax {
-    fn default() -> Self {
-        Self { axis: LAST, projection: false }
-    }
 }
 
 impl Activation for Sparsemax {

@@ -2,21 +2,16 @@
 
 use super::Elementwise;
 use candle_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::Config;
 
 /// A smooth max(x, 0) without exponentials
 /// ([Barron, 2021](https://arxiv.org/abs/2112.11687)).
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "squareplus")]
 pub struct Squareplus {
     /// Smoothness; with 0 it is max(x, 0). Default 4.
+    #[config(default = 4.0)]
     pub b: f64,
-}
-
-impl Default for Squareplus {
-    fn default() -> Self {
-        Self { b: 4.0 }
-    }
 }
 
 impl Elementwise for Squareplus {

@@ -2,12 +2,12 @@
 
 use super::Elementwise;
 use candle_core::{Result, Tensor};
+use sconce_core::Config;
 use sconce_kernels::math;
-use serde::{Deserialize, Serialize};
 
 /// The hyperbolic tangent.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "tanh")]
 pub struct Tanh {}
 
 impl Elementwise for Tanh {

@@ -2,12 +2,12 @@
 
 use super::Elementwise;
 use candle_core::{Result, Tensor};
+use sconce_core::Config;
 use sconce_kernels::math;
-use serde::{Deserialize, Serialize};
 
 /// What tanh takes away.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "tanh_shrink")]
 pub struct TanhShrink {}
 
 impl Elementwise for TanhShrink {

@@ -60,7 +60,10 @@ fn all_of_keras_and_their_aliases() {
     assert_eq!(ActivationFn::from("swish").name(), "silu");
     assert_eq!(ActivationFn::from("hard_swish").name(), "hard_silu");
     let message = ActivationFn::from("threshold").get().err().unwrap().to_string();
-    assert!(message.contains("missing field `threshold`"), "{message}");
+    assert!(
+        message.contains("the required keys `threshold`, `default_value` are missing"),
+        "{message}"
+    );
 }
 
 /// The gradient of the sum of `y`, which must be recorded.

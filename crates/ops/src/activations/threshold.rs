@@ -3,12 +3,12 @@
 use super::Elementwise;
 use super::composed::{flag, or_number};
 use candle_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::Config;
 
 /// Replaces everything up to a threshold. As in Keras neither parameter has a default, so the bare
 /// name `"threshold"` is an error; give the struct, or `{"class_name": "threshold", "config": {..}}`.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Config)]
+#[config(name = "threshold")]
 pub struct Threshold {
     /// Values up to here are replaced.
     pub threshold: f64,

@@ -50,7 +50,7 @@ fn part<K: Kind>(more_names: &[&str]) -> Schema {
     for entry in K::entries() {
         names.extend(entry.aliases);
         names.push(entry.class_name);
-        let defaults = (entry.complete)(json!({})).unwrap_or_default();
+        let defaults = entry.defaults().unwrap_or_default();
         let keys: Map<String, Json> = defaults
             .as_object()
             .into_iter()
