@@ -206,6 +206,11 @@ impl Graph {
         self.inputs.iter().map(|e| self.dims(*e)).collect()
     }
 
+    /// The names of the layers that make the inputs.
+    pub fn input_names(&self) -> Vec<&str> {
+        self.inputs.iter().map(|edge| self.name_of(*edge)).collect()
+    }
+
     /// The names of the layers that make the outputs.
     pub fn output_names(&self) -> Vec<&str> {
         self.outputs.iter().map(|edge| self.name_of(*edge)).collect()

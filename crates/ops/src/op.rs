@@ -13,8 +13,8 @@ use candle_core::{
     Shape, Storage, Tensor, Var, bail,
 };
 use sconce_core::Tape;
-use sconce_kernels::slice_of;
 use sconce_core::tape::Recorded;
+use sconce_kernels::slice_of;
 use std::sync::{Mutex, PoisonError};
 
 /// A differentiable operation of one to three float tensors. Anything else it needs (labels,
