@@ -11,9 +11,10 @@ const NAMES: usize = 8;
 /// The most characters of one text.
 const CHARACTERS: usize = 40;
 
-/// "1 row", "2 rows".
+/// "1 row", "2 rows", "2 batches".
 pub(crate) fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+    let plural = if noun.ends_with("ch") { "es" } else { "s" };
+    format!("{number} {noun}{}", if number == 1 { "" } else { plural })
 }
 
 /// A text without control characters, cut where it is long.
@@ -93,6 +94,7 @@ mod tests {
     #[test]
     fn numbers_and_nouns_agree() {
         assert_eq!((count(1, "row"), count(0, "row")), ("1 row".into(), "0 rows".into()));
+        assert_eq!(count(2, "batch"), "2 batches");
     }
 
     #[test]

@@ -75,7 +75,6 @@ impl<R: BufRead> Table<R> {
 pub(crate) struct Scan {
     pub rows: usize,
     pub target: CsvTarget,
-    pub feature_names: Vec<String>,
 }
 
 /// Reads a whole file for the type of its target and the number of its rows.
@@ -94,7 +93,7 @@ pub(crate) fn scan(reader: impl BufRead, columns: &CsvColumns) -> Result<Scan, S
     if rows == 0 {
         return Err("has a header line and no rows".into());
     }
-    Ok(Scan { rows, target: found.target(), feature_names: table.feature_names() })
+    Ok(Scan { rows, target: found.target() })
 }
 
 /// The type of a target column, as far as its values have been seen.
@@ -151,8 +150,6 @@ pub(crate) struct Rows<R> {
     table: Table<R>,
     target: CsvTarget,
     classes: HashMap<String, i64>,
-    /// Rows read or skipped so far.
-    rows: usize,
 }
 
 impl<R: BufRead> Rows<R> {
@@ -168,16 +165,11 @@ impl<R: BufRead> Rows<R> {
                 return Err(format!("cannot be used with classes that repeat a name: {names}"));
             }
         }
-        Ok(Self { table, target: target.clone(), classes, rows: 0 })
+        Ok(Self { table, target: target.clone(), classes })
     }
 
     pub fn feature_names(&self) -> Vec<String> {
         self.table.feature_names()
-    }
-
-    /// The number of rows read or skipped so far.
-    pub fn rows(&self) -> usize {
-        self.rows
     }
 
     /// Goes past up to `most` rows, whose values are not looked at.
@@ -186,7 +178,6 @@ impl<R: BufRead> Rows<R> {
             if !self.table.next()? {
                 break;
             }
-            self.rows += 1;
         }
         Ok(())
     }
@@ -219,7 +210,6 @@ impl<R: BufRead> Rows<R> {
         if rows == 0 {
             return Ok(None);
         }
-        self.rows += rows;
         let tensors = || -> TensorResult<(Tensor, Tensor)> {
             let x = Tensor::from_vec(x, (rows, self.table.features.len()), &Device::Cpu)?;
             let y = if self.target == CsvTarget::Floats {
