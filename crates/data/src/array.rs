@@ -1,10 +1,14 @@
 //! What users hand to `fit`, `evaluate` and `predict`, turned into tensors.
 //!
-//! Floats become `F32` and every integer or `bool` becomes `I64`, so that the rest of Sconce meets
-//! two types only. Arrays keep their shape: the first axis is the rows (samples).
+//! Every array keeps its type and its shape: the first axis is the rows (samples). `bool` becomes
+//! `U8`; an integer type that tensors do not have becomes the nearest one that holds every value of
+//! it (`i8` `I16`, `u16` `I32`, `u64` and `usize` `I64`).
 
+use crate::messages::count;
+use candle_core::WithDType;
+use half::{bf16, f16};
 use ndarray::{ArrayBase, Data, Dimension};
-use sconce_core::{DType, Device, Error, Result, Tensor};
+use sconce_core::{Device, Error, Result, Tensor};
 
 /// One array of any kind, as a tensor.
 ///
@@ -12,7 +16,7 @@ use sconce_core::{DType, Device, Error, Result, Tensor};
 /// of any dimension and layout, and for (nested) `Vec`s, slices and arrays of numbers. Everything
 /// but a tensor arrives on the CPU.
 pub trait ToTensor {
-    /// The tensor, of the same shape, `F32` for floats and `I64` for integers and `bool`.
+    /// The tensor, of the same shape and type (see [`mod@crate::array`] for types that tensors lack).
     ///
     /// # Errors
     /// An unsigned value beyond `i64::MAX`; nested vectors of different lengths.
@@ -89,101 +93,79 @@ impl<T: ToTensor + ?Sized> ToTensor for Box<T> {
 
 impl ToTensor for Tensor {
     fn to_tensor(&self) -> Result<Tensor> {
-        let dtype = if self.dtype().is_float() { DType::F32 } else { DType::I64 };
-        Ok(self.detach().to_dtype(dtype)?)
+        Ok(self.detach())
     }
 }
 
 impl<A: Element, S: Data<Elem = A>, D: Dimension> ToTensor for ArrayBase<S, D> {
     fn to_tensor(&self) -> Result<Tensor> {
-        let mut values = A::values(self.len());
+        let mut values = Vec::with_capacity(self.len());
         match self.as_slice() {
-            Some(slice) => A::push_all(slice, &mut values)?,
+            Some(slice) => A::extend(slice, &mut values)?,
             // Any other layout is visited in logical order, row by row where rows are contiguous.
             None => {
                 for row in self.rows() {
                     match row.as_slice() {
-                        Some(slice) => A::push_all(slice, &mut values)?,
-                        None => row.iter().try_for_each(|v| A::push(*v, &mut values))?,
+                        Some(slice) => A::extend(slice, &mut values)?,
+                        None => row.iter().try_for_each(|v| A::extend(&[*v], &mut values))?,
                     }
                 }
             }
         }
-        values.tensor(self.shape())
+        Ok(Tensor::from_vec(values, self.shape(), &Device::Cpu)?)
     }
 }
 
-/// Numbers on their way into a tensor.
-#[derive(Debug)]
-pub enum Values {
-    /// Floats.
-    F32(Vec<f32>),
-    /// Integers.
-    I64(Vec<i64>),
-}
-
-impl Values {
-    fn tensor(self, shape: &[usize]) -> Result<Tensor> {
-        Ok(match self {
-            Self::F32(values) => Tensor::from_vec(values, shape, &Device::Cpu)?,
-            Self::I64(values) => Tensor::from_vec(values, shape, &Device::Cpu)?,
-        })
-    }
-}
-
-/// A number that arrays may hold: `f32`, `f64`, every integer up to 64 bits, `bool`.
+/// A number that arrays may hold: every float of 16 to 64 bits, every integer up to 64 bits, `bool`.
 pub trait Element: Copy + 'static {
-    /// An empty buffer of the type this becomes, with room for `len` values.
-    fn values(len: usize) -> Values;
-    /// Appends one value.
+    /// What it is in a tensor.
+    type Stored: WithDType;
+
+    /// Appends values, as they are in a tensor.
     ///
     /// # Errors
     /// A value that the tensor's type cannot hold.
-    fn push(self, values: &mut Values) -> Result<()>;
-    /// Appends many values.
-    ///
-    /// # Errors
-    /// As [`Element::push`].
-    fn push_all(slice: &[Self], values: &mut Values) -> Result<()> {
-        slice.iter().try_for_each(|value| value.push(values))
-    }
+    fn extend(slice: &[Self], values: &mut Vec<Self::Stored>) -> Result<()>;
 }
 
 macro_rules! element {
-    ($variant:ident: $($ty:ty => |$v:ident| $convert:expr;)*) => {$(
+    ($($ty:ty),*) => {$(
         impl Element for $ty {
-            fn values(len: usize) -> Values {
-                Values::$variant(Vec::with_capacity(len))
-            }
+            type Stored = Self;
 
-            fn push(self, values: &mut Values) -> Result<()> {
-                Self::push_all(&[self], values)
-            }
-
-            fn push_all(slice: &[Self], values: &mut Values) -> Result<()> {
-                if let Values::$variant(out) = values {
-                    out.extend(slice.iter().map(|&$v| $convert));
-                }
+            fn extend(slice: &[Self], values: &mut Vec<Self>) -> Result<()> {
+                values.extend_from_slice(slice);
                 Ok(())
             }
         }
     )*};
 }
-element!(F32: f32 => |v| v; f64 => |v| v as f32;);
-element!(I64: i8 => |v| i64::from(v); i16 => |v| i64::from(v); i32 => |v| i64::from(v);
-    i64 => |v| v; u8 => |v| i64::from(v); u16 => |v| i64::from(v); u32 => |v| i64::from(v);
-    bool => |v| i64::from(v););
+element!(bf16, f16, f32, f64, u8, i16, i32, u32, i64);
+
+macro_rules! converted {
+    ($($ty:ty => $stored:ty),*) => {$(
+        impl Element for $ty {
+            type Stored = $stored;
+
+            fn extend(slice: &[Self], values: &mut Vec<$stored>) -> Result<()> {
+                values.extend(slice.iter().map(|value| <$stored>::from(*value)));
+                Ok(())
+            }
+        }
+    )*};
+}
+converted!(bool => u8, i8 => i16, u16 => i32);
 
 macro_rules! wide_unsigned {
     ($($ty:ty),*) => {$(
         impl Element for $ty {
-            fn values(len: usize) -> Values {
-                Values::I64(Vec::with_capacity(len))
-            }
+            type Stored = i64;
 
-            fn push(self, values: &mut Values) -> Result<()> {
-                let value = i64::try_from(self).map_err(|_| too_wide(self as u64))?;
-                value.push(values)
+            fn extend(slice: &[Self], values: &mut Vec<i64>) -> Result<()> {
+                for value in slice {
+                    values.push(i64::try_from(*value).map_err(|_| too_wide(*value as u64))?);
+                }
+                Ok(())
             }
         }
     )*};
@@ -194,6 +176,9 @@ pub(crate) fn too_wide(value: u64) -> Error {
     Error::data(format!("the value {value} is beyond {}, the largest a tensor can hold", i64::MAX))
 }
 
+/// What the numbers of a nested list are in a tensor.
+type Stored<T> = <<T as Nested>::Number as Element>::Stored;
+
 /// Numbers nested in vectors and arrays, all of one shape: `[[0.0, 1.0], [1.0, 0.0]]`.
 pub trait Nested {
     /// The number at the bottom.
@@ -203,8 +188,8 @@ pub trait Nested {
     /// Appends the numbers in order; an item whose shape differs from `shape` is an error.
     ///
     /// # Errors
-    /// Ragged nesting, or as [`Element::push`].
-    fn fill(&self, shape: &[usize], values: &mut Values) -> Result<()>;
+    /// Ragged nesting, or as [`Element::extend`].
+    fn fill(&self, shape: &[usize], values: &mut Vec<Stored<Self>>) -> Result<()>;
 }
 
 macro_rules! bottom {
@@ -214,13 +199,13 @@ macro_rules! bottom {
 
             fn shape(&self, _: &mut Vec<usize>) {}
 
-            fn fill(&self, _: &[usize], values: &mut Values) -> Result<()> {
-                self.push(values)
+            fn fill(&self, _: &[usize], values: &mut Vec<Stored<Self>>) -> Result<()> {
+                Self::extend(&[*self], values)
             }
         }
     )*};
 }
-bottom!(f32, f64, i8, i16, i32, i64, u8, u16, u32, u64, usize, bool);
+bottom!(bf16, f16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64, usize, bool);
 
 impl<T: Nested> Nested for [T] {
     type Number = T::Number;
@@ -232,12 +217,13 @@ impl<T: Nested> Nested for [T] {
         }
     }
 
-    fn fill(&self, shape: &[usize], values: &mut Values) -> Result<()> {
+    fn fill(&self, shape: &[usize], values: &mut Vec<Stored<T>>) -> Result<()> {
         let (len, inner) = shape.split_first().map_or((0, shape), |(len, inner)| (*len, inner));
         if self.len() != len {
             return Err(Error::data(format!(
-                "rows of different lengths: expected {len} values, found {}; every row of an \
-                 array needs the same length",
+                "rows of different lengths: expected {}, found {}; every row of an array needs the \
+                 same length",
+                count(len, "value"),
                 self.len()
             )));
         }
@@ -254,7 +240,7 @@ macro_rules! nested_list {
                 self.as_slice().shape(shape);
             }
 
-            fn fill(&self, shape: &[usize], values: &mut Values) -> Result<()> {
+            fn fill(&self, shape: &[usize], values: &mut Vec<Stored<T>>) -> Result<()> {
                 self.as_slice().fill(shape, values)
             }
         }
@@ -272,9 +258,9 @@ impl<T: Nested> ToTensor for [T] {
     fn to_tensor(&self) -> Result<Tensor> {
         let mut shape = Vec::new();
         self.shape(&mut shape);
-        let mut values = T::Number::values(shape.iter().product());
+        let mut values = Vec::new();
         self.fill(&shape, &mut values)?;
-        values.tensor(&shape)
+        Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
     }
 }
 
@@ -282,15 +268,12 @@ impl<T: Nested> ToTensor for [T] {
 mod tests {
     use super::*;
     use ndarray::{Array1, Array2, Array3, Axis, Slice, array};
+    use sconce_core::DType;
 
     fn floats(x: &(impl ToTensors + ?Sized)) -> (Vec<usize>, Vec<f32>) {
         let tensor = x.to_tensors().unwrap().remove(0);
-        (tensor.dims().to_vec(), tensor.flatten_all().unwrap().to_vec1().unwrap())
-    }
-
-    fn integers(x: &(impl ToTensors + ?Sized)) -> (Vec<usize>, Vec<i64>) {
-        let tensor = x.to_tensors().unwrap().remove(0);
-        (tensor.dims().to_vec(), tensor.flatten_all().unwrap().to_vec1().unwrap())
+        let flat = tensor.flatten_all().unwrap().to_dtype(DType::F32).unwrap();
+        (tensor.dims().to_vec(), flat.to_vec1().unwrap())
     }
 
     #[test]
@@ -315,19 +298,37 @@ mod tests {
         assert_eq!(floats(&Array2::<f32>::zeros((0, 3))), (vec![0, 3], vec![]));
     }
 
+    /// The tensor has this type and, read as that type, these values.
+    fn arrives<T: WithDType + std::fmt::Debug>(x: &(impl ToTensor + ?Sized), values: &[T]) {
+        let tensor = x.to_tensor().unwrap();
+        assert_eq!(tensor.dtype(), T::DTYPE);
+        assert_eq!(tensor.flatten_all().unwrap().to_vec1::<T>().unwrap(), values);
+    }
+
     #[test]
-    fn every_number_becomes_f32_or_i64() {
-        assert_eq!(floats(&vec![1.5f64, -2.0]), (vec![2], vec![1.5, -2.0]));
-        assert_eq!(integers(&vec![true, false]), (vec![2], vec![1, 0]));
-        assert_eq!(integers(&[i8::MIN, 3]), (vec![2], vec![-128, 3]));
-        assert_eq!(integers(&[u16::MAX]), (vec![1], vec![65535]));
-        assert_eq!(integers(&[1i16, 2][..]), (vec![2], vec![1, 2]));
-        assert_eq!(integers(&array![u32::MAX]), (vec![1], vec![4294967295]));
-        assert_eq!(integers(&array![[7usize]]), (vec![1, 1], vec![7]));
-        assert_eq!(integers(&vec![3u8; 2]), (vec![2], vec![3, 3]));
-        assert_eq!(integers(&Array1::from(vec![1i32, 2])), (vec![2], vec![1, 2]));
-        let labels = Tensor::from_vec(vec![1u32, 2], 2, &Device::Cpu).unwrap();
-        assert_eq!(integers(&labels), (vec![2], vec![1, 2]));
+    fn every_number_keeps_its_type_and_value() {
+        arrives(&vec![1.5f64, 1e300, 0.1], &[1.5f64, 1e300, 0.1]);
+        arrives(&[0.1f32], &[0.1f32]);
+        arrives(&array![f16::MAX], &[f16::MAX]);
+        arrives(&[bf16::MIN_POSITIVE], &[bf16::MIN_POSITIVE]);
+        // The first whole number that an f32 cannot hold.
+        arrives(&array![16_777_217i32], &[16_777_217i32]);
+        arrives(&vec![i64::MAX, 16_777_217], &[i64::MAX, 16_777_217]);
+        arrives(&array![u32::MAX], &[u32::MAX]);
+        arrives(&[1i16, i16::MIN][..], &[1i16, i16::MIN]);
+        arrives(&vec![u8::MAX; 2], &[u8::MAX; 2]);
+        arrives(&Array1::from(vec![1i32, 2]), &[1i32, 2]);
+        let ids = Tensor::from_vec(vec![16_777_217u32], 1, &Device::Cpu).unwrap();
+        arrives(&ids, &[16_777_217u32]);
+    }
+
+    #[test]
+    fn types_that_tensors_lack_become_the_nearest_that_holds_them() {
+        arrives(&array![[true], [false]], &[1u8, 0]);
+        arrives(&[i8::MIN, i8::MAX], &[-128i16, 127]);
+        arrives(&[u16::MAX], &[65535i32]);
+        arrives(&array![[7usize]], &[7i64]);
+        arrives(&[u64::MAX / 2], &[i64::MAX]);
         let message = [1, u64::MAX].to_tensor().unwrap_err().to_string();
         assert!(message.contains("18446744073709551615"), "{message}");
     }
@@ -335,10 +336,12 @@ mod tests {
     #[test]
     fn nested_vectors_are_arrays() {
         assert_eq!(floats(&[[0.0, 1.0], [1.0, 0.0]]), (vec![2, 2], vec![0., 1., 1., 0.]));
-        assert_eq!(integers(&vec![vec![[1u8], [2]]; 2]), (vec![2, 2, 1], vec![1, 2, 1, 2]));
+        let nested = vec![vec![[1u8], [2]]; 2];
+        assert_eq!(nested.to_tensor().unwrap().dims(), [2, 2, 1]);
+        arrives(&nested, &[1u8, 2, 1, 2]);
         assert_eq!(floats(&Vec::<Vec<f32>>::new()), (vec![0], vec![]));
         let message = vec![vec![1.0], vec![1.0, 2.0]].to_tensor().unwrap_err().to_string();
-        assert!(message.contains("expected 1 values, found 2"), "{message}");
+        assert!(message.contains("expected 1 value, found 2"), "{message}");
     }
 
     /// The forms of `fit(&x, &y, ..)` that must be inferred without annotations.
@@ -367,7 +370,6 @@ mod tests {
     fn tensors_are_detached() {
         let var = sconce_core::Var::from_slice(&[1f64, 2.], 2, &Device::Cpu).unwrap();
         let tensor = var.as_tensor().to_tensor().unwrap();
-        assert_eq!(tensor.dtype(), DType::F32);
         assert!(!tensor.track_op());
     }
 }

@@ -65,6 +65,25 @@ pub fn finite(name: &str, array: &Tensor) -> Result<()> {
     )))
 }
 
+/// Every value of an `F64` array is within the range of `F32`, in which models compute.
+///
+/// # Errors
+/// Names the array, and the place and value of the first that is not.
+pub fn within_f32(name: &str, array: &Tensor) -> Result<()> {
+    if array.dtype() != DType::F64 {
+        return Ok(());
+    }
+    let flat = array.detach().to_device(&Device::Cpu)?.flatten_all()?.contiguous()?;
+    let place = scan(&flat, |v: f64| v.is_finite() && (v as f32).is_infinite())?;
+    let Some(Place { first, value, .. }) = place else { return Ok(()) };
+    Err(Error::data(format!(
+        "{name} holds {value:e} at {}, beyond {:e}, the largest float32, in which models compute; \
+         scale the data down",
+        index(first, array.dims()),
+        f32::MAX
+    )))
+}
+
 /// The batch size can be used.
 ///
 /// # Errors
@@ -77,10 +96,10 @@ pub fn batch_size(batch_size: usize) -> Result<()> {
 }
 
 /// All checks of `fit` at once: inputs `x`, targets `y` and sample weights have the same number of
-/// rows and finite values. Returns the number of rows.
+/// rows and finite values that an `F32` can hold. Returns the number of rows.
 ///
 /// # Errors
-/// As [`rows`] and [`finite`]; an array is named `x`, or `x[1]` where there are several.
+/// As [`rows`], [`finite`] and [`within_f32`]; an array is named `x`, or `x[1]` where there are several.
 pub fn training_data(x: &[Tensor], y: &[Tensor], sample_weight: Option<&Tensor>) -> Result<usize> {
     let mut arrays = Vec::new();
     for (name, group) in [("x", x), ("y", y)] {
@@ -91,7 +110,10 @@ pub fn training_data(x: &[Tensor], y: &[Tensor], sample_weight: Option<&Tensor>)
     }
     arrays.extend(sample_weight.map(|array| ("sample_weight".to_string(), array)));
     let count = rows(arrays.iter().map(|(name, array)| (name.as_str(), *array)))?;
-    arrays.iter().try_for_each(|(name, array)| finite(name, array))?;
+    for (name, array) in &arrays {
+        finite(name, array)?;
+        within_f32(name, array)?;
+    }
     Ok(count)
 }
 
@@ -205,5 +227,15 @@ mod tests {
         let y = vec![1, 2].to_tensor().unwrap();
         let text = message(training_data(from_ref(&y), from_ref(&y), Some(&weight)));
         assert!(text.contains("sample_weight holds inf at row 1,"), "{text}");
+    }
+
+    #[test]
+    fn values_beyond_f32_are_shown_as_they_are() {
+        let x = [[1.0, 2.0], [3.0, -1e300]].to_tensor().unwrap();
+        let y = [0i64, 1].to_tensor().unwrap();
+        let text = message(training_data(from_ref(&x), from_ref(&y), None).map(drop));
+        assert!(text.contains("x holds -1e300 at row 1, column 1, beyond 3.4028235e38"), "{text}");
+        within_f32("x", &[f64::from(f32::MAX), 1e-300].to_tensor().unwrap()).unwrap();
+        within_f32("x", &[f64::INFINITY].to_tensor().unwrap()).unwrap();
     }
 }

@@ -1,15 +1,65 @@
 //! CSV files with a header line, as features and a target.
+//!
+//! Separation of concerns: `records` cuts bytes into fields; `rows` turns fields into numbers. A file
+//! is read twice, first for the type of its target, so that whoever reads it in chunks
+//! ([`crate::sources::CsvSource`]) gets the same values as who reads it at once.
 
-use csv::{ByteRecord, Reader, ReaderBuilder, Trim};
-use sconce_core::registry::unknown;
-use sconce_core::{Device, Error, Result, Tensor};
-use std::collections::BTreeMap;
+mod records;
+pub(crate) mod rows;
+
+use crate::messages::open;
+use rows::{Rows, scan};
+use sconce_core::{Error, Result, Tensor};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+
+/// Which columns of a file are read, and what is known of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CsvColumns {
+    /// The column of y.
+    pub target: String,
+    /// The names of the target's classes in the order of their numbers; `None`: those in the file,
+    /// sorted.
+    pub classes: Option<Vec<String>>,
+    /// The columns of x by name, in this order, whatever their order in the file, which must have
+    /// all of them and no others; `None`: all columns but the target, in the order of the file.
+    pub features: Option<Vec<String>>,
+}
+
+impl CsvColumns {
+    /// A target, and all other columns as features.
+    pub fn new(target: impl Into<String>) -> Self {
+        Self { target: target.into(), classes: None, features: None }
+    }
+
+    /// States the classes.
+    pub fn classes(mut self, classes: Vec<String>) -> Self {
+        self.classes = Some(classes);
+        self
+    }
+
+    /// States the columns of x.
+    pub fn features(mut self, features: Vec<String>) -> Self {
+        self.features = Some(features);
+        self
+    }
+}
+
+/// What a target column holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CsvTarget {
+    /// Whole numbers: `I64`.
+    Integers,
+    /// Numbers: `F32`.
+    Floats,
+    /// The names of classes, in the order of their numbers: `I64`.
+    Classes(Vec<String>),
+}
 
 /// The features and the target of a CSV file.
 #[derive(Clone, Debug)]
 pub struct CsvData {
-    /// All columns but the target, in the file's order: [rows, columns - 1], `F32`.
+    /// The features: [rows, features], `F32`.
     pub x: Tensor,
     /// The target: `[rows]`. `I64` for whole numbers and classes, else `F32`.
     pub y: Tensor,
@@ -19,259 +69,44 @@ pub struct CsvData {
     pub feature_names: Vec<String>,
 }
 
-/// Reads a comma-separated file with a header line; `target` names the column of `y`, every other
-/// column must hold numbers.
+/// Reads a comma-separated file (UTF-8, with or without a byte order mark) with a header line.
+/// Features must be numbers; spaces around fields do not count.
 ///
 /// A target is numeric if its first value is; its values are then `I64` if all of them are whole,
 /// else `F32`. A target of text is turned into class indices, the classes in sorted order, or in the
-/// order of `classes` if they are given: two files (training and validation) then agree even where
-/// one of them lacks a class.
+/// order of [`CsvColumns::classes`].
 ///
 /// # Errors
-/// Names the file, and where it can the line, the column and the text: a file that is missing, empty
-/// or without a header; a target that is no column; a line with more or fewer fields than the header;
-/// an empty field; a field that is not a finite number; a class that is not in `classes`.
-pub fn read_csv(
-    path: impl AsRef<Path>,
-    target: &str,
-    classes: Option<&[String]>,
-) -> Result<CsvData> {
+/// Names the file, and where it can the line, the column and the text: a file that is missing, empty,
+/// without a header, in UTF-16, or no regular file; a target that is no column; columns that differ
+/// from [`CsvColumns::features`]; a line with more or fewer fields than the header; a quote that is
+/// never closed; an empty field; a field that is not a finite number, or beyond the range of `F32`; a
+/// class that was not stated.
+pub fn read_csv(path: impl AsRef<Path>, columns: &CsvColumns) -> Result<CsvData> {
     let path = path.as_ref();
-    let bytes =
-        std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
-    read(&bytes, target, classes).map_err(|message| Error::file(path, message))
+    let reader = || open(path).map(|(file, _)| BufReader::with_capacity(1 << 16, file));
+    let scan = scan(reader()?, columns).map_err(|message| Error::file(path, message))?;
+    read(reader()?, columns, scan).map_err(|message| Error::file(path, message))
 }
 
 /// As [`read_csv`], from the bytes of a file.
 ///
 /// # Errors
 /// As [`read_csv`].
-pub fn read_csv_bytes(bytes: &[u8], target: &str, classes: Option<&[String]>) -> Result<CsvData> {
-    read(bytes, target, classes).map_err(|message| Error::data(format!("the CSV data {message}")))
+pub fn read_csv_bytes(bytes: &[u8], columns: &CsvColumns) -> Result<CsvData> {
+    scan(bytes, columns)
+        .and_then(|scan| read(bytes, columns, scan))
+        .map_err(|message| Error::data(format!("the CSV data {message}")))
 }
 
-fn read(file: &[u8], target: &str, classes: Option<&[String]>) -> Result<CsvData, String> {
-    let mut reader =
-        ReaderBuilder::new().has_headers(true).flexible(true).trim(Trim::All).from_reader(file);
-    let columns = header(&mut reader)?;
-    let target_at = target_column(&columns, target)?;
-    let mut targets = match classes {
-        Some(classes) => Targets::among(classes)?,
-        None => Targets::Unknown,
+fn read(reader: impl BufRead, columns: &CsvColumns, scan: rows::Scan) -> Result<CsvData, String> {
+    let mut rows = Rows::open(reader, columns, &scan.target)?;
+    let (x, y) = rows.read(usize::MAX)?.ok_or("has a header line and no rows")?;
+    let class_names = match scan.target {
+        CsvTarget::Classes(names) => Some(names),
+        _ => None,
     };
-    let mut x: Vec<f32> = Vec::new();
-    let mut record = ByteRecord::new();
-    let mut rows = 0usize;
-    while reader.read_byte_record(&mut record).map_err(unreadable)? {
-        let line = || line_of(&record, file);
-        if record.len() != columns.len() {
-            return Err(format!(
-                "line {} has {} fields, the header has {}",
-                line(),
-                record.len(),
-                columns.len()
-            ));
-        }
-        for (i, (field, column)) in record.iter().zip(&columns).enumerate() {
-            let at = |message| format!("line {}, column `{column}`: {message}", line());
-            if i == target_at {
-                targets.push(field).map_err(at)?;
-            } else {
-                x.push(number(field).map_err(at)?);
-            }
-        }
-        rows += 1;
-    }
-    if rows == 0 {
-        return Err("has a header line and no rows".into());
-    }
-    let feature_names: Vec<String> =
-        columns.into_iter().enumerate().filter(|(i, _)| *i != target_at).map(|(_, c)| c).collect();
-    let (y, class_names) = targets.finish();
-    let tensor = |e: Error| format!("cannot be made a tensor: {e}");
-    Ok(CsvData {
-        x: Tensor::from_vec(x, (rows, feature_names.len()), &Device::Cpu)
-            .map_err(|e| tensor(e.into()))?,
-        y: y.map_err(tensor)?,
-        class_names,
-        feature_names,
-    })
-}
-
-/// The line a record starts on. The reader's own count stands before blank lines, and before the end
-/// of the line above.
-fn line_of(record: &ByteRecord, file: &[u8]) -> u64 {
-    let Some(position) = record.position() else { return 0 };
-    let rest = usize::try_from(position.byte()).ok().and_then(|at| file.get(at..));
-    let ends = rest.unwrap_or_default().iter().take_while(|b| matches!(b, b'\r' | b'\n'));
-    position.line() + ends.filter(|b| **b == b'\n').count() as u64
-}
-
-fn unreadable(error: csv::Error) -> String {
-    format!("cannot be read: {error}")
-}
-
-fn header(reader: &mut Reader<&[u8]>) -> Result<Vec<String>, String> {
-    let record = reader.byte_headers().map_err(unreadable)?;
-    let columns: Vec<String> =
-        record.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
-    if columns.is_empty() {
-        return Err("is empty; a header line with the names of the columns comes first".into());
-    }
-    if record.iter().all(|name| number(name).is_ok()) {
-        return Err(
-            "has only numbers on its first line; that has to be a header with the names of \
-                    the columns"
-                .into(),
-        );
-    }
-    Ok(columns)
-}
-
-fn target_column(columns: &[String], target: &str) -> Result<usize, String> {
-    let mut places = columns.iter().enumerate().filter(|(_, c)| *c == target).map(|(i, _)| i);
-    match (places.next(), places.next()) {
-        (Some(_), Some(_)) => Err(format!("has two columns called `{target}`")),
-        (Some(_), None) if columns.len() == 1 => {
-            Err(format!("has no column besides the target `{target}`"))
-        }
-        (Some(at), None) => Ok(at),
-        (None, _) => {
-            let separator = match columns {
-                [only] if only.contains([';', '\t']) => " Columns must be separated by commas.",
-                _ => "",
-            };
-            let names = columns.iter().map(String::as_str);
-            Err(format!("cannot be used: {}{separator}", unknown("column", target, names)))
-        }
-    }
-}
-
-/// A finite number; an error shows the text.
-fn number(field: &[u8]) -> Result<f32, String> {
-    let value = str::from_utf8(field).ok().and_then(|text| text.trim().parse::<f32>().ok());
-    match value {
-        Some(value) if value.is_finite() => Ok(value),
-        Some(_) => Err(format!("{} is not a finite number", shown(field))),
-        None if field.is_empty() => {
-            Err("the field is empty; fill in missing values or remove the row".into())
-        }
-        None => Err(format!("{} is not a number", shown(field))),
-    }
-}
-
-/// A field for a message: printable, and not the whole of a long text.
-fn shown(field: &[u8]) -> String {
-    let text = String::from_utf8_lossy(field);
-    let start: String = text.chars().take(40).flat_map(char::escape_debug).collect();
-    let dots = if text.chars().nth(40).is_some() { "..." } else { "" };
-    format!("`{start}{dots}`")
-}
-
-/// The values of the target column so far.
-enum Targets {
-    /// No rows yet.
-    Unknown,
-    Numbers(Vec<f64>),
-    /// Classes numbered as they are met; `given` if their names and order were.
-    Classes {
-        numbers: BTreeMap<String, i64>,
-        rows: Vec<i64>,
-        given: bool,
-    },
-}
-
-impl Targets {
-    fn among(classes: &[String]) -> Result<Self, String> {
-        let numbers: BTreeMap<String, i64> = classes.iter().cloned().zip(0..).collect();
-        if numbers.len() != classes.len() {
-            return Err(format!("cannot be used with classes that repeat a name: {classes:?}"));
-        }
-        Ok(Self::Classes { numbers, rows: Vec::new(), given: true })
-    }
-
-    fn push(&mut self, field: &[u8]) -> Result<(), String> {
-        match self {
-            Self::Unknown => {
-                // Even "nan" says that the column is meant to be numeric.
-                let text = str::from_utf8(field).unwrap_or_default().trim();
-                *self = if text.is_empty() || text.parse::<f64>().is_ok() {
-                    Self::Numbers(Vec::new())
-                } else {
-                    Self::Classes { numbers: BTreeMap::new(), rows: Vec::new(), given: false }
-                };
-                self.push(field)
-            }
-            Self::Numbers(values) => {
-                let value = number(field).map_err(|e| match values.is_empty() {
-                    true => e,
-                    false => format!("{e}, as the target's first is"),
-                })?;
-                let exact = str::from_utf8(field).ok().and_then(|text| text.trim().parse().ok());
-                values.push(exact.unwrap_or(f64::from(value)));
-                Ok(())
-            }
-            Self::Classes { numbers, rows, given } => {
-                let name = str::from_utf8(field)
-                    .map_err(|_| format!("{} is not valid UTF-8", shown(field)))?;
-                if name.is_empty() {
-                    return Err("the field is empty; every row needs a class".into());
-                }
-                let next = numbers.len() as i64;
-                match numbers.get(name) {
-                    Some(number) => rows.push(*number),
-                    None if *given => {
-                        return Err(unknown("class", name, numbers.keys().map(String::as_str)));
-                    }
-                    None => {
-                        numbers.insert(name.to_string(), next);
-                        rows.push(next);
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// y `[rows]` and the names of its classes.
-    fn finish(self) -> (Result<Tensor>, Option<Vec<String>>) {
-        use crate::ToTensor;
-        match self {
-            Self::Unknown => (Vec::<i64>::new().to_tensor(), None),
-            Self::Numbers(values) => {
-                // Every whole number up to 2^53 is exact in f64.
-                let whole = |v: &f64| v.fract() == 0.0 && v.abs() <= 9_007_199_254_740_992.0;
-                let y = if values.iter().all(whole) {
-                    values.iter().map(|v| *v as i64).collect::<Vec<_>>().to_tensor()
-                } else {
-                    values.to_tensor()
-                };
-                (y, None)
-            }
-            Self::Classes { numbers, rows, given } => {
-                let mut by_number: Vec<(i64, String)> =
-                    numbers.into_iter().map(|(name, number)| (number, name)).collect();
-                if given {
-                    by_number.sort_unstable();
-                    return (rows.to_tensor(), Some(names(by_number)));
-                }
-                // `by_number` is in the order of the names: each class moves to its place there.
-                let mut place = vec![0i64; by_number.len()];
-                for ((number, _), sorted) in by_number.iter().zip(0..) {
-                    if let Some(place) = place.get_mut(*number as usize) {
-                        *place = sorted;
-                    }
-                }
-                let rows: Vec<i64> =
-                    rows.iter().filter_map(|row| place.get(*row as usize).copied()).collect();
-                (rows.to_tensor(), Some(names(by_number)))
-            }
-        }
-    }
-}
-
-fn names(by_number: Vec<(i64, String)>) -> Vec<String> {
-    by_number.into_iter().map(|(_, name)| name).collect()
+    Ok(CsvData { x, y, class_names, feature_names: rows.feature_names() })
 }
 
 #[cfg(test)]
@@ -279,11 +114,11 @@ mod tests {
     use super::*;
 
     fn ok(text: &str, target: &str) -> CsvData {
-        read_csv_bytes(text.as_bytes(), target, None).unwrap()
+        read_csv_bytes(text.as_bytes(), &CsvColumns::new(target)).unwrap()
     }
 
     fn error(text: impl AsRef<[u8]>, target: &str) -> String {
-        read_csv_bytes(text.as_ref(), target, None).unwrap_err().to_string()
+        read_csv_bytes(text.as_ref(), &CsvColumns::new(target)).unwrap_err().to_string()
     }
 
     #[test]
@@ -305,11 +140,12 @@ mod tests {
         assert_eq!(data.class_names.unwrap(), ["b", "setosa", "virginica, or so"]);
 
         let classes = ["setosa", "b", "none", "virginica, or so"].map(String::from);
-        let data = read_csv_bytes(text.as_bytes(), "kind", Some(&classes)).unwrap();
+        let columns = |classes: &[String]| CsvColumns::new("kind").classes(classes.to_vec());
+        let data = read_csv_bytes(text.as_bytes(), &columns(&classes)).unwrap();
         assert_eq!(data.y.to_vec1::<i64>().unwrap(), [3, 0, 3, 1]);
         assert_eq!(data.class_names.unwrap(), classes);
         let message = |classes: &[String]| {
-            read_csv_bytes(text.as_bytes(), "kind", Some(classes)).unwrap_err().to_string()
+            read_csv_bytes(text.as_bytes(), &columns(classes)).unwrap_err().to_string()
         };
         let text = message(&classes[..3]);
         assert!(text.contains("line 2, column `kind`: unknown class `virginica, or so`"), "{text}");
@@ -321,18 +157,23 @@ mod tests {
         for (text, expected) in [
             ("a,y\n1,0\n\n\n12x,1\n", "line 5, column `a`: `12x` is not a number"),
             ("a,y\r\n1,0\r\n\r\n12x,1\r\n", "line 4, column `a`: `12x` is not a number"),
-            ("a,y\r1,0\r12x,1", "column `a`: `12x` is not a number"),
+            ("a,y\r1,0\r12x,1", "line 3, column `a`: `12x` is not a number"),
             ("a,y\n\"1\n2\",0\n", "line 2, column `a`: `1\\n2` is not a number"),
             ("a,y\n1,0\nnan,1\n", "line 3, column `a`: `nan` is not a finite number"),
-            ("a,y\n1e99,1\n", "`1e99` is not a finite number"),
+            (
+                "a,y\n1e99,1\n",
+                "line 2, column `a`: 1e99 is beyond 3.4028235e38, the largest float32",
+            ),
+            ("a,y\n-1e999,1\n", "`-1e999` is beyond 1.797"),
+            ("a,y\n1,\"x\n2,x\n3,z\n", "line 2: the quote opened on this line is never closed"),
             ("a,y\n,1\n", "line 2, column `a`: the field is empty"),
             ("a,y\n1,2\n3,x\n", "column `y`: `x` is not a number, as the target's first is"),
             ("a,y\n1,nan\n", "column `y`: `nan` is not a finite number"),
-            ("a,y\n1,1e300\n", "column `y`: `1e300` is not a finite number"),
+            ("a,y\n1,1e300\n", "column `y`: 1e300 is beyond 3.4028235e38, the largest float32"),
             ("a,y\n1,\n", "line 2, column `y`: the field is empty"),
             ("a,y\n1,x\n3,\n", "line 3, column `y`: the field is empty; every row needs a class"),
-            ("a,y\n1,2\n  \n\n", "line 3 has 1 fields"),
-            ("a,y\n1,2\n3\n", "line 3 has 1 fields, the header has 2"),
+            ("a,y\n1,2\n  \n\n", "line 3 has 1 field,"),
+            ("a,y\n1,2\n3\n", "line 3 has 1 field, the header has 2"),
             ("a,y\n1,2\n3,4,5\n", "line 3 has 3 fields, the header has 2"),
             ("a,Y\n1,2\n", "unknown column `y`. Did you mean `Y`? Known: a, Y."),
             ("a;y\n1;2\n", "Columns must be separated by commas"),
@@ -352,7 +193,50 @@ mod tests {
         assert!(message.contains("line 3, column `y`") && message.contains("UTF-8"), "{message}");
         let message = error(format!("a,y\n{},1\n", "z".repeat(1000)), "y");
         assert!(message.len() < 200, "{message}");
-        let message = read_csv("no/such.csv", "y", None).unwrap_err().to_string();
+        let message = read_csv("no/such.csv", &CsvColumns::new("y")).unwrap_err().to_string();
         assert!(message.contains("no/such.csv: cannot be read"), "{message}");
+    }
+
+    #[test]
+    fn known_columns_are_found_by_name() {
+        let read = |text: &str, features: &[&str]| {
+            let features = features.iter().map(|name| name.to_string()).collect();
+            read_csv_bytes(text.as_bytes(), &CsvColumns::new("y").features(features))
+        };
+        let data = read("b,y,a\n2,0,1\n4,1,3\n", &["a", "b"]).unwrap();
+        assert_eq!(data.x.to_vec2::<f32>().unwrap(), [[1., 2.], [3., 4.]]);
+        assert_eq!(data.y.to_vec1::<i64>().unwrap(), [0, 1]);
+        assert_eq!(data.feature_names, ["a", "b"]);
+        let error = |text: &str| read(text, &["a", "b"]).unwrap_err().to_string();
+        let text = error("b,y\n2,0\n");
+        assert!(text.contains("it lacks the column a; give it the same columns"), "{text}");
+        let text = error("a,b,y,extra,more\n1,2,0,3,4\n");
+        assert!(text.contains("it has besides the columns extra, more;"), "{text}");
+        let text = error("a,a,y,b\n1,2,0,3\n");
+        assert!(text.contains("two columns called `a`"), "{text}");
+    }
+
+    /// "12 " and 12, " b" and "b" are the same; nothing in the values tells that they were not.
+    #[test]
+    fn fields_are_trimmed() {
+        let data = ok("a , kind\n 1\t,b \n2, b\n3,\" b\"\n4,c\n", "kind");
+        assert_eq!(data.class_names.unwrap(), ["b", "c"]);
+        assert_eq!(data.y.to_vec1::<i64>().unwrap(), [0, 0, 0, 1]);
+        assert_eq!(data.x.to_vec2::<f32>().unwrap(), [[1.], [2.], [3.], [4.]]);
+        assert_eq!(data.feature_names, ["a"]);
+    }
+
+    #[test]
+    fn whole_numbers_stay_exact() {
+        let y = |text: &str| ok(text, "y").y.to_vec1::<i64>().unwrap();
+        assert_eq!(y("a,y\n1,9007199254740993\n1,2.0\n"), [9_007_199_254_740_993, 2]);
+    }
+
+    #[test]
+    fn messages_about_wide_files_are_short() {
+        let header: Vec<String> = (0..5000).map(|i| format!("c\u{7}{i}")).collect();
+        let text = error(format!("{}\n", header.join(",")), "y");
+        assert!(text.len() < 300 && text.contains("and 4992 more"), "{text}");
+        assert!(!text.contains('\u{7}'));
     }
 }

@@ -1,34 +1,29 @@
 //! numpy's `.npy` files as tensors.
 
-mod header;
+pub(crate) mod elements;
+pub(crate) mod header;
 
-use crate::array::too_wide;
+use crate::messages::open;
 use candle_core::WithDType;
-use header::{Header, Number};
-use sconce_core::{DType, Device, Error, Result, Tensor};
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use half::f16;
+use sconce_core::{DType, Error, Result, Tensor};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 /// Reads a `.npy` file into a tensor on the CPU, of the file's shape.
 ///
-/// Floats (f2, f4, f8) become `F32`, integers and booleans `I64`; C and Fortran order, both byte
-/// orders, format versions 1 to 3. A file is trusted in nothing: its header must announce exactly
-/// the bytes that it holds before any are read.
+/// Values keep their type: f2 `F16`, f4 `F32`, f8 `F64`, i2 `I16`, i4 `I32`, i8 `I64`, u1 `U8`, u4
+/// `U32`, bool `U8`. A type that tensors lack becomes the nearest that holds all its values: i1 `I16`,
+/// u2 `I32`, u8 `I64`. C and Fortran order, both byte orders, format versions 1 to 3. A file is
+/// trusted in nothing: its header must announce exactly the bytes that it holds before any are read.
 ///
 /// # Errors
-/// A file that is missing, truncated or corrupted; Python objects, text, complex numbers, records;
-/// an unsigned value beyond `i64::MAX`.
+/// A file that is missing, truncated, corrupted or no regular file; Python objects, text, complex
+/// numbers, records; an unsigned value beyond `i64::MAX`.
 pub fn read_npy(path: impl AsRef<Path>) -> Result<Tensor> {
     let path = path.as_ref();
-    let unreadable = |e: io::Error| Error::file(path, format!("cannot be read: {e}"));
-    let file = File::open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(Error::file(path, "is not a regular file; give the name of a .npy file"));
-    }
-    read(BufReader::with_capacity(1 << 16, file), metadata.len())
-        .map_err(|message| Error::file(path, message))
+    let (file, len) = open(path)?;
+    read(BufReader::with_capacity(1 << 16, file), len).map_err(|message| Error::file(path, message))
 }
 
 /// As [`read_npy`], from the bytes of a file.
@@ -39,8 +34,8 @@ pub fn read_npy_bytes(bytes: &[u8]) -> Result<Tensor> {
     read(bytes, bytes.len() as u64).map_err(|message| Error::data(format!("the array {message}")))
 }
 
-/// Writes a tensor as a `.npy` file that numpy loads with the same shape and type (half precision
-/// as f4), whole or not at all ([`sconce_core::atomic`]).
+/// Writes a tensor as a `.npy` file that numpy loads with the same shape and type (`BF16`,
+/// which numpy lacks, as f4), whole or not at all ([`sconce_core::atomic`]).
 ///
 /// # Errors
 /// A path that cannot be written; a type that numpy does not have.
@@ -60,9 +55,8 @@ pub fn write_npy(path: impl AsRef<Path>, tensor: &Tensor) -> Result<()> {
     match tensor.dtype() {
         DType::F32 => write((path, tensor, "<f4"), f32::to_le_bytes),
         DType::F64 => write((path, tensor, "<f8"), f64::to_le_bytes),
-        DType::F16 | DType::BF16 => {
-            write((path, &tensor.to_dtype(DType::F32)?, "<f4"), f32::to_le_bytes)
-        }
+        DType::F16 => write((path, tensor, "<f2"), f16::to_le_bytes),
+        DType::BF16 => write((path, &tensor.to_dtype(DType::F32)?, "<f4"), f32::to_le_bytes),
         DType::U8 => write((path, tensor, "|u1"), u8::to_le_bytes),
         DType::U32 => write((path, tensor, "<u4"), u32::to_le_bytes),
         DType::I16 => write((path, tensor, "<i2"), i16::to_le_bytes),
@@ -74,72 +68,15 @@ pub fn write_npy(path: impl AsRef<Path>, tensor: &Tensor) -> Result<()> {
 
 fn read(mut reader: impl Read, len: u64) -> Result<Tensor, String> {
     let header = header::read(&mut reader, len)?;
-    let (r, h) = (&mut reader, &header);
-    match h.number {
-        Number::F16 => shaped(decode(r, h, |b| half(u16::from_le_bytes(b)))?, h),
-        Number::F32 => shaped(decode(r, h, f32::from_le_bytes)?, h),
-        Number::F64 => shaped(decode(r, h, |b| f64::from_le_bytes(b) as f32)?, h),
-        Number::I8 => shaped(decode(r, h, |b| i64::from(i8::from_le_bytes(b)))?, h),
-        Number::I16 => shaped(decode(r, h, |b| i64::from(i16::from_le_bytes(b)))?, h),
-        Number::I32 => shaped(decode(r, h, |b| i64::from(i32::from_le_bytes(b)))?, h),
-        Number::I64 => shaped(decode(r, h, i64::from_le_bytes)?, h),
-        Number::U8 => shaped(decode(r, h, |b| i64::from(u8::from_le_bytes(b)))?, h),
-        Number::U16 => shaped(decode(r, h, |b| i64::from(u16::from_le_bytes(b)))?, h),
-        Number::U32 => shaped(decode(r, h, |b| i64::from(u32::from_le_bytes(b)))?, h),
-        Number::U64 => {
-            let values = decode(r, h, i64::from_le_bytes)?;
-            match values.iter().find(|value| **value < 0) {
-                Some(value) => Err(format!("cannot be read: {}", too_wide(*value as u64))),
-                None => shaped(values, h),
-            }
-        }
-        Number::Bool => shaped(decode(r, h, |[b]| i64::from(b != 0))?, h),
+    if !header.fortran {
+        return elements::read(&mut reader, header.format, &header.shape);
     }
-}
-
-/// The elements in the order of the file, each from its little-endian bytes.
-fn decode<const N: usize, T>(
-    reader: &mut impl Read,
-    header: &Header,
-    convert: impl Fn([u8; N]) -> T,
-) -> Result<Vec<T>, String> {
-    let mut values = Vec::with_capacity(header.count);
-    let mut buffer = vec![0u8; (1 << 16).min(header.count * N)];
-    while values.len() < header.count {
-        let bytes = buffer.len().min((header.count - values.len()) * N);
-        let part = buffer.get_mut(..bytes).unwrap_or_default();
-        reader.read_exact(part).map_err(|e| format!("cannot be read: {e}"))?;
-        let (elements, _) = part.as_chunks_mut::<N>();
-        if header.big_endian {
-            elements.iter_mut().for_each(|bytes| bytes.reverse());
-        }
-        values.extend(elements.iter().map(|bytes| convert(*bytes)));
-    }
-    Ok(values)
-}
-
-/// Fortran order is C order of the reversed axes.
-fn shaped<T: WithDType>(values: Vec<T>, header: &Header) -> Result<Tensor, String> {
-    let tensor = || -> Result<Tensor> {
-        if !header.fortran {
-            return Ok(Tensor::from_vec(values, header.shape.as_slice(), &Device::Cpu)?);
-        }
-        let reversed: Vec<usize> = header.shape.iter().rev().copied().collect();
-        let axes: Vec<usize> = (0..reversed.len()).rev().collect();
-        Ok(Tensor::from_vec(values, reversed, &Device::Cpu)?.permute(axes)?.contiguous()?)
-    };
-    tensor().map_err(|error| format!("cannot be made a tensor: {error}"))
-}
-
-/// IEEE half precision: 1 sign, 5 exponent and 10 fraction bits.
-fn half(bits: u16) -> f32 {
-    let (sign, exponent) = (u32::from(bits & 0x8000) << 16, u32::from(bits >> 10) & 31);
-    let fraction = u32::from(bits & 0x03ff);
-    match exponent {
-        0 => f32::from_bits(sign | (fraction as f32 / 16_777_216.0).to_bits()),
-        31 => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
-        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
-    }
+    // Fortran order is C order of the reversed axes.
+    let reversed: Vec<usize> = header.shape.iter().rev().copied().collect();
+    let axes: Vec<usize> = (0..reversed.len()).rev().collect();
+    let tensor = elements::read(&mut reader, header.format, &reversed)?;
+    let permuted = tensor.permute(axes).and_then(|tensor| tensor.contiguous());
+    permuted.map_err(|error| format!("cannot be made a tensor: {error}"))
 }
 
 #[cfg(test)]
@@ -148,6 +85,7 @@ mod tests {
     use crate::ToTensor;
     use ndarray_npy::WriteNpyExt;
     use proptest::prelude::*;
+    use sconce_core::Device;
     use std::collections::BTreeMap;
 
     #[derive(serde::Deserialize)]
@@ -177,16 +115,37 @@ mod tests {
             let tensor = read_npy_bytes(&bytes).unwrap();
             assert_eq!(tensor.dims(), case.shape, "{name}");
             let flat = tensor.flatten_all().unwrap();
-            if tensor.dtype() == DType::F32 {
-                let wanted: Vec<f32> = values.iter().map(|v| v.as_f64().unwrap() as f32).collect();
-                assert_eq!(flat.to_vec1::<f32>().unwrap(), wanted, "{name}");
-                assert!(name.starts_with('f') || !values.iter().any(serde_json::Value::is_i64));
+            let expected = name.split('_').next().and_then(type_of);
+            if let Some(expected) = expected {
+                assert_eq!(tensor.dtype(), expected, "{name}");
+            }
+            if tensor.dtype().is_float() {
+                // Every f2 and f4 is an f64 exactly.
+                let wanted: Vec<f64> = values.iter().map(|v| v.as_f64().unwrap()).collect();
+                let flat = flat.to_dtype(DType::F64).unwrap();
+                assert_eq!(flat.to_vec1::<f64>().unwrap(), wanted, "{name}");
             } else {
                 let integer = |v: &serde_json::Value| v.as_i64().or(v.as_bool().map(i64::from));
                 let wanted: Vec<i64> = values.iter().map(|v| integer(v).unwrap()).collect();
+                let flat = flat.to_dtype(DType::I64).unwrap();
                 assert_eq!(flat.to_vec1::<i64>().unwrap(), wanted, "{name}");
             }
         }
+    }
+
+    /// The type of a tensor for numpy's name of a type.
+    fn type_of(numpy: &str) -> Option<DType> {
+        Some(match numpy {
+            "f2" | "halves" => DType::F16,
+            "f4" => DType::F32,
+            "f8" => DType::F64,
+            "u1" | "bool" => DType::U8,
+            "i1" | "i2" => DType::I16,
+            "i4" | "u2" => DType::I32,
+            "u4" => DType::U32,
+            "i8" | "u8" => DType::I64,
+            _ => return None,
+        })
     }
 
     #[test]
@@ -222,7 +181,7 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
         read_npy(&path).unwrap();
         let error = read_npy(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("not a regular file"), "{error}");
+        assert!(error.contains("is a folder"), "{error}");
         let error = read_npy(dir.path().join("y.npy")).unwrap_err().to_string();
         assert!(error.contains("y.npy: cannot be read"), "{error}");
     }
@@ -269,12 +228,45 @@ mod tests {
         ] {
             write_npy(&path, &x.to_dtype(dtype).unwrap().t().unwrap()).unwrap();
             let back = read_npy(&path).unwrap();
-            assert_eq!(back.dtype(), if dtype.is_float() { DType::F32 } else { DType::I64 });
+            assert_eq!(back.dtype(), if dtype == DType::BF16 { DType::F32 } else { dtype });
             let back = back.to_dtype(DType::F32).unwrap().to_vec2::<f32>().unwrap();
             assert_eq!(back, [[1., 4.], [2., 5.], [3., 6.]], "{dtype:?}");
         }
         let error = write_npy(dir.path(), &x).unwrap_err().to_string();
         assert!(error.contains("is a folder"), "{error}");
+    }
+
+    /// 2^24 + 1, which f32 rounds to 2^24.
+    #[test]
+    fn ids_stay_exact() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ids.npy");
+        let ids = [16_777_217i64, i64::MAX, i64::MIN].to_tensor().unwrap();
+        write_npy(&path, &ids).unwrap();
+        let back = read_npy(&path).unwrap().to_vec1::<i64>().unwrap();
+        assert_eq!(back, [16_777_217, i64::MAX, i64::MIN]);
+    }
+
+    /// `(3)` would be a number in Python, and numpy refuses it.
+    #[test]
+    fn shapes_are_written_as_python_tuples() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.npy");
+        for (shape, text) in [(vec![3], "(3,)"), (vec![], "()"), (vec![1, 3], "(1, 3)")] {
+            write_npy(&path, &Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap()).unwrap();
+            let bytes = std::fs::read(&path).unwrap();
+            let header = String::from_utf8_lossy(&bytes[10..128]).into_owned();
+            assert!(header.contains(&format!("'shape': {text}, }}")), "{header}");
+            assert_eq!(bytes.len() % 4, 0);
+        }
+        // Byte for byte what numpy writes for arange(3, dtype="<i4"), but for the version.
+        let (golden, _) = cases().remove("version2").unwrap();
+        write_npy(&path, &[0i32, 1, 2].to_tensor().unwrap()).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let text = |bytes: &[u8], start: usize| {
+            String::from_utf8_lossy(&bytes[start..bytes.len() - 12]).trim_end().to_string()
+        };
+        assert_eq!(text(&bytes, 10), text(&golden, 12));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! memory, and whatever is read still fits into what the file held. Seeded, so a failure repeats.
 
 use sconce_core::Stream;
-use sconce_data::{csv_file::read_csv_bytes, npy::read_npy_bytes};
+use sconce_data::{CsvColumns, csv_file::read_csv_bytes, npy::read_npy_bytes};
 
 /// Damages a file in one to four ways.
 fn mutate(file: &mut Vec<u8>, random: &mut Stream) {
@@ -88,7 +88,7 @@ fn damaged_csv_files() {
         let (text, target) = if round % 2 == 0 { (numbers, "y") } else { (classes, "kind") };
         let mut file = text.as_bytes().to_vec();
         mutate(&mut file, &mut random);
-        match read_csv_bytes(&file, target, None) {
+        match read_csv_bytes(&file, &CsvColumns::new(target)) {
             Ok(data) => {
                 assert!(data.x.elem_count() + data.y.elem_count() <= file.len());
                 assert_eq!(data.x.dim(0).unwrap(), data.y.dim(0).unwrap());

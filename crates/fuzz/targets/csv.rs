@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sconce_data::csv_file::read_csv_bytes;
+use sconce_data::{CsvColumns, csv_file::read_csv_bytes};
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(data) = read_csv_bytes(bytes, "y", None) {
+    if let Ok(data) = read_csv_bytes(bytes, &CsvColumns::new("y")) {
         assert!(data.x.elem_count() <= bytes.len());
     }
 });

@@ -3,16 +3,20 @@
 //! Every loop is cut into parts by its length alone, never by the number of threads, so results have
 //! the same bits on any machine.
 
+mod gather;
 pub mod gemm;
 mod map;
+mod mapped_file;
 pub mod math;
 mod pool;
 mod slices;
 pub mod threads;
 pub mod update;
 
+pub use gather::gather_rows;
 pub use gemm::{Matrix, product};
 pub use map::{map, map2, map3};
+pub use mapped_file::MappedFile;
 pub use slices::{slice_of, with_labels, with_slice, with_slice_mut};
 pub use threads::{CHUNK, for_chunks, for_parts, for_rows, parallel};
 

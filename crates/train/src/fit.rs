@@ -6,7 +6,7 @@ use crate::model::Model;
 use crate::step::Batch;
 use sconce_core::{DType, Device, Dims, Error, FirstValues, Result, Spec, Tensor};
 use sconce_data::{Shuffle, ToTensor, ToTensors, check, split};
-use sconce_ops::gather_rows;
+use sconce_kernels::gather_rows;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

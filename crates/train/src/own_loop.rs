@@ -2,13 +2,12 @@
 
 use crate::model::Model;
 use crate::optimizers::{Optimizer, OptimizerState};
-use sconce_core::{Context, Gradients, Result, Tensor};
+use sconce_core::{Context, DType, Gradients, Result, Tensor};
 use sconce_data::{BatchPlan, Shuffle, ToTensor};
-use sconce_kernels::update;
-use sconce_ops::gather_rows;
+use sconce_kernels::{gather_rows, update};
 
-/// The batches of one epoch, in the order `fit` with this seed takes them: `(x, y)` tensors, the
-/// last one possibly smaller.
+/// The batches of one epoch, in the order `fit` with this seed takes them: `(x, y)` tensors, floats
+/// as `F32`, the last one possibly smaller.
 pub fn batches<X: ToTensor + ?Sized, Y: ToTensor + ?Sized>(
     x: &X,
     y: &Y,
@@ -16,13 +15,19 @@ pub fn batches<X: ToTensor + ?Sized, Y: ToTensor + ?Sized>(
     seed: u64,
     epoch: usize,
 ) -> Result<impl Iterator<Item = Result<(Tensor, Tensor)>> + use<X, Y>> {
-    let (x, y) = (x.to_tensor()?.contiguous()?, y.to_tensor()?.contiguous()?);
+    let (x, y) = (to_floatx(x.to_tensor()?)?, to_floatx(y.to_tensor()?)?);
     let rows = sconce_data::check::rows([("x", &x), ("y", &y)])?;
     let order = Shuffle::Rows.order(seed, epoch as u64, rows, batch_size)?.unwrap_or_default();
     Ok(BatchPlan::new(rows, batch_size)?.batches(epoch).map(move |range| {
         let rows = order.get(range).unwrap_or(&[]);
         Ok((gather_rows(&x, rows)?, gather_rows(&y, rows)?))
     }))
+}
+
+/// Floats in the type that models compute in, as Keras's `floatx`.
+fn to_floatx(x: Tensor) -> Result<Tensor> {
+    let x = if x.dtype().is_float() { x.to_dtype(DType::F32)? } else { x };
+    Ok(x.contiguous()?)
 }
 
 /// The value of a function of the model (a scalar loss), and its gradients with respect to the

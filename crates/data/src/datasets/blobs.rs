@@ -75,7 +75,7 @@ impl Blobs {
         let x = Tensor::from_vec(x, (self.rows, self.features), &Device::Cpu)?;
         let split = || stratified_split(&y, super::HELD_OUT, 0);
         let rows = self.split.rows(split)?;
-        Dataset { x: vec![x], y: Some(y.to_tensor()?), ..Dataset::default() }.take(rows.as_deref())
+        Dataset { x: vec![x], y: vec![y.to_tensor()?], ..Dataset::default() }.take(rows.as_deref())
     }
 }
 

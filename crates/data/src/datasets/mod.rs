@@ -12,10 +12,11 @@ mod table;
 
 pub use blobs::{Blobs, BlobsName};
 
+use crate::messages::unknown;
 use crate::split::{Split, random_split, stratified_split, take_rows};
 use crate::{Standardizer, ToTensor};
 use schemars::JsonSchema;
-use sconce_core::{Device, Result, Tensor};
+use sconce_core::{Device, Error, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// The part of a data set that is held out as `test`.
@@ -26,12 +27,18 @@ pub(crate) const HELD_OUT: f64 = 0.2;
 pub struct Dataset {
     /// The inputs, each [rows, ...].
     pub x: Vec<Tensor>,
-    /// The targets [rows, ...]: `I64` for classes, else `F32`.
-    pub y: Option<Tensor>,
-    /// A weight for each row `[rows]`.
-    pub sample_weight: Option<Tensor>,
+    /// The names of the inputs, where they were given by name.
+    pub x_names: Option<Vec<String>>,
+    /// The targets of each output [rows, ...]: `I64` for classes. Empty to predict.
+    pub y: Vec<Tensor>,
+    /// The names of the outputs, where targets were given by name.
+    pub y_names: Option<Vec<String>>,
+    /// For each output a weight for each row `[rows]`; empty for none.
+    pub sample_weight: Vec<Option<Tensor>>,
     /// What the classes in `y` stand for, where they have names.
     pub class_names: Option<Vec<String>>,
+    /// The names of the columns of `x` [rows, columns], where they have names.
+    pub feature_names: Option<Vec<String>>,
 }
 
 impl Dataset {
@@ -39,13 +46,49 @@ impl Dataset {
     pub(crate) fn take(self, rows: Option<&[u32]>) -> Result<Self> {
         let Some(rows) = rows else { return Ok(self) };
         let take = |array: &Tensor| take_rows(array, rows);
+        let weight = |weight: &Option<Tensor>| weight.as_ref().map(take).transpose();
         Ok(Self {
             x: self.x.iter().map(take).collect::<Result<_>>()?,
-            y: self.y.as_ref().map(take).transpose()?,
-            sample_weight: self.sample_weight.as_ref().map(take).transpose()?,
-            class_names: self.class_names,
+            y: self.y.iter().map(take).collect::<Result<_>>()?,
+            sample_weight: self.sample_weight.iter().map(weight).collect::<Result<_>>()?,
+            ..self
         })
     }
+
+    /// Puts arrays that have names into the order of a model's inputs and outputs. Those without
+    /// stay in the order they were given in.
+    ///
+    /// # Errors
+    /// A name that the model does not have, or one of the model's that is not given.
+    pub fn in_order_of(mut self, inputs: &[&str], outputs: &[&str]) -> Result<Self> {
+        if let Some(names) = self.x_names.take() {
+            let places = places("input", "x", &names, inputs)?;
+            self.x = places.iter().filter_map(|place| self.x.get(*place).cloned()).collect();
+            self.x_names = Some(inputs.iter().map(|name| name.to_string()).collect());
+        }
+        if let Some(names) = self.y_names.take() {
+            let places = places("output", "y", &names, outputs)?;
+            let weights = std::mem::take(&mut self.sample_weight);
+            self.y = places.iter().filter_map(|place| self.y.get(*place).cloned()).collect();
+            self.sample_weight =
+                places.iter().filter_map(|place| weights.get(*place).cloned()).collect();
+            self.y_names = Some(outputs.iter().map(|name| name.to_string()).collect());
+        }
+        Ok(self)
+    }
+}
+
+/// Where among the `given` names each of the model's is.
+fn places(kind: &str, key: &str, given: &[String], model: &[&str]) -> Result<Vec<usize>> {
+    if let Some(foreign) = given.iter().find(|name| !model.contains(&name.as_str())) {
+        return Err(Error::config(key, unknown(kind, foreign, model)));
+    }
+    let place = |name: &&str| {
+        given.iter().position(|given| given == name).ok_or_else(|| {
+            Error::config(key, format!("the {kind} `{name}` of the model is missing"))
+        })
+    };
+    model.iter().map(place).collect()
 }
 
 /// Which rows of a data set: a fifth, chosen once and for all, is held out as `test`.
@@ -142,7 +185,7 @@ impl Builtin {
             }
             Target::Values(values) => (values.to_tensor()?, None),
         };
-        let all = Dataset { x: vec![x], y: Some(y), sample_weight: None, class_names };
+        let all = Dataset { x: vec![x], y: vec![y], class_names, ..Dataset::default() };
         all.take(self.split.rows(split)?.as_deref())
     }
 }
@@ -181,7 +224,7 @@ mod tests {
 
     fn part(dataset: BuiltinName, split: Part) -> (Vec<Vec<f32>>, Vec<f64>) {
         let data = Builtin { dataset, split, standardize: false }.load().unwrap();
-        let y = data.y.unwrap().to_dtype(sconce_core::DType::F64).unwrap();
+        let y = data.y[0].to_dtype(sconce_core::DType::F64).unwrap();
         (data.x[0].to_vec2().unwrap(), y.to_vec1().unwrap())
     }
 
@@ -278,8 +321,7 @@ mod tests {
     #[test]
     fn blobs_are_normal_around_their_centres() {
         let data = blobs(40_000, 3, Part::All);
-        let (x, y) =
-            (&data.x[0].to_vec2::<f32>().unwrap(), data.y.unwrap().to_vec1::<i64>().unwrap());
+        let (x, y) = (&data.x[0].to_vec2::<f32>().unwrap(), data.y[0].to_vec1::<i64>().unwrap());
         assert_eq!((x.len(), x[0].len(), y.len()), (40_000, 5, 40_000));
         for class in 0..4 {
             let rows = || x.iter().zip(&y).filter(|(_, y)| **y == class).map(|(x, _)| x);
@@ -307,6 +349,31 @@ mod tests {
         assert!(error.contains("rows is 0"), "{error}");
         assert!(Blobs { classes: usize::MAX, ..spec() }.load().is_err());
         assert!(Blobs { rows: 1 << 30, features: 1 << 30, ..spec() }.load().is_err());
+    }
+
+    #[test]
+    fn names_that_differ_from_the_model_s_are_refused() {
+        let named = |x: &[&str], y: &[&str]| {
+            let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
+            let array = Tensor::zeros((2, 1), sconce_core::DType::F32, &Device::Cpu).unwrap();
+            Dataset {
+                x: vec![array.clone(); x.len()],
+                x_names: Some(names(x)),
+                y: vec![array; y.len()],
+                y_names: Some(names(y)),
+                ..Dataset::default()
+            }
+        };
+        let error =
+            |data: Dataset| data.in_order_of(&["a", "b"], &["out"]).unwrap_err().to_string();
+        let text = error(named(&["b", "c"], &["out"]));
+        assert!(text.contains("at `x`: unknown input `c`. Known: a, b."), "{text}");
+        let text = error(named(&["b"], &["out"]));
+        assert!(text.contains("at `x`: the input `a` of the model is missing"), "{text}");
+        let text = error(named(&["b", "a"], &["outs"]));
+        assert!(text.contains("at `y`: unknown output `outs`. Did you mean `out`?"), "{text}");
+        let data = named(&["b", "a"], &["out"]).in_order_of(&["a", "b"], &["out"]).unwrap();
+        assert_eq!(data.x_names.unwrap(), ["a", "b"]);
     }
 
     fn spec() -> Blobs {

@@ -11,7 +11,7 @@ const MAX_HEADER: usize = 10_000;
 
 /// What the elements are in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Number {
+pub(crate) enum Number {
     F16,
     F32,
     F64,
@@ -27,7 +27,7 @@ pub(super) enum Number {
 }
 
 impl Number {
-    fn size(self) -> usize {
+    pub(crate) fn size(self) -> usize {
         match self {
             Self::I8 | Self::U8 | Self::Bool => 1,
             Self::F16 | Self::I16 | Self::U16 => 2,
@@ -37,22 +37,29 @@ impl Number {
     }
 }
 
-#[derive(Debug)]
-pub(super) struct Header {
+/// How an element lies in the file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Format {
     pub number: Number,
     pub big_endian: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub format: Format,
     pub fortran: bool,
+    /// As many elements as the product of these do follow in the file.
     pub shape: Vec<usize>,
-    /// The product of `shape`; so many elements do follow in the file.
-    pub count: usize,
+    /// The first byte of the elements.
+    pub start: usize,
 }
 
 /// Reads the header of a file of `len` bytes, and makes sure that the file holds exactly the
 /// elements that the header announces.
-pub(super) fn read(reader: &mut impl Read, len: u64) -> Result<Header, String> {
-    let mut start = [0u8; 8];
-    take(reader, &mut start)?;
-    let [magic @ .., major, minor] = start;
+pub(crate) fn read(reader: &mut impl Read, len: u64) -> Result<Header, String> {
+    let mut first = [0u8; 8];
+    take(reader, &mut first)?;
+    let [magic @ .., major, minor] = first;
     if magic != *b"\x93NUMPY" {
         return Err("is not a .npy file (numpy.save writes those); its first bytes differ".into());
     }
@@ -84,7 +91,8 @@ pub(super) fn read(reader: &mut impl Read, len: u64) -> Result<Header, String> {
         .filter(|size| isize::try_from(*size).is_ok())
         .ok_or_else(|| format!("states the shape {shape:?}, larger than any memory"))?;
     let size = if shape.contains(&0) { 0 } else { size };
-    let data = len.saturating_sub((8 + length_bytes + length) as u64);
+    let start = 8 + length_bytes + length;
+    let data = len.saturating_sub(start as u64);
     if size as u64 != data {
         let wrong = if data < size as u64 { "truncated" } else { "corrupted" };
         return Err(format!(
@@ -92,7 +100,7 @@ pub(super) fn read(reader: &mut impl Read, len: u64) -> Result<Header, String> {
              {data}"
         ));
     }
-    Ok(Header { number, big_endian, fortran, count: size / number.size(), shape })
+    Ok(Header { format: Format { number, big_endian }, fortran, shape, start })
 }
 
 /// What stands before the elements, as numpy writes it (version 1.0): padded to 64 bytes.

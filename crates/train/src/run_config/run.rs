@@ -7,7 +7,7 @@ use crate::model::Model;
 use sconce_core::atomic::{check_writable, write_atomic};
 use sconce_core::{Device, Dims, Error, Json, Result, Tensor};
 use sconce_data::datasets::Dataset;
-use sconce_data::spec::{check_same_classes, load};
+use sconce_data::spec::{load, load_validation};
 use sconce_data::split::train_validation_split;
 use std::path::Path;
 
@@ -45,8 +45,18 @@ impl RunConfig {
         self.fit.check().map_err(|e| e.under("fit"))?;
         self.check_outputs()?;
         let mut model = self.load_model(device)?;
-        let (train, validation) = self.data.load(self.fit.validation_split)?;
-        train.build(&mut model)?;
+        let (train, validation) = self.data.load()?;
+        build(&mut model, &train)?;
+        let train = Arrays::of(train, &model, "data.train")?;
+        let validation =
+            validation.map(|data| Arrays::of(data, &model, "data.validation")).transpose()?;
+        let (train, validation) = match validation {
+            None if self.fit.validation_split > 0.0 => {
+                let (train, held_out) = train.split(self.fit.validation_split)?;
+                (train, Some(held_out))
+            }
+            validation => (train, validation),
+        };
         match &self.compile {
             Some(compile) => {
                 model.compile_with(compile.0.clone()).map_err(|e| e.under("compile"))?;
@@ -68,7 +78,7 @@ impl RunConfig {
     pub fn build_model(&self, device: &Device) -> Result<Model> {
         let mut model = self.load_model(device)?;
         if model.network().is_err() {
-            self.data.load(0.0)?.0.build(&mut model)?;
+            build(&mut model, &self.data.load()?.0)?;
         }
         Ok(model)
     }
@@ -134,38 +144,37 @@ fn from_json(json: &Json, device: &Device, seed: u64) -> Result<Model> {
 }
 
 impl DataSection {
-    fn load(&self, validation_split: f64) -> Result<(Arrays, Option<Arrays>)> {
-        let read = |spec, key: &str| load(spec).map_err(|e| e.under(&format!("data.{key}")));
-        let train = read(&self.train, "train")?;
-        let validation =
-            self.validation.as_ref().map(|spec| read(spec, "validation")).transpose()?;
-        if let Some(validation) = &validation {
-            check_same_classes(&train, validation)?;
-        }
-        let train = Arrays::of(train, "data.train")?;
-        match validation {
-            Some(validation) => Ok((train, Some(Arrays::of(validation, "data.validation")?))),
-            None if validation_split > 0.0 => {
-                let (train, validation) = train.split(validation_split)?;
-                Ok((train, Some(validation)))
-            }
-            None => Ok((train, None)),
-        }
+    fn load(&self) -> Result<(Dataset, Option<Dataset>)> {
+        let train = load(&self.train).map_err(|e| e.under("data.train"))?;
+        let validation = self.validation.as_ref().map(|spec| load_validation(spec, &train));
+        let validation = validation.transpose().map_err(|e| e.under("data.validation"))?;
+        Ok((train, validation))
+    }
+}
+
+/// Gives a model weights for this data, unless it has them.
+fn build(model: &mut Model, data: &Dataset) -> Result<()> {
+    match data.x.first() {
+        Some(first) => model.build(&Dims::batch_of(first.dims().get(1..).unwrap_or(&[]))),
+        None => Ok(()),
     }
 }
 
 impl Arrays {
-    fn of(data: Dataset, key: &str) -> Result<Self> {
-        let y = data.y.ok_or_else(|| Error::config(key, "the key `y` is missing"))?;
-        Ok(Self { x: data.x, y, weight: data.sample_weight })
-    }
-
-    /// Gives a model weights for this data, unless it has them.
-    fn build(&self, model: &mut Model) -> Result<()> {
-        match self.x.first() {
-            Some(first) => model.build(&Dims::batch_of(first.dims().get(1..).unwrap_or(&[]))),
-            None => Ok(()),
+    fn of(data: Dataset, model: &Model, key: &str) -> Result<Self> {
+        let graph = model.network()?.graph();
+        let outputs = graph.output_names();
+        let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+        let data = data.in_order_of(&graph.input_names(), &outputs).map_err(|e| e.under(key))?;
+        if data.y.is_empty() {
+            return Err(Error::config(key, "the key `y` is missing"));
         }
+        let [y] = <[Tensor; 1]>::try_from(data.y).map_err(|y| {
+            let message = format!("training takes one array of targets, got {}", y.len());
+            Error::config(format!("{key}.y"), message)
+        })?;
+        let weight = data.sample_weight.into_iter().flatten().next();
+        Ok(Self { x: data.x, y, weight })
     }
 
     /// Holds out the last part of the rows, as `fit` does.

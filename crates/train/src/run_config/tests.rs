@@ -69,3 +69,72 @@ fn the_schema_of_compile_is_what_is_parsed() {
     let known = error.split("Known: ").nth(1).unwrap().trim_end_matches('.');
     assert_eq!(known.split(", ").count(), keys.len(), "{known}");
 }
+
+/// A table of which `a` alone decides the target, in two files whose columns differ in order.
+#[test]
+fn a_validation_csv_is_matched_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name).display().to_string();
+    let write = |name: &str, header: &str, row: fn(usize) -> String| {
+        let rows: String = (0..40).map(|i| row(i) + "\n").collect();
+        std::fs::write(file(name), format!("{header}\n{rows}")).unwrap();
+    };
+    write("train.csv", "a,b,y", |i| format!("{i},{},{}", 100 * i, i as f64 / 2.0));
+    write("same.csv", "a,b,y", |i| format!("{i},{},{}", 100 * i, i as f64 / 2.0));
+    write("swapped.csv", "y,b,a", |i| format!("{},{},{i}", i as f64 / 2.0, 100 * i));
+    write("foreign.csv", "a,c,y", |i| format!("{i},{},{}", 100 * i, i as f64 / 2.0));
+    let validated = |name: &str| {
+        let config = json!({
+            "model": {"class_name": "Sequential", "config": {"layers": [
+                {"class_name": "Dense", "config": {"units": 1}},
+            ]}},
+            "compile": {"optimizer": {"class_name": "SGD", "config": {"learning_rate": 1e-9}}, "loss": "mse"},
+            "data": {
+                "train": {"csv": file("train.csv"), "target": "y"},
+                "validation": {"csv": file(name), "target": "y"},
+            },
+        });
+        let mut run = RunConfig::from_json(&config).unwrap().prepare(&sconce_core::Device::Cpu)?;
+        Ok(run.train_quietly()?.validation.unwrap().get("loss").unwrap())
+    };
+    let same: Result<f64> = validated("same.csv");
+    assert_eq!(validated("swapped.csv").unwrap(), same.unwrap());
+    let error = validated("foreign.csv").unwrap_err().to_string();
+    assert!(
+        error.contains("foreign.csv: does not have the columns of the training data"),
+        "{error}"
+    );
+    assert!(error.contains("it lacks the column b; it has besides the column c;"), "{error}");
+}
+
+/// Arrays given by name are compared with the names of the model.
+#[test]
+fn named_inputs_and_targets_find_their_place() {
+    use sconce_data::{ToTensor, write_npy};
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name).display().to_string();
+    write_npy(file("x.npy"), &[[1f32, 2.], [3., 4.]].to_tensor().unwrap()).unwrap();
+    write_npy(file("y.npy"), &[[1f32], [2.]].to_tensor().unwrap()).unwrap();
+    let prepare = |x: Json, y: Json| {
+        let config = json!({
+            "model": {"class_name": "Sequential", "config": {"name": "s", "layers": [
+                {"class_name": "InputLayer", "config": {"batch_shape": [null, 2], "name": "wide"}},
+                {"class_name": "Dense", "config": {"units": 1, "name": "out"}},
+            ]}},
+            "compile": {"loss": "mse"},
+            "data": {"train": {"x": x, "y": y}},
+        });
+        RunConfig::from_json(&config).unwrap().prepare(&sconce_core::Device::Cpu).map(drop)
+    };
+    let (x, y) = (file("x.npy"), file("y.npy"));
+    prepare(json!({"wide": x}), json!({"out": y})).unwrap();
+    let error = prepare(json!({"wild": x}), json!(y)).unwrap_err().to_string();
+    assert!(
+        error.contains("at `data.train.x`: unknown input `wild`. Did you mean `wide`"),
+        "{error}"
+    );
+    let error = prepare(json!(x), json!({"output": y})).unwrap_err().to_string();
+    assert!(error.contains("at `data.train.y`: unknown output `output`. "), "{error}");
+    let error = prepare(json!(x), json!([y, y])).unwrap_err().to_string();
+    assert!(error.contains("at `data.train.y`: training takes one array of targets"), "{error}");
+}

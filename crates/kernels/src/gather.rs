@@ -1,7 +1,7 @@
 //! Batches: chosen rows of an array.
 
+use crate::for_rows;
 use candle_core::{CpuStorage, Device, Result, Storage, Tensor, bail};
-use sconce_kernels::for_rows;
 
 /// Values below which rows are copied on one thread.
 const SERIAL: usize = 256 * 1024;
@@ -23,7 +23,11 @@ pub fn gather_rows(x: &Tensor, indices: &[u32]) -> Result<Tensor> {
                 CpuStorage::F32(data) => CpuStorage::F32(copy(data, range, indices, width)),
                 CpuStorage::I64(data) => CpuStorage::I64(copy(data, range, indices, width)),
                 CpuStorage::F64(data) => CpuStorage::F64(copy(data, range, indices, width)),
+                CpuStorage::F16(data) => CpuStorage::F16(copy(data, range, indices, width)),
                 CpuStorage::U8(data) => CpuStorage::U8(copy(data, range, indices, width)),
+                CpuStorage::U32(data) => CpuStorage::U32(copy(data, range, indices, width)),
+                CpuStorage::I16(data) => CpuStorage::I16(copy(data, range, indices, width)),
+                CpuStorage::I32(data) => CpuStorage::I32(copy(data, range, indices, width)),
                 _ => return by_candle(x, indices),
             };
             let untracked = candle_core::op::BackpropOp::none();
@@ -67,6 +71,7 @@ fn copy<T: Copy + Default + Send + Sync>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::DType;
 
     #[test]
     fn rows_in_order() {
@@ -89,6 +94,27 @@ mod tests {
         );
         assert_eq!(gather_rows(&x, &[]).unwrap().dims(), [0, 3]);
         assert!(gather_rows(&x, &[4]).is_err());
+    }
+
+    #[test]
+    fn every_type_keeps_its_values() {
+        let x = Tensor::arange(0i64, 6, &Device::Cpu).unwrap().reshape((3, 2)).unwrap();
+        for dtype in [
+            DType::U8,
+            DType::U32,
+            DType::I16,
+            DType::I32,
+            DType::I64,
+            DType::BF16,
+            DType::F16,
+            DType::F32,
+            DType::F64,
+        ] {
+            let y = gather_rows(&x.to_dtype(dtype).unwrap(), &[2, 0, 2]).unwrap();
+            assert_eq!(y.dtype(), dtype);
+            let y = y.to_dtype(DType::I64).unwrap().to_vec2::<i64>().unwrap();
+            assert_eq!(y, [[4, 5], [0, 1], [4, 5]], "{dtype:?}");
+        }
     }
 
     #[test]
