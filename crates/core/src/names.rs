@@ -17,3 +17,11 @@ pub fn snake_case(class_name: &str) -> String {
     }
     out
 }
+
+/// [`snake_case`] of a type's name, without its path and parameters: the default name of a user's own
+/// objects.
+pub fn snake_case_of<T: ?Sized>() -> String {
+    let name = std::any::type_name::<T>();
+    let name = name.split_once('<').map_or(name, |(name, _)| name);
+    snake_case(name.rsplit("::").next().unwrap_or(name))
+}

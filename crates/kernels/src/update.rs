@@ -107,17 +107,25 @@ fn with_slices_mut<const N: usize>(
     }
 }
 
-/// `sum(x^2)`, on the CPU in fixed blocks whose order does not depend on threads.
+/// `sum(x^2)`, on the CPU in fixed blocks whose order does not depend on threads. Squares that are too
+/// large or too small for f32 are summed in f64 (on the CPU), so the sum of finite values is finite.
 pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
-    if !fuses(x) {
+    if !x.device().is_cpu() {
         return x.to_dtype(DType::F32)?.sqr()?.sum_all()?.to_scalar::<f32>().map(f64::from);
+    }
+    if !fuses(x) {
+        return x.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>();
     }
     with_slice(x, |x| {
         let block = |x: &[f32]| {
-            f64::from(vectorized(
+            let sum = f64::from(vectorized(
                 #[inline(always)]
                 || lane_sum(x.len(), |i| x[i] * x[i]),
-            ))
+            ));
+            if (1e-30..=1e38).contains(&sum) {
+                return sum;
+            }
+            x.iter().map(|x| f64::from(*x) * f64::from(*x)).sum()
         };
         if x.len() <= CHUNK {
             return Ok(block(x));
@@ -190,6 +198,22 @@ mod tests {
         let g = Tensor::arange(0f32, 6.0, &Device::Cpu).unwrap().reshape((3, 2)).unwrap();
         update(w.as_tensor(), &g.t().unwrap(), [], |w, g, []| (w + g, [])).unwrap();
         assert_eq!(w.to_vec2::<f32>().unwrap(), [[0.0, 2.0, 4.0], [1.0, 3.0, 5.0]]);
+    }
+
+    #[test]
+    fn squares_beyond_f32_are_summed() {
+        for (value, len) in [(1e30f32, 3), (1e19, 100_000), (1e-30, 7)] {
+            for dtype in [DType::F32, DType::F64] {
+                let x = Tensor::full(value, len, &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+                let exact = f64::from(value).powi(2) * len as f64;
+                assert!((sum_of_squares(&x).unwrap() / exact - 1.0).abs() < 1e-6, "{value} {len}");
+            }
+        }
+        let x = Tensor::new(&[1f32, f32::INFINITY], &Device::Cpu).unwrap();
+        assert_eq!(sum_of_squares(&x).unwrap(), f64::INFINITY);
+        let x = Tensor::new(&[1f32, f32::NAN], &Device::Cpu).unwrap();
+        assert!(sum_of_squares(&x).unwrap().is_nan());
+        assert_eq!(sum_of_squares(&x.zeros_like().unwrap()).unwrap(), 0.0);
     }
 
     #[test]

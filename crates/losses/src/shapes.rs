@@ -1,6 +1,6 @@
-//! What losses and metrics ask of the shapes of targets and predictions.
+//! The rules of losses and metrics for targets and predictions: shapes, axes, labels.
 
-use sconce_core::{Dims, Error, Result, Tensor};
+use sconce_core::{DType, Dims, Error, Result, Tensor};
 
 /// Whether targets have the shape of the predictions, or differ by a last axis of one (which
 /// [`align`] adds or removes, as Keras).
@@ -120,4 +120,32 @@ pub(crate) fn to_last(tensor: &Tensor, axis: usize) -> Result<Tensor> {
     }
     let order: Vec<usize> = (0..tensor.rank()).filter(|i| *i != axis).chain([axis]).collect();
     Ok(tensor.permute(order)?)
+}
+
+/// Class indices as I64. On the CPU, where reading them is free, values that are not whole numbers are
+/// refused; a cast would truncate them to another class.
+pub(crate) fn labels(y_true: &Tensor) -> Result<Tensor> {
+    if y_true.device().is_cpu()
+        && let Some((at, label)) = not_whole(y_true)?
+    {
+        return Err(Error::data(format!(
+            "the labels hold {label} at position {at}; class indices are whole numbers. For soft \
+             labels use categorical_crossentropy or binary_crossentropy"
+        )));
+    }
+    Ok(y_true.to_dtype(DType::I64)?)
+}
+
+/// The first value that is not a whole number, as text, with its position in row-major order.
+pub(crate) fn not_whole(y_true: &Tensor) -> Result<Option<(usize, String)>> {
+    if !y_true.dtype().is_float() {
+        return Ok(None);
+    }
+    let values = y_true.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+    let found = values.into_iter().enumerate().find(|(_, value)| value.fract() != 0.0);
+    Ok(found.map(|(at, value)| match y_true.dtype() {
+        DType::F64 => (at, value.to_string()),
+        // The shortest digits of the type: 0.95, not 0.949999988.
+        _ => (at, (value as f32).to_string()),
+    }))
 }

@@ -1,7 +1,8 @@
 //! Adam: adaptive moments.
 
 use super::{
-    Common, Kernel, Prepare, Rule, RuleConfig, Slot, Step, require_non_negative, require_part,
+    Common, Kernel, Prepare, RuleConfig, Slot, Step, UpdateRule, WeightInfo, require_non_negative,
+    require_part,
 };
 use crate::schedules::LearningRate;
 use sconce_core::{Result, Tensor};
@@ -25,7 +26,7 @@ pub struct Adam {
     pub epsilon: f64,
     /// Whether to use the largest second moment so far.
     pub amsgrad: bool,
-    /// The arguments all optimizers share.
+    /// The arguments that all optimizers share.
     #[serde(skip, default = "defaults")]
     pub common: Common,
 }
@@ -80,14 +81,14 @@ impl RuleConfig for Adam {
 }
 
 impl Adam {
-    /// The rate with the corrections for moments that started at 0.
-    fn corrected(&self, step: &Step) -> f64 {
+    /// The learning rate with the bias corrections of both moments.
+    fn corrected(&self, step: &Step<'_>) -> f64 {
         let t = step.iteration as f64;
         step.rate * (1.0 - self.beta_2.powf(t)).sqrt() / (1.0 - self.beta_1.powf(t))
     }
 }
 
-impl Rule for Adam {
+impl UpdateRule for Adam {
     fn common(&self) -> &Common {
         &self.common
     }
@@ -98,15 +99,15 @@ impl Rule for Adam {
         require_non_negative("epsilon", self.epsilon)
     }
 
-    fn slots(&self) -> Vec<Vec<Slot>> {
-        let mut slots = vec![vec![Slot::zeros("momentum"), Slot::zeros("velocity")]];
+    fn slots(&self, weight: &WeightInfo<'_>) -> Vec<Slot> {
+        let mut slots = vec![Slot::like("momentum", weight), Slot::like("velocity", weight)];
         if self.amsgrad {
-            slots.push(vec![Slot::zeros("velocity_hat")]);
+            slots.push(Slot::like("velocity_hat", weight).group(1));
         }
         slots
     }
 
-    fn update(&self, step: &Step, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
+    fn update(&self, step: &Step<'_>, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
         let [m, v, rest @ ..] = slots else { return Ok(()) };
         update::assign(m, &(m + ((g - m)? * (1.0 - self.beta_1))?)?)?;
         update::assign(v, &(v + ((g.sqr()? - v)? * (1.0 - self.beta_2))?)?)?;
@@ -129,7 +130,7 @@ impl Rule for Adam {
 impl Kernel for Adam {
     fn run(
         &self,
-        step: &Step,
+        step: &Step<'_>,
         prepare: Prepare,
         w: &Tensor,
         g: &Tensor,

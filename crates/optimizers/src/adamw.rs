@@ -1,6 +1,6 @@
 //! AdamW: Adam with decoupled weight decay.
 
-use super::{Adam, Common, Kernel, Rule, RuleConfig, Slot, Step};
+use super::{Adam, Common, Kernel, RuleConfig, Slot, Step, UpdateRule, WeightInfo};
 use crate::schedules::LearningRate;
 use sconce_core::{Error, Result, Tensor};
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,7 @@ impl RuleConfig for AdamW {
     }
 }
 
-impl Rule for AdamW {
+impl UpdateRule for AdamW {
     fn common(&self) -> &Common {
         self.0.common()
     }
@@ -73,11 +73,11 @@ impl Rule for AdamW {
         self.0.check()
     }
 
-    fn slots(&self) -> Vec<Vec<Slot>> {
-        self.0.slots()
+    fn slots(&self, weight: &WeightInfo<'_>) -> Vec<Slot> {
+        self.0.slots(weight)
     }
 
-    fn update(&self, step: &Step, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
+    fn update(&self, step: &Step<'_>, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
         self.0.update(step, w, g, slots)
     }
 

@@ -25,7 +25,8 @@ impl OptimizerState {
         let unscale = 1.0 / common.loss_scale_factor.unwrap_or(1.0);
         let every = common.gradient_accumulation_steps.unwrap_or(1);
         let updates = self.iterations / every;
-        let step = Step { rate: self.rate.at(self.iterations), iteration: updates + 1 };
+        let rate = self.rate.at(self.iterations);
+        let step = Step { rate, iteration: updates + 1, shared: &self.shared };
         if every == 1 {
             self.update(store, &gradients.0, &step, unscale)?;
         } else {
@@ -56,9 +57,10 @@ impl OptimizerState {
         &self,
         store: &Store,
         gradients: &[Option<Tensor>],
-        step: &Step,
+        step: &Step<'_>,
         scale: f64,
     ) -> Result<()> {
+        self.rule.update_shared(step)?;
         let clip = Clip::new(self.rule.common(), step.rate, scale);
         if let (true, Some(kernel)) = (self.fused, self.rule.kernel()) {
             let clip = clip.globally(gradients.iter().flatten())?;
@@ -85,8 +87,8 @@ impl OptimizerState {
         Ok(())
     }
 
-    /// Moves the averages towards the weights, and the weights to the averages when it is time.
-    /// `updates`: of the weights, before this call.
+    /// Updates the moving averages, and overwrites the weights with them every
+    /// `ema_overwrite_frequency` updates. `updates` is the number before this call.
     fn average(&self, store: &Store, updates: u64) -> Result<()> {
         let common = self.rule.common();
         let momentum = if updates == 0 { 0.0 } else { common.ema_momentum };

@@ -1,8 +1,8 @@
 //! Clipping of gradients and decay of weights: what happens to both before the update rule, as
 //! numbers for the fused kernels and as tensor operations elsewhere.
 
-use super::Common;
-use sconce_core::{Result, Tensor};
+use super::{Common, require_non_negative};
+use sconce_core::{Gradients, Result, Tensor};
 use sconce_kernels::update;
 
 /// What a fused kernel does to each element before the rule.
@@ -34,7 +34,7 @@ impl Prepare {
 pub(super) struct Clip {
     /// Factor on every gradient (loss scale, accumulated batches).
     pub scale: f64,
-    /// Part of the weight that is taken away.
+    /// The fraction of each weight that is subtracted from it.
     pub decay: f64,
     norm: Option<f64>,
     global: Option<f64>,
@@ -54,13 +54,10 @@ impl Clip {
         }
     }
 
-    /// Takes `global_clipnorm` into the scale.
+    /// Multiplies the scale by the factor of `global_clipnorm`.
     pub fn globally<'a>(mut self, gradients: impl Iterator<Item = &'a Tensor>) -> Result<Self> {
         if let Some(largest) = self.global {
-            let squares: candle_core::Result<f64> = gradients.map(update::sum_of_squares).sum();
-            let norm = squares?.sqrt() * self.scale;
-            // As in Keras, one infinite gradient makes all of them NaN.
-            self.scale *= if norm.is_finite() { factor(norm, largest) } else { f64::NAN };
+            self.scale *= factor(norm(gradients)? * self.scale, largest);
         }
         Ok(self)
     }
@@ -69,7 +66,7 @@ impl Clip {
     pub fn prepare(&self, gradient: &Tensor) -> Result<Prepare> {
         let mut scale = self.scale;
         if let Some(largest) = self.norm {
-            scale *= factor(update::sum_of_squares(gradient)?.sqrt() * self.scale, largest);
+            scale *= factor(norm([gradient])? * self.scale, largest);
         }
         let limit = self.limit.unwrap_or(f64::INFINITY) as f32;
         Ok(Prepare { scale: scale as f32, limit, decay: self.decay as f32 })
@@ -82,15 +79,15 @@ impl Clip {
         };
         let scaled = each(&|g| Ok((g.detach() * self.scale)?), gradients)?;
         if let Some(largest) = self.norm {
-            return each(&|g| Ok(g.broadcast_mul(&factor_of(&squares(g)?, largest)?)?), &scaled);
+            return each(&|g| Ok(g.broadcast_mul(&factor_on_device(&[g], largest)?)?), &scaled);
         }
         if let Some(limit) = self.limit {
             return each(&|g| Ok(g.clamp(-limit, limit)?), &scaled);
         }
         if let Some(largest) = self.global {
-            let sums = scaled.iter().flatten().map(squares).collect::<Result<Vec<_>>>()?;
-            if !sums.is_empty() {
-                let factor = factor_of(&Tensor::stack(&sums, 0)?.sum_all()?, largest)?;
+            let all: Vec<&Tensor> = scaled.iter().flatten().collect();
+            if !all.is_empty() {
+                let factor = factor_on_device(&all, largest)?;
                 return each(&|g| Ok(g.broadcast_mul(&factor)?), &scaled);
             }
         }
@@ -98,16 +95,52 @@ impl Clip {
     }
 }
 
-/// The factor that brings a norm down to the largest allowed.
+/// Scales all gradients together so that their norm is at most `max_norm`, and returns the norm they
+/// had before. PyTorch's `clip_grad_norm_`, MLX's `clip_grad_norm`, Keras's `global_clipnorm`.
+///
+/// As in Keras, one gradient that is not finite makes all of them NaN; the returned norm tells.
+///
+/// # Errors
+/// If `max_norm` is negative or not finite.
+pub fn clip_grad_norm(gradients: &mut Gradients, max_norm: f64) -> Result<f64> {
+    require_non_negative("max_norm", max_norm)?;
+    let norm = norm(gradients.0.iter().flatten())?;
+    let factor = factor(norm, max_norm);
+    if factor != 1.0 {
+        for gradient in gradients.0.iter_mut().flatten() {
+            *gradient = (&*gradient * factor)?;
+        }
+    }
+    Ok(norm)
+}
+
+/// The norm of several gradients together, in f64. Reads the device.
+fn norm<'a>(gradients: impl IntoIterator<Item = &'a Tensor>) -> Result<f64> {
+    let squares: candle_core::Result<f64> = gradients.into_iter().map(update::sum_of_squares).sum();
+    Ok(squares?.sqrt())
+}
+
+/// The factor that reduces a norm to the largest allowed; NaN if the norm is not finite, so that an
+/// infinite gradient is not taken for a small one.
 fn factor(norm: f64, largest: f64) -> f64 {
-    if norm <= largest { 1.0 } else { largest / norm }
+    match norm {
+        _ if !norm.is_finite() => f64::NAN,
+        _ if norm <= largest => 1.0,
+        _ => largest / norm,
+    }
 }
 
-fn squares(g: &Tensor) -> Result<Tensor> {
-    Ok(g.sqr()?.sum_all()?)
-}
-
-/// [`factor`] of a sum of squares, on its device.
-fn factor_of(squares: &Tensor, largest: f64) -> Result<Tensor> {
-    Ok((squares.sqrt()?.maximum(largest)?.recip()? * largest)?)
+/// [`factor`] of the norm of several gradients together, computed on their device. They are divided
+/// by the largest magnitude first, since squares of finite values may overflow.
+fn factor_on_device(gradients: &[&Tensor], largest: f64) -> Result<Tensor> {
+    let all = |f: &dyn Fn(&Tensor) -> candle_core::Result<Tensor>| -> Result<Tensor> {
+        let each: candle_core::Result<Vec<_>> = gradients.iter().map(|g| f(g)).collect();
+        Ok(Tensor::stack(&each?, 0)?)
+    };
+    let top = all(&|g| g.abs()?.max_all())?.max_all()?.maximum(f64::from(f32::MIN_POSITIVE))?;
+    let squares = all(&|g| g.broadcast_div(&top)?.sqr()?.sum_all())?.sum_all()?;
+    let norm = (squares.sqrt()? * top)?;
+    // 0 for finite norms, else NaN.
+    let valid = (&norm - &norm)?;
+    Ok(((norm.maximum(largest)?.recip()? * largest)? + valid)?)
 }

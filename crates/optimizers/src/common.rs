@@ -1,6 +1,6 @@
 //! The arguments that all of Keras's optimizers share.
 
-use super::{Optimizer, Optimizers, Rule, RuleConfig, require_non_negative, require_part};
+use super::{Optimizer, Optimizers, RuleConfig, UpdateRule, require_non_negative, require_part};
 use crate::schedules::LearningRate;
 use sconce_core::json::parse;
 use sconce_core::names::snake_case;
@@ -35,10 +35,10 @@ pub struct Common {
     pub use_ema: bool,
     /// Retention of the average.
     pub ema_momentum: f64,
-    /// Every so many updates the weights become their average, and at the end of training in any
-    /// case.
+    /// The weights are overwritten with their average every so many updates, and always at the end of
+    /// training.
     pub ema_overwrite_frequency: Option<u64>,
-    /// The loss is multiplied by it before it is differentiated, gradients are divided by it.
+    /// The loss is multiplied by it before the backward pass, gradients are divided by it.
     pub loss_scale_factor: Option<f64>,
     /// Batches whose gradients are averaged into one update.
     pub gradient_accumulation_steps: Option<u64>,
@@ -113,7 +113,7 @@ pub trait OptimizerExt: RuleConfig + Sized {
         self
     }
 
-    /// Cuts each element of a gradient to this magnitude.
+    /// Clips each element of a gradient to this magnitude.
     fn clipvalue(mut self, value: f64) -> Self {
         self.common_mut().clipvalue = Some(value);
         self
@@ -132,13 +132,13 @@ pub trait OptimizerExt: RuleConfig + Sized {
         self
     }
 
-    /// Replaces the weights by their average every so many updates.
+    /// Overwrites the weights with their average every so many updates.
     fn ema_overwrite_frequency(mut self, updates: u64) -> Self {
         self.common_mut().ema_overwrite_frequency = Some(updates);
         self
     }
 
-    /// Multiplies the loss before it is differentiated; gradients are divided by it.
+    /// Multiplies the loss before the backward pass; gradients are divided by it.
     fn loss_scale_factor(mut self, factor: f64) -> Self {
         self.common_mut().loss_scale_factor = Some(factor);
         self
@@ -179,7 +179,7 @@ where
 {
     let rule = build::<R>(Json::Object(config.clone()))?;
     let config = complete_of(&rule)?;
-    let rule: Arc<dyn Rule> = Arc::new(rule);
+    let rule: Arc<dyn UpdateRule> = Arc::new(rule);
     Member::of(rule, config)
 }
 

@@ -1,8 +1,10 @@
-//! Optimizers: one file each for the update rule; what surrounds every rule (clipping, decay,
-//! accumulation, averages, constraints) is in [`apply`](OptimizerState::apply) once.
+//! Optimizers, an update rule in a file each, and [learning rate schedules](schedules). What surrounds
+//! every rule (clipping, decay, accumulation, averages, constraints) is in
+//! [`apply`](OptimizerState::apply), for all of them.
 //!
-//! Separation of concerns: [`Common`] holds the arguments all rules share; a [`Rule`] changes one
-//! weight; [`OptimizerState`] keeps everything between steps.
+//! Separation of concerns: [`Common`] holds the arguments that all optimizers share; an
+//! [`UpdateRule`] declares its [`Slot`]s and changes one weight; [`OptimizerState`] keeps everything
+//! between steps.
 
 mod adam;
 mod adamw;
@@ -12,20 +14,24 @@ mod common;
 mod rmsprop;
 pub mod schedules;
 mod sgd;
+mod slot;
+#[cfg(test)]
+mod slot_tests;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub use adam::Adam;
 pub use adamw::AdamW;
-pub use clip::Prepare;
+pub use clip::{Prepare, clip_grad_norm};
 pub use common::{Common, OptimizerExt};
 pub use rmsprop::RMSprop;
 pub use sgd::SGD;
+pub use slot::{Initial, Slot, WeightInfo};
 pub use state::{OptimizerState, Step};
 
 use crate::common::read;
-use sconce_core::{Entry, Kind, Part, Result, Tensor};
+use sconce_core::{DType, Entry, Kind, Part, Result, Tensor};
 
 /// The table of optimizers.
 pub struct Optimizers;
@@ -34,7 +40,7 @@ pub struct Optimizers;
 pub type Optimizer = Part<Optimizers>;
 
 impl Kind for Optimizers {
-    type Object = dyn Rule;
+    type Object = dyn UpdateRule;
     const NAME: &'static str = "optimizer";
     const MODULE: &'static str = "keras.optimizers";
     fn entries() -> &'static [Entry<Self>] {
@@ -42,47 +48,44 @@ impl Kind for Optimizers {
     }
 }
 
-/// One tensor of the weight's shape that a rule keeps between steps.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Slot {
-    /// Keras's name: "momentum", "velocity".
-    pub name: &'static str,
-    /// First value of every element.
-    pub initial: f32,
-}
-
-impl Slot {
-    /// A slot that starts at 0.
-    pub const fn zeros(name: &'static str) -> Self {
-        Self { name, initial: 0.0 }
-    }
-}
-
 /// The update rule of an optimizer.
-pub trait Rule: Send + Sync {
+pub trait UpdateRule: Send + Sync {
     /// The arguments that all optimizers share.
     fn common(&self) -> &Common;
 
-    /// Refuses hyperparameters that cannot work.
+    /// Refuses invalid hyperparameters.
     fn check(&self) -> Result<()> {
         Ok(())
     }
 
-    /// What is kept for each weight. Keras makes (and files hold) the slots of a group weight by
-    /// weight, and group after group; [`Rule::update`] is given them in this order.
-    fn slots(&self) -> Vec<Vec<Slot>>;
+    /// The slots of a weight, in the order in which [`UpdateRule::update`] is given them. Their
+    /// number, shapes and types may differ from weight to weight.
+    fn slots(&self, weight: &WeightInfo<'_>) -> Vec<Slot>;
 
-    /// Changes `weight` and `slots` in place (`sconce_kernels::update::assign`). The gradient is
-    /// clipped, the weight decayed; all are detached and of one shape.
+    /// Slots that all weights share, which come after those of the weights. `dtype` is the type of
+    /// the weights.
+    fn shared_slots(&self, _dtype: DType) -> Vec<Slot> {
+        Vec::new()
+    }
+
+    /// Changes the shared slots ([`Step::shared`]) in place. Called once per update, before
+    /// [`UpdateRule::update`] is called for the weights.
+    fn update_shared(&self, _step: &Step<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Changes `weight` and `slots` in place (`sconce_kernels::update::assign`). The gradient has the
+    /// weight's shape and is clipped, the weight is decayed; all are detached.
     fn update(
         &self,
-        step: &Step,
+        step: &Step<'_>,
         weight: &Tensor,
         gradient: &Tensor,
         slots: &[Tensor],
     ) -> Result<()>;
 
-    /// The fused form, if there is one.
+    /// The fused form, if there is one. It is used if all weights and slots are f32 on the CPU and
+    /// every slot has the shape of its weight.
     fn kernel(&self) -> Option<&dyn Kernel> {
         None
     }
@@ -90,10 +93,10 @@ pub trait Rule: Send + Sync {
 
 /// The fused form of a rule: one pass over f32 memory on the CPU.
 pub trait Kernel {
-    /// What [`Rule::update`] does, with `prepare` (clipping and decay) done to every element first.
+    /// What [`UpdateRule::update`] does, after `prepare` (clipping and decay) of every element.
     fn run(
         &self,
-        step: &Step,
+        step: &Step<'_>,
         prepare: Prepare,
         weight: &Tensor,
         gradient: &Tensor,
@@ -102,7 +105,7 @@ pub trait Kernel {
 }
 
 /// The configuration of a rule with the common arguments, as Keras writes it.
-pub trait RuleConfig: Rule {
+pub trait RuleConfig: UpdateRule {
     /// Keras's class name.
     const CLASS_NAME: &'static str;
     /// The common arguments, to change them.

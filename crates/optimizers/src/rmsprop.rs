@@ -1,7 +1,8 @@
 //! RMSprop: gradients divided by a running root mean square of them.
 
 use super::{
-    Common, Kernel, Prepare, Rule, RuleConfig, Slot, Step, require_non_negative, require_part,
+    Common, Kernel, Prepare, RuleConfig, Slot, Step, UpdateRule, WeightInfo, require_non_negative,
+    require_part,
 };
 use crate::schedules::LearningRate;
 use sconce_core::{Result, Tensor};
@@ -19,13 +20,13 @@ use serde::{Deserialize, Serialize};
 pub struct RMSprop {
     /// Retention of the mean square.
     pub rho: f64,
-    /// Retention of the steps taken.
+    /// Momentum of the updates.
     pub momentum: f64,
     /// Added under the root.
     pub epsilon: f64,
-    /// Whether to divide by the deviation from the mean gradient instead.
+    /// Whether gradients are normalized by their estimated variance instead of their mean square.
     pub centered: bool,
-    /// The arguments all optimizers share.
+    /// The arguments that all optimizers share.
     #[serde(skip, default = "defaults")]
     pub common: Common,
 }
@@ -52,7 +53,7 @@ impl RMSprop {
         self
     }
 
-    /// Sets the retention of the steps taken.
+    /// Sets the momentum of the updates.
     pub fn momentum(mut self, momentum: f64) -> Self {
         self.momentum = momentum;
         self
@@ -64,7 +65,7 @@ impl RMSprop {
         self
     }
 
-    /// Divides by the deviation from the mean gradient.
+    /// Sets whether gradients are normalized by their estimated variance.
     pub fn centered(mut self, centered: bool) -> Self {
         self.centered = centered;
         self
@@ -79,7 +80,7 @@ impl RuleConfig for RMSprop {
     }
 }
 
-impl Rule for RMSprop {
+impl UpdateRule for RMSprop {
     fn common(&self) -> &Common {
         &self.common
     }
@@ -90,18 +91,18 @@ impl Rule for RMSprop {
         require_non_negative("epsilon", self.epsilon)
     }
 
-    fn slots(&self) -> Vec<Vec<Slot>> {
-        let mut slots = vec![vec![Slot::zeros("velocity")]];
+    fn slots(&self, weight: &WeightInfo<'_>) -> Vec<Slot> {
+        let mut slots = vec![Slot::like("velocity", weight)];
         if self.momentum > 0.0 {
-            slots.push(vec![Slot::zeros("momentum")]);
+            slots.push(Slot::like("momentum", weight).group(1));
         }
         if self.centered {
-            slots.push(vec![Slot::zeros("average_gradient")]);
+            slots.push(Slot::like("average_gradient", weight).group(2));
         }
         slots
     }
 
-    fn update(&self, step: &Step, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
+    fn update(&self, step: &Step<'_>, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
         let [v, rest @ ..] = slots else { return Ok(()) };
         let mixed = |old: &Tensor, new: &Tensor| (old * self.rho)? + (new * (1.0 - self.rho))?;
         update::assign(v, &mixed(v, &g.sqr()?)?)?;
@@ -126,7 +127,7 @@ impl Rule for RMSprop {
 impl Kernel for RMSprop {
     fn run(
         &self,
-        step: &Step,
+        step: &Step<'_>,
         prepare: Prepare,
         w: &Tensor,
         g: &Tensor,

@@ -1,6 +1,8 @@
 //! SGD: stochastic gradient descent, with momentum.
 
-use super::{Common, Kernel, Prepare, Rule, RuleConfig, Slot, Step, require_part};
+use super::{
+    Common, Kernel, Prepare, RuleConfig, Slot, Step, UpdateRule, WeightInfo, require_part,
+};
 use crate::schedules::LearningRate;
 use sconce_core::{Result, Tensor};
 use sconce_kernels::update;
@@ -15,9 +17,9 @@ use serde::{Deserialize, Serialize};
 pub struct SGD {
     /// Retention of the velocity, in 0..1.
     pub momentum: f64,
-    /// Whether to look ahead.
+    /// Whether to apply Nesterov momentum.
     pub nesterov: bool,
-    /// The arguments all optimizers share.
+    /// The arguments that all optimizers share.
     #[serde(skip, default = "defaults")]
     pub common: Common,
 }
@@ -44,7 +46,7 @@ impl SGD {
         self
     }
 
-    /// Looks ahead, as Nesterov.
+    /// Applies Nesterov momentum.
     pub fn nesterov(mut self, nesterov: bool) -> Self {
         self.nesterov = nesterov;
         self
@@ -59,7 +61,7 @@ impl RuleConfig for SGD {
     }
 }
 
-impl Rule for SGD {
+impl UpdateRule for SGD {
     fn common(&self) -> &Common {
         &self.common
     }
@@ -68,11 +70,11 @@ impl Rule for SGD {
         require_part("momentum", self.momentum, false)
     }
 
-    fn slots(&self) -> Vec<Vec<Slot>> {
-        if self.momentum == 0.0 { Vec::new() } else { vec![vec![Slot::zeros("momentum")]] }
+    fn slots(&self, weight: &WeightInfo<'_>) -> Vec<Slot> {
+        if self.momentum == 0.0 { Vec::new() } else { vec![Slot::like("momentum", weight)] }
     }
 
-    fn update(&self, step: &Step, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
+    fn update(&self, step: &Step<'_>, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
         let change = (g * step.rate)?;
         let [v, ..] = slots else { return Ok(update::assign(w, &(w - change)?)?) };
         update::assign(v, &((v * self.momentum)? - &change)?)?;
@@ -88,7 +90,7 @@ impl Rule for SGD {
 impl Kernel for SGD {
     fn run(
         &self,
-        step: &Step,
+        step: &Step<'_>,
         prepare: Prepare,
         w: &Tensor,
         g: &Tensor,

@@ -1,6 +1,6 @@
-//! An optimizer at work: everything it keeps between steps, in one place.
+//! The state of an optimizer: everything it keeps between steps.
 
-use super::{Optimizer, Rule};
+use super::{Optimizer, Slot, UpdateRule, WeightInfo};
 use crate::schedules::LearningRate;
 use sconce_core::{DType, Device, Error, Json, Result, Store, Tensor};
 use sconce_kernels::update;
@@ -8,23 +8,29 @@ use std::sync::Arc;
 
 /// What a rule reads at one update.
 #[derive(Clone, Copy, Debug)]
-pub struct Step {
+pub struct Step<'a> {
     /// Learning rate of this update.
     pub rate: f64,
     /// Updates of the weights so far, this one included.
     pub iteration: u64,
+    /// The slots that all weights share, as declared by [`UpdateRule::shared_slots`].
+    pub shared: &'a [Tensor],
 }
 
-/// An optimizer at work on a store: its rule and all it keeps. [`OptimizerState::variables`] is
-/// the whole of what changes, so a state that is given back its variables goes on exactly.
+/// The state of an optimizer for the trainable weights of a store. [`OptimizerState::variables`] is
+/// everything that changes, so a state whose variables are restored continues exactly.
 pub struct OptimizerState {
     optimizer: Optimizer,
-    pub(super) rule: Arc<dyn Rule>,
+    pub(super) rule: Arc<dyn UpdateRule>,
     pub(super) rate: LearningRate,
     /// Batches seen (Keras's `iterations` variable).
     pub iterations: u64,
     pub(super) paths: Vec<String>,
+    /// The slots of each weight as declared, and their variables.
+    declared: Vec<Vec<Slot>>,
     pub(super) slots: Vec<Vec<Tensor>>,
+    declared_shared: Vec<Slot>,
+    pub(super) shared: Vec<Tensor>,
     pub(super) averages: Vec<Tensor>,
     pub(super) accumulated: Vec<Tensor>,
     pub(super) fused: bool,
@@ -36,33 +42,43 @@ impl OptimizerState {
     pub fn new(optimizer: &Optimizer, store: &Store) -> Result<Self> {
         let rule = optimizer.get()?.clone();
         let common = rule.common();
-        let like = |t: &Tensor, value: f32| -> Result<Tensor> {
-            Ok(Tensor::full(value, t.dims(), t.device())?.to_dtype(t.dtype())?)
-        };
+        let first = store.trainable().next().map(|parameter| &parameter.var);
+        let dtype = first.map_or(DType::F32, |var| var.dtype());
+        let device = first.map_or(Device::Cpu, |var| var.device().clone());
+        let declared_shared = rule.shared_slots(dtype);
+        let create = |slot: &Slot| slot.create(None, &device);
         let mut state = Self {
             optimizer: optimizer.clone(),
             rate: common.learning_rate.clone(),
             iterations: 0,
             paths: Vec::new(),
+            declared: Vec::new(),
             slots: Vec::new(),
+            shared: declared_shared.iter().map(create).collect::<Result<_>>()?,
+            declared_shared,
             averages: Vec::new(),
             accumulated: Vec::new(),
             fused: rule.kernel().is_some(),
             rule: rule.clone(),
-            dtype: store.trainable().next().map_or(DType::F32, |p| p.var.dtype()),
+            dtype,
         };
         for parameter in store.trainable() {
             let w = parameter.var.as_tensor();
-            let slots = rule.slots();
-            let slots = slots.iter().flatten().map(|s| like(w, s.initial));
-            state.slots.push(slots.collect::<Result<_>>()?);
+            let info = WeightInfo { path: &parameter.path, dims: w.dims(), dtype: w.dtype() };
+            let declared = rule.slots(&info);
+            let slots = declared.iter().map(|slot| slot.create(Some(w), w.device()));
+            let slots = slots.collect::<Result<Vec<_>>>()?;
+            let like = |slot: &Tensor| slot.dims() == w.dims() && update::fuses(slot);
+            state.fused &= update::fuses(w) && slots.iter().all(like);
+            state.declared.push(declared);
+            state.slots.push(slots);
+            let zeros = || Tensor::zeros(w.dims(), w.dtype(), w.device());
             if common.use_ema {
-                state.averages.push(like(w, 0.0)?);
+                state.averages.push(zeros()?);
             }
             if common.gradient_accumulation_steps.is_some() {
-                state.accumulated.push(like(w, 0.0)?);
+                state.accumulated.push(zeros()?);
             }
-            state.fused &= update::fuses(w);
             state.paths.push(parameter.path.clone());
         }
         if let LearningRate::Constant(rate) = state.rate {
@@ -76,8 +92,8 @@ impl OptimizerState {
         &self.optimizer
     }
 
-    /// The rule at work.
-    pub fn rule(&self) -> &Arc<dyn Rule> {
+    /// The update rule.
+    pub fn rule(&self) -> &Arc<dyn UpdateRule> {
         &self.rule
     }
 
@@ -114,7 +130,7 @@ impl OptimizerState {
     /// paths. The number of iterations and the learning rate (unless it is a schedule) are copies;
     /// the others share the optimizer's own memory, which the next step changes.
     pub fn variables(&self) -> Result<Vec<(String, Tensor)>> {
-        let name = self.rule.common().name.clone().unwrap_or_default();
+        let name = self.name();
         // Keras on JAX counts in int32.
         let iterations = match i32::try_from(self.iterations) {
             Ok(count) => Tensor::new(count, &Device::Cpu)?,
@@ -126,29 +142,39 @@ impl OptimizerState {
             let rate = Tensor::new(rate, &Device::Cpu)?.to_dtype(float)?;
             out.push((format!("{name}/learning_rate"), rate));
         }
-        for (path, slot, tensor) in self.of_weights() {
-            out.push((format!("{name}/{}_{slot}", path.replace('/', "_")), tensor.clone()));
-        }
+        out.extend(self.of_rule().into_iter().map(|(path, tensor)| (path, tensor.clone())));
         Ok(out)
     }
 
-    /// The variables of weights, in Keras's order: averages, gradient accumulators, then the rule's
-    /// slots group by group, and in each group weight by weight.
-    fn of_weights(&self) -> Vec<(&str, &'static str, &Tensor)> {
-        let paths = || self.paths.iter().map(String::as_str);
+    fn name(&self) -> &str {
+        self.rule.common().name.as_deref().unwrap_or_default()
+    }
+
+    /// The variables after the number of iterations and the learning rate, in Keras's order: averages,
+    /// gradient accumulators, the slots of the weights group by group and in each group weight by
+    /// weight, shared slots.
+    fn of_rule(&self) -> Vec<(String, &Tensor)> {
+        let name = self.name();
+        let of_weight =
+            |path: &str, slot: &str| format!("{name}/{}_{slot}", path.replace('/', "_"));
         let mut out = Vec::new();
-        out.extend(paths().zip(&self.averages).map(|(path, t)| (path, "average", t)));
-        out.extend(
-            paths().zip(&self.accumulated).map(|(path, t)| (path, "gradient_accumulator", t)),
-        );
-        let mut first = 0;
-        for group in self.rule.slots() {
-            for (path, slots) in paths().zip(&self.slots) {
-                let slots = slots.iter().skip(first);
-                out.extend(group.iter().zip(slots).map(|(slot, t)| (path, slot.name, t)));
-            }
-            first += group.len();
+        for (slot, tensors) in
+            [("average", &self.averages), ("gradient_accumulator", &self.accumulated)]
+        {
+            out.extend(self.paths.iter().zip(tensors).map(|(path, t)| (of_weight(path, slot), t)));
         }
+        let mut slots = Vec::new();
+        for ((path, declared), tensors) in self.paths.iter().zip(&self.declared).zip(&self.slots) {
+            slots.extend(declared.iter().zip(tensors).map(|(slot, t)| (path, slot, t)));
+        }
+        slots.sort_by_key(|(_, slot, _)| slot.group);
+        out.extend(slots.into_iter().map(|(path, slot, t)| {
+            (slot.path.clone().unwrap_or_else(|| of_weight(path, &slot.name)), t)
+        }));
+        let shared = self.declared_shared.iter().zip(&self.shared);
+        out.extend(shared.map(|(slot, t)| {
+            (slot.path.clone().unwrap_or_else(|| format!("{name}/{}", slot.name)), t)
+        }));
         out
     }
 
@@ -157,13 +183,15 @@ impl OptimizerState {
     /// they are taken too.
     ///
     /// # Errors
-    /// If number or shapes do not fit; then nothing is changed.
+    /// If number, shapes or types do not match; then nothing is changed.
     pub fn set_variables(&mut self, values: &[Tensor]) -> Result<()> {
         let variables = self.variables()?;
         let rate = matches!(self.rate, LearningRate::Constant(_));
         let iterations = match values.first() {
-            Some(count) => count.flatten_all()?.to_dtype(DType::I64)?.to_vec1::<i64>()?,
-            None => Vec::new(),
+            Some(count) if !count.dtype().is_float() => {
+                count.flatten_all()?.to_dtype(DType::I64)?.to_vec1::<i64>()?
+            }
+            _ => Vec::new(),
         };
         let iterations = match iterations.as_slice() {
             [count] => u64::try_from(*count).ok(),
@@ -193,16 +221,32 @@ impl OptimizerState {
                     value.dims()
                 )));
             }
+            if value.dtype().is_float() && !now.dtype().is_float() {
+                return Err(Error::data(format!(
+                    "the optimizer variable {name} has type {:?}, {:?} was given",
+                    now.dtype(),
+                    value.dtype()
+                )));
+            }
         }
         let mut rest = values.get(1..).unwrap_or(&[]);
-        if let (true, Some((rate, after))) = (rate, rest.split_first()) {
-            self.set_learning_rate(rate.to_dtype(DType::F64)?.to_scalar()?)?;
+        let mut new_rate = None;
+        if let (true, Some((first, after))) = (rate, rest.split_first()) {
+            new_rate = Some(first.flatten_all()?.to_dtype(DType::F64)?.get(0)?.to_scalar()?);
             rest = after;
         }
+        let convert = |((_, now), value): (&(String, &Tensor), &Tensor)| -> Result<Tensor> {
+            let value = value.to_device(now.device())?.to_dtype(now.dtype())?;
+            Ok(value.force_contiguous()?)
+        };
+        let of_rule = self.of_rule();
+        let rest = of_rule.iter().zip(rest).map(convert).collect::<Result<Vec<_>>>()?;
+        if let Some(rate) = new_rate {
+            self.set_learning_rate(rate)?;
+        }
         self.iterations = iterations;
-        for ((_, _, now), value) in self.of_weights().iter().zip(rest) {
-            let value = value.to_dtype(now.dtype())?.to_device(now.device())?;
-            update::assign(now, &value.force_contiguous()?)?;
+        for ((_, now), value) in self.of_rule().iter().zip(&rest) {
+            update::assign(now, value)?;
         }
         Ok(())
     }

@@ -267,3 +267,107 @@ fn errors_say_where() {
         assert!(matches!(optimizer.get(), Err(Error::Config { .. })), "{optimizer:?}");
     }
 }
+
+#[test]
+fn without_a_step_the_averages_are_not_used() {
+    for fused in [true, false] {
+        let mut bench = bench(SGD::new(0.1).use_ema(0.9));
+        bench.state.fused = fused;
+        let before = bench.weights();
+        bench.state.finalize(&bench.store).unwrap();
+        for (now, before) in bench.weights().iter().zip(&before) {
+            assert_eq!(difference(now, before, 0.0), None);
+        }
+    }
+}
+
+/// The weights after one step of `optimizer` with these gradients for all elements of each weight.
+fn after(optimizer: SGD, fused: bool, gradients: [f32; 3]) -> Vec<Vec<f32>> {
+    let mut bench = bench(optimizer);
+    bench.state.fused &= fused;
+    let parameters = bench.store.parameters();
+    for parameter in parameters {
+        parameter.set(&parameter.var.as_tensor().zeros_like().unwrap()).unwrap();
+    }
+    let gradients = parameters.iter().zip(gradients).map(|(p, g)| {
+        Some(Tensor::full(g, p.var.dims(), &Device::Cpu).unwrap().to_dtype(DType::F32).unwrap())
+    });
+    let gradients = Gradients(gradients.collect());
+    bench.state.apply(&bench.store, &gradients).unwrap();
+    bench.weights().iter().map(|w| w.flatten_all().unwrap().to_vec1().unwrap()).collect()
+}
+
+/// Keras's `clip_by_global_norm`: a norm that is not finite makes all gradients NaN.
+#[test]
+fn infinite_gradients_are_not_clipped_to_zero() {
+    let nan = |weight: &Vec<f32>| weight.iter().all(|w| w.is_nan());
+    for fused in [true, false] {
+        for bad in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+            let all = after(SGD::new(1.0).global_clipnorm(1.0), fused, [1.0, bad, 1.0]);
+            assert!(all.iter().all(nan), "fused {fused}, {bad}: {all:?}");
+            let each = after(SGD::new(1.0).clipnorm(1.0), fused, [1.0, bad, 1.0]);
+            assert_eq!([nan(&each[0]), nan(&each[1]), nan(&each[2])], [false, true, false]);
+        }
+    }
+}
+
+/// The squares of these are infinite in f32.
+#[test]
+fn norms_beyond_f32_are_clipped() {
+    let count = |weights: &[Vec<f32>]| weights.iter().map(Vec::len).sum::<usize>();
+    for fused in [true, false] {
+        for value in [1e20f32, -1e25] {
+            let all = after(SGD::new(1.0).global_clipnorm(1.0), fused, [value; 3]);
+            let expected = -value.signum() / (count(&all) as f32).sqrt();
+            for w in all.iter().flatten() {
+                assert!((w - expected).abs() < 1e-6, "fused {fused}, {value}: {w} {expected}");
+            }
+            for weight in after(SGD::new(1.0).clipnorm(1.0), fused, [value; 3]) {
+                let expected = -value.signum() / (weight.len() as f32).sqrt();
+                assert!(weight.iter().all(|w| (w - expected).abs() < 1e-6), "{weight:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn clip_grad_norm_returns_the_norm_before() {
+    let gradients = |values: &[f32]| {
+        let one = |value: &f32| Some(Tensor::new(&[*value], &Device::Cpu).unwrap());
+        Gradients(values.iter().map(one).chain([None]).collect())
+    };
+    let values = |gradients: &Gradients| -> Vec<f32> {
+        let value = |g: &Tensor| g.to_vec1::<f32>().unwrap()[0];
+        gradients.0.iter().flatten().map(value).collect()
+    };
+    let mut large = gradients(&[3.0, -4.0]);
+    assert_eq!(clip_grad_norm(&mut large, 0.5).unwrap(), 5.0);
+    assert_eq!(values(&large), [0.3, -0.4]);
+    let mut small = gradients(&[3.0, -4.0]);
+    assert_eq!(clip_grad_norm(&mut small, 5.0).unwrap(), 5.0);
+    assert_eq!(values(&small), [3.0, -4.0]);
+    let mut huge = gradients(&[3e30, -4e30]);
+    let norm = clip_grad_norm(&mut huge, 0.5).unwrap();
+    assert!((norm / 5e30 - 1.0).abs() < 1e-6, "{norm}");
+    assert!((values(&huge)[0] - 0.3).abs() < 1e-6, "{:?}", values(&huge));
+    let mut infinite = gradients(&[1.0, f32::INFINITY]);
+    assert_eq!(clip_grad_norm(&mut infinite, 0.5).unwrap(), f64::INFINITY);
+    assert!(values(&infinite).iter().all(|g| g.is_nan()));
+    for wrong in [-1.0, f64::NAN] {
+        let error = clip_grad_norm(&mut small, wrong).unwrap_err().to_string();
+        assert!(error.contains("max_norm") && error.contains("at least 0"), "{error}");
+    }
+}
+
+/// `w -= 0.25 g` for a loss multiplied by 8 is `w -= 2 g` of what is given here, divided by 8.
+#[test]
+fn gradients_are_divided_by_the_loss_scale_factor() {
+    for fused in [true, false] {
+        let plain = after(SGD::new(1.0), fused, [3.0; 3]);
+        let scaled = after(SGD::new(1.0).loss_scale_factor(8.0), fused, [24.0; 3]);
+        assert_eq!(plain, scaled);
+        // Clipping comes after unscaling.
+        let clipped = after(SGD::new(1.0).loss_scale_factor(8.0).clipvalue(2.0), fused, [24.0; 3]);
+        assert!(clipped.iter().flatten().all(|w| *w == -2.0), "{clipped:?}");
+    }
+}

@@ -4,7 +4,7 @@ use crate::callbacks::{Goal, Logged};
 use crate::compile_config::Execution;
 use crate::history::Logs;
 use crate::losses::{LossFn, Outputs, reduce};
-use crate::metrics::{self, Mean, MetricFn, Running};
+use crate::metrics::{self, Mean, MetricFn, MetricState};
 use crate::optimizers::{Optimizer, OptimizerState};
 use sconce_core::{Dims, Error, Json, Result, Tensor};
 use sconce_model::Network;
@@ -65,8 +65,8 @@ impl Compile {
 pub struct Compiled {
     compile: Compile,
     optimizer: Option<OptimizerState>,
-    /// The metrics at work, weighted ones last; none before there is data.
-    metrics: Vec<Box<dyn Running>>,
+    /// The states of the metrics, weighted ones last; none before there is data.
+    metrics: Vec<Box<dyn MetricState>>,
     /// Their configurations, complete.
     resolved: Vec<MetricFn>,
     names: Vec<String>,
@@ -74,8 +74,8 @@ pub struct Compiled {
     /// Whether the outputs are logits since the model says so, not the loss.
     inferred_logits: bool,
     notices: Vec<String>,
-    /// How many of them were told.
-    told: usize,
+    /// How many of them were shown.
+    notices_shown: usize,
 }
 
 impl Compiled {
@@ -98,22 +98,22 @@ impl Compiled {
             loss_mean: Mean::default(),
             inferred_logits: false,
             notices: Vec::new(),
-            told: 0,
+            notices_shown: 0,
         })
     }
 
-    /// Settles what the loss left open by the model's output, and gives every trainable weight its
-    /// slots.
+    /// Resolves what the loss leaves out from the model's output, and creates the optimizer's
+    /// variables.
     pub(crate) fn bind(&mut self, network: &Network) -> Result<()> {
         if self.optimizer.is_some() {
             return Ok(());
         }
-        self.settle_loss(network, None)?;
+        self.resolve_loss(network, None)?;
         self.optimizer = Some(OptimizerState::new(&self.compile.optimizer, network.store())?);
         Ok(())
     }
 
-    /// Settles what needs the shape of the targets, and refuses targets that do not go with the
+    /// Resolves what needs the shape of the targets, and refuses targets that do not match the
     /// model's output. `name` is what they are called in messages.
     pub(crate) fn bind_targets(
         &mut self,
@@ -122,7 +122,7 @@ impl Compiled {
         y_true: &Tensor,
         sample_weight: Option<&Tensor>,
     ) -> Result<()> {
-        self.settle_loss(network, Some(y_true.dims()))?;
+        self.resolve_loss(network, Some(y_true.dims()))?;
         let y_pred = output_dims(network);
         let loss = self.compile.loss.get()?;
         loss.check_shape(name, y_true.dims(), &y_pred)?;
@@ -131,7 +131,7 @@ impl Compiled {
             reduce::check_weight(weight.dims(), &loss.values_dims(&y_pred)?)?;
         }
         if self.names.is_empty() {
-            self.start_metrics(network, y_true.dims())?;
+            self.new_metrics(network, y_true.dims())?;
         }
         for metric in &self.resolved {
             metric.get()?.check_shape(name, y_true.dims(), &y_pred)?;
@@ -139,26 +139,26 @@ impl Compiled {
         Ok(())
     }
 
-    fn settle_loss(&mut self, network: &Network, y_true: Option<&[usize]>) -> Result<()> {
+    fn resolve_loss(&mut self, network: &Network, y_true: Option<&[usize]>) -> Result<()> {
         let logits = !network.graph().outputs_probabilities(0);
         let y_pred = output_dims(network);
         let outputs = Outputs { y_pred: &y_pred, y_true, logits, inferred: true };
-        let Some(settled) = self.compile.loss.get()?.resolve(&outputs)? else { return Ok(()) };
+        let Some(resolved) = self.compile.loss.get()?.resolve(&outputs)? else { return Ok(()) };
         self.inferred_logits = logits;
         if logits {
             let notice = format!(
                 "{} takes the model's outputs as logits (from_logits=True), since the model does not \
                  end in a softmax or sigmoid",
-                settled.name()
+                resolved.name()
             );
             tracing::info!("{notice}");
             self.notices.push(notice);
         }
-        self.compile.loss = settled;
+        self.compile.loss = resolved;
         Ok(())
     }
 
-    fn start_metrics(&mut self, network: &Network, y_true: &[usize]) -> Result<()> {
+    fn new_metrics(&mut self, network: &Network, y_true: &[usize]) -> Result<()> {
         let says = self.compile.loss.get()?.takes_logits().flatten();
         let y_pred = output_dims(network);
         let outputs = Outputs {
@@ -183,20 +183,20 @@ impl Compiled {
         }
         self.names = metrics::unique_names(&names[0], &names[1]);
         self.metrics =
-            resolved.iter().map(|metric| Ok(metric.get()?.start())).collect::<Result<_>>()?;
+            resolved.iter().map(|metric| Ok(metric.get()?.new_state())).collect::<Result<_>>()?;
         self.resolved = resolved;
         Ok(())
     }
 
-    /// What a user should be told once, a line each: decisions made where nothing was said.
+    /// Decisions made where the configuration leaves something out, a line each.
     pub fn notices(&self) -> &[String] {
         &self.notices
     }
 
-    /// The notices that were not taken yet, to show each once.
+    /// The notices that were not returned yet, to show each once.
     pub fn new_notices(&mut self) -> &[String] {
-        let new = self.notices.get(self.told..).unwrap_or(&[]);
-        self.told = self.notices.len();
+        let new = self.notices.get(self.notices_shown..).unwrap_or(&[]);
+        self.notices_shown = self.notices.len();
         new
     }
 
@@ -217,7 +217,7 @@ impl Compiled {
         Ok(json)
     }
 
-    /// The optimizer at work.
+    /// The optimizer's state.
     ///
     /// # Errors
     /// If the model is not built yet.
@@ -227,14 +227,14 @@ impl Compiled {
         })
     }
 
-    /// The optimizer at work; `None` if the model is not built yet.
+    /// The optimizer's state; `None` if the model is not built yet.
     pub fn optimizer_state(&self) -> Option<&OptimizerState> {
         self.optimizer.as_ref()
     }
 
     /// The name of every value that a run logs, without `val_`, and which way it gets better.
     pub fn logged(&self) -> Logged {
-        let goals = self.resolved.iter().map(|metric| Goal::of_metric(metric.class_name()));
+        let goals = self.resolved.iter().map(|metric| metric.get().ok().and_then(|m| m.goal()));
         let names = self.names.iter().cloned().zip(goals);
         Logged(std::iter::once(("loss".to_string(), Some(Goal::Min))).chain(names).collect())
     }

@@ -1,10 +1,11 @@
 //! For loops of your own, in PyTorch's or MLX's manner: batches, gradients, clipping, updates.
 
 use crate::model::Model;
+pub use crate::optimizers::clip_grad_norm;
 use crate::optimizers::{Optimizer, OptimizerState};
 use sconce_core::{Context, DType, Gradients, Result, Tensor};
 use sconce_data::{BatchPlan, Shuffle, ToTensor};
-use sconce_kernels::{gather_rows, update};
+use sconce_kernels::gather_rows;
 
 /// The batches of one epoch, in the order `fit` with this seed takes them: `(x, y)` tensors, floats
 /// as `F32`, the last one possibly smaller.
@@ -42,20 +43,6 @@ pub fn value_and_grad(
     let value = loss(model, cx)?;
     let gradients = model.backward(&value)?;
     Ok((value.detach(), gradients))
-}
-
-/// Scales all gradients together so that their norm is at most `max_norm`, and returns the norm they
-/// had. PyTorch's `clip_grad_norm_`, MLX's `clip_grad_norm`, Keras's `global_clipnorm`.
-pub fn clip_grad_norm(gradients: &mut Gradients, max_norm: f64) -> Result<f64> {
-    let squares: candle_core::Result<f64> =
-        gradients.0.iter().flatten().map(update::sum_of_squares).sum();
-    let norm = squares?.sqrt();
-    if norm > max_norm {
-        for gradient in gradients.0.iter_mut().flatten() {
-            *gradient = (&*gradient * (max_norm / norm))?;
-        }
-    }
-    Ok(norm)
 }
 
 impl Model {

@@ -34,7 +34,7 @@ pub(crate) fn forward(
     })?;
     let loss = compiled.compile().loss.get()?;
     let values = loss.per_sample(&batch.y, &y_pred)?;
-    let mut total = reduce(values, batch.sample_weight.as_ref(), loss.reduces_by())?;
+    let mut total = reduce(values, batch.sample_weight.as_ref(), loss.reduction())?;
     if let Some(weight) = compiled.compile().loss_weights {
         total = (total * weight)?;
     }

@@ -1,4 +1,4 @@
-//! Binary crossentropy: for classes that are each true or not.
+//! Binary crossentropy: for targets that are each true or false.
 
 use super::{Loss, LossFn, Outputs, PerSample, Reduction, check_smoothing, common_builders};
 use crate::dtype::Float32;
@@ -11,19 +11,19 @@ use serde::{Deserialize, Serialize};
 /// values `[batch, ..]`; y_true `[batch]` goes with y_pred `[batch, 1]`. Keras's
 /// `BinaryCrossentropy`, `"bce"`.
 ///
-/// From probabilities, they are kept in 1e-7..1 - 1e-7. From logits z it is computed as
-/// `max(z, 0) - z t + ln(1 + e^(-|z|))`, which is exact for any of them.
+/// Probabilities are clipped to 1e-7..1 - 1e-7. From logits z it is computed as
+/// `max(z, 0) - z t + ln(1 + e^(-|z|))`, which does not overflow.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BinaryCrossentropy {
     /// Whether predictions are logits. Left out: they are, unless the compiled model ends in a
     /// softmax or sigmoid.
     pub from_logits: Option<bool>,
-    /// Moves targets this far towards one half: `t (1 - s) + s / 2`. Default 0.
+    /// Label smoothing `s`: targets `t` become `t (1 - s) + s / 2`. Default 0.
     pub label_smoothing: f64,
     /// The axis the mean is over. Default -1.
     pub axis: i64,
-    /// How the values of a batch become one.
+    /// How the values of a batch are reduced to one. Default `sum_over_batch_size`.
     pub reduction: Reduction,
     /// Its name. Default `binary_crossentropy`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +55,7 @@ impl BinaryCrossentropy {
         self
     }
 
-    /// Moves targets towards one half.
+    /// Sets the label smoothing.
     pub fn label_smoothing(mut self, label_smoothing: f64) -> Self {
         self.label_smoothing = label_smoothing;
         self
@@ -92,13 +92,13 @@ impl Loss for BinaryCrossentropy {
         shapes::without(y_pred, self.axis)
     }
 
-    fn reduces_by(&self) -> Reduction {
+    fn reduction(&self) -> Reduction {
         self.reduction
     }
 
     fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
         shapes::axis_of(self.axis, y_pred.rank())?;
-        shapes::check_aligned("binary_crossentropy", name, y_true, y_pred)
+        shapes::check_aligned(&Loss::name(self), name, y_true, y_pred)
     }
 
     fn check_values(&self, name: &str, y_true: &Tensor, _y_pred: &Dims) -> Result<()> {

@@ -11,19 +11,19 @@ use serde::{Deserialize, Serialize};
 /// `-sum(t ln(p))` over `axis`. y_true and y_pred `[batch, .., classes]`, values `[batch, ..]`.
 /// Keras's `CategoricalCrossentropy`.
 ///
-/// From probabilities, they are divided by their sum and kept in 1e-7..1 - 1e-7. From logits,
-/// softmax and logarithm are one operation, which is exact for any of them.
+/// Probabilities are divided by their sum and clipped to 1e-7..1 - 1e-7. From logits, softmax and
+/// logarithm are one operation, which does not overflow.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CategoricalCrossentropy {
     /// Whether predictions are logits. Left out: they are, unless the compiled model ends in a
     /// softmax or sigmoid.
     pub from_logits: Option<bool>,
-    /// Moves targets this far towards all classes alike: `t (1 - s) + s / classes`. Default 0.
+    /// Label smoothing `s`: targets `t` become `t (1 - s) + s / classes`. Default 0.
     pub label_smoothing: f64,
     /// The axis of the classes. Default -1.
     pub axis: i64,
-    /// How the values of a batch become one.
+    /// How the values of a batch are reduced to one. Default `sum_over_batch_size`.
     pub reduction: Reduction,
     /// Its name. Default `categorical_crossentropy`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +55,7 @@ impl CategoricalCrossentropy {
         self
     }
 
-    /// Moves targets towards all classes alike.
+    /// Sets the label smoothing.
     pub fn label_smoothing(mut self, label_smoothing: f64) -> Self {
         self.label_smoothing = label_smoothing;
         self
@@ -94,7 +94,7 @@ impl Loss for CategoricalCrossentropy {
         shapes::without(y_pred, self.axis)
     }
 
-    fn reduces_by(&self) -> Reduction {
+    fn reduction(&self) -> Reduction {
         self.reduction
     }
 
@@ -109,7 +109,7 @@ impl Loss for CategoricalCrossentropy {
         if y_pred.fits(y_true) {
             return Ok(());
         }
-        shapes::check_aligned("categorical_crossentropy", name, y_true, y_pred)
+        shapes::check_aligned(&Loss::name(self), name, y_true, y_pred)
     }
 
     fn takes_logits(&self) -> Option<Option<bool>> {

@@ -1,4 +1,4 @@
-//! "crossentropy": whichever of the three goes with the shapes.
+//! "crossentropy": the one of the three that the shapes call for.
 
 use super::{
     BinaryCrossentropy, CategoricalCrossentropy, Loss, LossFn, Outputs, PerSample,

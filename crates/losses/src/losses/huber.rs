@@ -3,7 +3,7 @@
 use super::{Loss, PerSample, Reduction, common_builders};
 use crate::dtype::Float32;
 use crate::shapes;
-use sconce_core::{Dims, Error, Result, Tensor};
+use sconce_core::{Error, Result, Tensor};
 use sconce_ops::losses::mean_loss;
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Huber {
-    /// Where the parabola ends. Default 1.
+    /// The error at which the loss turns from quadratic to linear. Default 1.
     pub delta: f64,
-    /// How the values of a batch become one.
+    /// How the values of a batch are reduced to one. Default `sum_over_batch_size`.
     pub reduction: Reduction,
     /// Its name. Default `huber_loss`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,7 +36,7 @@ impl Default for Huber {
 }
 
 impl Huber {
-    /// Sets where the parabola ends.
+    /// Sets the error at which the loss turns from quadratic to linear.
     pub fn delta(mut self, delta: f64) -> Self {
         self.delta = delta;
         self
@@ -57,11 +57,7 @@ impl Loss for Huber {
         Ok(mean_loss(function, &y_true, &y_pred)?.into())
     }
 
-    fn reduces_by(&self) -> Reduction {
+    fn reduction(&self) -> Reduction {
         self.reduction
-    }
-
-    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
-        shapes::check_aligned("huber", name, y_true, y_pred)
     }
 }

@@ -3,7 +3,7 @@
 use super::{Loss, PerSample, Reduction, common_builders};
 use crate::dtype::Float32;
 use crate::shapes;
-use sconce_core::{Dims, Result, Tensor};
+use sconce_core::{Result, Tensor};
 use sconce_ops::losses::{AbsoluteError, mean_loss};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MeanAbsoluteError {
-    /// How the values of a batch become one.
+    /// How the values of a batch are reduced to one. Default `sum_over_batch_size`.
     pub reduction: Reduction,
     /// Its name. Default `mean_absolute_error`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,11 +30,7 @@ impl Loss for MeanAbsoluteError {
         Ok(mean_loss(AbsoluteError, &y_true, &y_pred)?.into())
     }
 
-    fn reduces_by(&self) -> Reduction {
+    fn reduction(&self) -> Reduction {
         self.reduction
-    }
-
-    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
-        shapes::check_aligned("mean_absolute_error", name, y_true, y_pred)
     }
 }

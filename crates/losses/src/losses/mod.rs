@@ -1,5 +1,5 @@
-//! Losses: one file each gives a value per sample; weights, masks and reduction are in [`reduce`]
-//! once.
+//! Losses, one file each: a loss gives a value per sample. Sample weights, masks and the reduction are
+//! applied in [`reduce`], for all of them.
 
 mod binary_crossentropy;
 mod categorical_crossentropy;
@@ -24,6 +24,7 @@ pub use reduction::Reduction;
 pub use sparse_categorical_crossentropy::SparseCategoricalCrossentropy;
 
 use crate::shapes;
+use sconce_core::names::snake_case_of;
 use sconce_core::registry::Style;
 use sconce_core::{DType, Dims, Entry, Error, Kind, Part, Result, Tensor, registry};
 
@@ -61,8 +62,8 @@ registry! { Losses:
 pub struct PerSample {
     /// The values: the shape of the predictions without the axis that the loss is computed over.
     pub values: Tensor,
-    /// Where values count (1) or not (0), of the same shape; values that do not count are left out
-    /// of means.
+    /// 1 for values that count and 0 for those that do not, of the same shape. Masked values are
+    /// excluded from means.
     pub mask: Option<Tensor>,
 }
 
@@ -72,7 +73,7 @@ impl From<Tensor> for PerSample {
     }
 }
 
-/// What is known of a model's output when losses and metrics settle what was left out.
+/// What is known of a model's output when losses and metrics resolve what was left out.
 #[derive(Clone, Copy, Debug)]
 pub struct Outputs<'a> {
     /// The shape of the predictions.
@@ -81,13 +82,19 @@ pub struct Outputs<'a> {
     pub y_true: Option<&'a [usize]>,
     /// Whether the predictions are logits.
     pub logits: bool,
-    /// Whether that was found out from the model, since the loss did not say.
+    /// Whether that was inferred from the model, because the loss leaves it out.
     pub inferred: bool,
 }
 
-/// A loss function.
+/// A loss function. Only [`Loss::per_sample`] is required: a loss of your own is masked, weighted and
+/// reduced as Keras's are.
 pub trait Loss: Send + Sync {
-    /// Refuses a configuration that cannot work.
+    /// Its name in messages. Default: the type's name in snake case.
+    fn name(&self) -> String {
+        snake_case_of::<Self>()
+    }
+
+    /// Refuses an invalid configuration.
     fn check(&self) -> Result<()> {
         Ok(())
     }
@@ -100,38 +107,40 @@ pub trait Loss: Send + Sync {
         shapes::without(y_pred, -1)
     }
 
-    /// How the values become one.
-    fn reduces_by(&self) -> Reduction {
+    /// How the values of a batch are reduced to one.
+    fn reduction(&self) -> Reduction {
         Reduction::SumOverBatchSize
     }
 
-    /// Refuses targets (called `name` in messages) whose shape does not go with the predictions'.
-    /// Nothing is broadcast.
-    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()>;
+    /// Refuses targets (called `name` in messages) whose shape does not match the predictions'.
+    /// Nothing is broadcast. Default: both have one shape, up to a last axis of size 1.
+    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
+        shapes::check_aligned(&self.name(), name, y_true, y_pred)
+    }
 
-    /// Refuses targets with values that cannot be, such as labels outside the classes.
+    /// Refuses targets with invalid values, such as labels outside the classes.
     fn check_values(&self, _name: &str, _y_true: &Tensor, _y_pred: &Dims) -> Result<()> {
         Ok(())
     }
 
-    /// The type targets are brought to before training.
+    /// The type that targets are cast to before training.
     fn target_dtype(&self) -> DType {
         DType::F32
     }
 
-    /// `Some(None)` if the loss takes logits or probabilities and was not told which.
+    /// The loss's `from_logits`, if it has one; `Some(None)` if that was left out.
     fn takes_logits(&self) -> Option<Option<bool>> {
         None
     }
 
-    /// The same loss with what was left out filled in from the model, if there is something to fill
-    /// in and enough is known for it.
+    /// The same loss with what was left out filled in from the model. `None` if nothing was left out,
+    /// or too little is known yet.
     fn resolve(&self, _outputs: &Outputs<'_>) -> Result<Option<LossFn>> {
         Ok(None)
     }
 
-    /// The loss of a batch as one number that can be differentiated, for a loop of your own. A loss
-    /// that was not told whether it is given logits takes logits.
+    /// The loss of a batch, a differentiable scalar, for a loop of your own. `from_logits` left out
+    /// means logits.
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         self.call_weighted(y_true, y_pred, None)
     }
@@ -144,11 +153,11 @@ pub trait Loss: Send + Sync {
         sample_weight: Option<&Tensor>,
     ) -> Result<Tensor> {
         self.check_shape("y_true", y_true.dims(), &Dims::known(y_pred.dims()))?;
-        reduce::reduce(self.per_sample(y_true, y_pred)?, sample_weight, self.reduces_by())
+        reduce::reduce(self.per_sample(y_true, y_pred)?, sample_weight, self.reduction())
     }
 }
 
-/// Label smoothing is a part of one.
+/// Label smoothing is in 0..1.
 fn check_smoothing(label_smoothing: f64) -> Result<()> {
     if (0.0..=1.0).contains(&label_smoothing) {
         return Ok(());
@@ -156,7 +165,7 @@ fn check_smoothing(label_smoothing: f64) -> Result<()> {
     Err(Error::config("label_smoothing", format!("must be in 0..1, found {label_smoothing}")))
 }
 
-/// The builder methods that every loss has.
+/// The builder methods that all losses have.
 macro_rules! common_builders {
     ($ty:ident) => {
         impl $ty {
@@ -165,13 +174,13 @@ macro_rules! common_builders {
                 Self::default()
             }
 
-            /// Sets how the values of a batch become one.
+            /// Sets how the values of a batch are reduced to one.
             pub fn reduction(mut self, reduction: $crate::losses::Reduction) -> Self {
                 self.reduction = reduction;
                 self
             }
 
-            /// Names it.
+            /// Sets its name.
             pub fn name(mut self, name: &str) -> Self {
                 self.name = Some(name.to_string());
                 self

@@ -1,5 +1,5 @@
 //! From values per sample to one loss: masks, sample weights, reduction. As Keras's
-//! `reduce_weighted_values`, except that weights `[batch]` are taken for values of any rank.
+//! `reduce_weighted_values`, except that weights `[batch]` are accepted for values of any rank.
 
 use super::{PerSample, Reduction};
 use sconce_core::{Dims, Error, Result, Tensor};
@@ -19,18 +19,20 @@ pub fn reduce(
         let scale = if reduction == Reduction::Sum { 1.0 } else { mean };
         return Ok(weighted_sum(&values, None, scale)?);
     }
-    let given = sample_weight.map(|weight| spread(weight, &values)).transpose()?;
+    let given = sample_weight.map(|weight| broadcast_weights(weight, &values)).transpose()?;
     let mask = mask.map(|mask| mask.to_dtype(values.dtype())).transpose()?;
     let weight = weights(given.as_ref(), mask.as_ref())?;
-    // Divisors that depend on the data stay on the device.
+    // Divisors that depend on the data are computed on the device.
     let (weight, scale) = match (reduction, &mask) {
         (Reduction::Sum, _) => (weight, 1.0),
         (Reduction::SumOverBatchSize | Reduction::None, None) => (weight, mean),
         (Reduction::SumOverBatchSize | Reduction::None, Some(mask)) => (over(weight, mask)?, 1.0),
         (Reduction::MeanWithSampleWeight, mask) => {
-            // Keras sums the weights as they were given, `[batch, 1]` once a row.
+            // Keras sums weights of the values' rank as they were given, `[batch, 1]` once a row.
             let divisor = match (sample_weight, mask) {
-                (Some(given), None) => given.to_dtype(values.dtype())?,
+                (Some(given), None) if given.rank() >= values.rank() => {
+                    given.to_dtype(values.dtype())?
+                }
                 _ => weight.clone(),
             };
             (over(weight, &divisor)?, 1.0)
@@ -39,10 +41,10 @@ pub fn reduce(
     Ok(weighted_sum(&values, Some(&weight), scale)?)
 }
 
-/// The values of a batch multiplied by mask and weights, with no reduction.
+/// The values of a batch multiplied by mask and weights, without a reduction.
 pub fn weigh(per_sample: PerSample, sample_weight: Option<&Tensor>) -> Result<Tensor> {
     let PerSample { values, mask } = per_sample;
-    let given = sample_weight.map(|weight| spread(weight, &values)).transpose()?;
+    let given = sample_weight.map(|weight| broadcast_weights(weight, &values)).transpose()?;
     let mask = mask.map(|mask| mask.to_dtype(values.dtype())).transpose()?;
     match (&given, &mask) {
         (None, None) => Ok(values),
@@ -55,7 +57,7 @@ fn weights(given: Option<&Tensor>, mask: Option<&Tensor>) -> Result<Tensor> {
     match (given, mask) {
         (Some(weight), Some(mask)) => Ok((weight * mask)?),
         (Some(one), None) | (None, Some(one)) => Ok(one.clone()),
-        (None, None) => Err(Error::training("there is nothing to weigh the losses by")),
+        (None, None) => Err(Error::training("expected sample weights or a mask")),
     }
 }
 
@@ -67,7 +69,7 @@ fn over(weight: Tensor, divisor: &Tensor) -> Result<Tensor> {
     Ok(weight.broadcast_mul(&scale)?)
 }
 
-/// Refuses weights that do not go with values of this shape.
+/// Refuses weights whose shape does not match values of this shape.
 pub fn check_weight(weight: &[usize], values: &Dims) -> Result<()> {
     let ones = weight.iter().rev().take_while(|axis| **axis == 1).count();
     let front = weight.get(..weight.len().saturating_sub(ones)).unwrap_or(&[]);
@@ -76,12 +78,13 @@ pub fn check_weight(weight: &[usize], values: &Dims) -> Result<()> {
         return Ok(());
     }
     Err(Error::data(format!(
-        "sample_weight has shape {weight:?}, this loss has values of shape {values}; give one weight          a row, or weights of that shape"
+        "sample_weight has shape {weight:?}, this loss has values of shape {values}; give one weight \
+         a row, or weights of that shape"
     )))
 }
 
-/// Sample weights `[batch]` or `[batch, 1]` in the shape of the values.
-fn spread(weight: &Tensor, values: &Tensor) -> Result<Tensor> {
+/// Sample weights `[batch]` or `[batch, 1]` broadcast to the shape of the values.
+fn broadcast_weights(weight: &Tensor, values: &Tensor) -> Result<Tensor> {
     let weight = weight.to_dtype(values.dtype())?;
     if weight.elem_count() == values.elem_count() && weight.dims().starts_with(values.dims()) {
         return Ok(weight.reshape(values.shape())?);

@@ -1,19 +1,19 @@
-//! How the losses of a batch become one.
+//! How the losses of a batch are reduced to one.
 
 use serde::{Deserialize, Serialize};
 
-/// How the values of a batch become one, as Keras's `reduction`.
+/// How the values of a batch are reduced to one: Keras's `reduction`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", from = "Option<Name>")]
 pub enum Reduction {
-    /// Their weighted sum over their number (masked ones do not count); `"mean"` is the same.
+    /// Their weighted sum divided by their number, without masked ones; `"mean"` is the same.
     #[default]
     SumOverBatchSize,
     /// Their weighted sum.
     Sum,
-    /// Their weighted sum over the sum of the weights.
+    /// Their weighted sum divided by the sum of their weights.
     MeanWithSampleWeight,
-    /// None at all, written `"none"` or `null`. Training needs one number and takes the mean.
+    /// No reduction, written `"none"` or `null`. Training needs a scalar and takes the mean.
     None,
 }
 

@@ -11,20 +11,20 @@ use serde::{Deserialize, Serialize};
 /// `-ln(p_label)`. Labels `[batch, ..]` (or `[batch, .., 1]`), predictions `[batch, .., classes]`,
 /// values `[batch, ..]`. Keras's `SparseCategoricalCrossentropy`.
 ///
-/// From probabilities, they are divided by their sum and kept in 1e-7..1 - 1e-7. From logits,
-/// softmax and logarithm are one operation, which is exact for any of them.
+/// Probabilities are divided by their sum and clipped to 1e-7..1 - 1e-7. From logits, softmax and
+/// logarithm are one operation, which does not overflow.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SparseCategoricalCrossentropy {
     /// Whether predictions are logits. Left out: they are, unless the compiled model ends in a
     /// softmax or sigmoid.
     pub from_logits: Option<bool>,
-    /// A label whose samples do not count, neither in the loss nor in its mean.
+    /// A label whose samples are excluded from the loss and from its mean.
     pub ignore_class: Option<i64>,
     /// The axis of the classes. Default -1.
     #[serde(skip_serializing_if = "is_last")]
     pub axis: i64,
-    /// How the values of a batch become one.
+    /// How the values of a batch are reduced to one. Default `sum_over_batch_size`.
     pub reduction: Reduction,
     /// Its name. Default `sparse_categorical_crossentropy`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,7 @@ impl SparseCategoricalCrossentropy {
         self
     }
 
-    /// Leaves out samples with this label.
+    /// Excludes samples with this label.
     pub fn ignore_class(mut self, label: i64) -> Self {
         self.ignore_class = Some(label);
         self
@@ -78,7 +78,7 @@ impl Loss for SparseCategoricalCrossentropy {
     fn per_sample(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
         let y_pred = shapes::to_last(y_pred, shapes::axis_of(self.axis, y_pred.rank())?)?;
         let front = y_pred.dims().split_last().map_or(&[][..], |(_, front)| front);
-        let labels = y_true.to_dtype(DType::I64)?.reshape(front)?;
+        let labels = shapes::labels(y_true)?.reshape(front)?;
         let mask = match self.ignore_class {
             Some(label) => Some(labels.ne(label)?.to_dtype(y_pred.dtype())?),
             None => None,
@@ -95,7 +95,7 @@ impl Loss for SparseCategoricalCrossentropy {
         shapes::without(y_pred, self.axis)
     }
 
-    fn reduces_by(&self) -> Reduction {
+    fn reduction(&self) -> Reduction {
         self.reduction
     }
 
@@ -125,11 +125,8 @@ impl Loss for SparseCategoricalCrossentropy {
             )))
         };
         let flat = y_true.flatten_all()?;
-        if flat.dtype().is_float() {
-            let values = flat.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-            if let Some(at) = values.iter().position(|value| value.fract() != 0.0) {
-                return refuse(at, values.get(at).copied().unwrap_or_default().to_string());
-            }
+        if let Some((at, label)) = shapes::not_whole(&flat)? {
+            return refuse(at, label);
         }
         let labels = flat.to_dtype(DType::I64)?.to_vec1::<i64>()?;
         let ok = |label: i64| usize::try_from(label).is_ok_and(|label| label < classes);

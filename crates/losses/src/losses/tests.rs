@@ -35,7 +35,7 @@ fn run(case: &Case, suffix: &str, tolerance: f64) {
         &expected("per_sample"),
         tolerance,
     );
-    let total = match loss.reduces_by() {
+    let total = match loss.reduction() {
         Reduction::None => reduce::weigh(values, weight.as_ref()).unwrap(),
         _ => loss.call_weighted(&y_true, &y_pred, weight.as_ref()).unwrap(),
     };
@@ -214,4 +214,88 @@ fn weights_of_another_shape_are_refused() {
     let weight = Tensor::zeros((4, 2), DType::F32, device).unwrap();
     let error = MeanSquaredError::new().call_weighted(&y, &y, Some(&weight)).unwrap_err();
     assert!(error.to_string().contains("sample_weight has shape [4, 2]"), "{error}");
+}
+
+/// One weight a row counts once for each value of the row, so that a weighted mean is no larger than
+/// the largest value. (Keras refuses these shapes; its `[batch, 1]` divides by one weight a row.)
+#[test]
+fn weighted_means_of_values_over_time() {
+    let device = &sconce_core::Device::Cpu;
+    let y_true = Tensor::zeros((3, 4, 2), DType::F32, device).unwrap();
+    let y_pred = Tensor::arange(0f32, 24.0, device).unwrap().reshape((3, 4, 2)).unwrap();
+    let weight = Tensor::new(&[1f32, 2.0, 3.0], device).unwrap();
+    let each = weight.reshape((3, 1)).unwrap().broadcast_as((3, 4)).unwrap();
+    let run = |reduction, weight: &Tensor| {
+        let loss = MeanAbsoluteError::new().reduction(reduction);
+        let value = loss.call_weighted(&y_true, &y_pred, Some(weight)).unwrap();
+        f64::from(value.to_scalar::<f32>().unwrap())
+    };
+    let near = |ours: f64, expected: f64| assert!((ours - expected).abs() < 1e-4, "{ours}");
+    // The means of the rows are 3.5, 11.5 and 19.5.
+    let expected = (3.5 + 2.0 * 11.5 + 3.0 * 19.5) / 6.0;
+    near(run(Reduction::MeanWithSampleWeight, &weight), expected);
+    near(run(Reduction::MeanWithSampleWeight, &each), expected);
+    // The numbers of Keras 3.15 for [3, 1].
+    let column = weight.reshape((3, 1)).unwrap();
+    near(run(Reduction::MeanWithSampleWeight, &column), 56.666_668);
+    for weight in [&weight, &column, &each] {
+        near(run(Reduction::SumOverBatchSize, weight), 28.333_334);
+        near(run(Reduction::Sum, weight), 340.0);
+    }
+}
+
+/// A loss of a user's own, with nothing but what is required.
+struct MaxError;
+
+impl Loss for MaxError {
+    fn per_sample(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
+        Ok((y_true - y_pred)?.abs()?.max(1)?.into())
+    }
+}
+
+#[test]
+fn a_loss_of_ones_own_has_defaults() {
+    let device = &sconce_core::Device::Cpu;
+    let y_true = Tensor::zeros((2, 2), DType::F32, device).unwrap();
+    let y_pred = Tensor::new(&[[1f32, -3.0], [5.0, 2.0]], device).unwrap();
+    assert_eq!(MaxError.call(&y_true, &y_pred).unwrap().to_scalar::<f32>().unwrap(), 4.0);
+    let narrow = y_true.narrow(1, 0, 1).unwrap();
+    let error = MaxError.call(&narrow, &y_pred).unwrap_err().to_string();
+    assert!(error.contains("max_error needs targets of the shape of the output"), "{error}");
+}
+
+#[test]
+fn float_labels_are_not_truncated() {
+    let device = &sconce_core::Device::Cpu;
+    let y_pred = Tensor::new(&[[2f32, 1.0], [0.5, 1.0]], device).unwrap();
+    let loss = SparseCategoricalCrossentropy::new();
+    for wrong in [0.95, f32::NAN, f32::INFINITY] {
+        let y_true = Tensor::new(&[0f32, wrong], device).unwrap();
+        let error = loss.call(&y_true, &y_pred).unwrap_err().to_string();
+        assert!(error.contains(&format!("hold {wrong}")), "{error}");
+        assert!(error.contains("at position 1") && error.contains("whole numbers"), "{error}");
+        let error = loss.check_values("y", &y_true, &Dims::batch_of(&[2])).unwrap_err();
+        assert!(error.to_string().contains(&format!("label {wrong} in row 1")), "{error}");
+    }
+    let whole = Tensor::new(&[0f32, 1.0], device).unwrap();
+    let ints = whole.to_dtype(DType::I64).unwrap();
+    let (a, b) = (loss.call(&whole, &y_pred).unwrap(), loss.call(&ints, &y_pred).unwrap());
+    assert_eq!(difference(&a, &b, 0.0), None);
+}
+
+#[test]
+fn sums_are_in_f64() {
+    let device = &sconce_core::Device::Cpu;
+    // In f32, 2^24 + 1 = 2^24: a running sum in f32 stays there.
+    let rows = 4097;
+    let mut errors = vec![1f32; rows];
+    errors[0] = 16_777_216.0;
+    let y_pred = Tensor::from_vec(errors, (rows, 1), device).unwrap();
+    let y_true = y_pred.zeros_like().unwrap();
+    let ones = Tensor::ones(rows, DType::F32, device).unwrap();
+    let loss = MeanAbsoluteError::new().reduction(Reduction::Sum);
+    for weight in [None, Some(&ones)] {
+        let sum = loss.call_weighted(&y_true, &y_pred, weight).unwrap();
+        assert_eq!(sum.to_scalar::<f32>().unwrap(), 16_781_312.0);
+    }
 }

@@ -1,10 +1,10 @@
 //! How often predictions equal targets.
 
-use super::{Metric, Running, SampleValues, averaged};
+use super::{SampleValues, accuracy_metric};
 use crate::dtype::Float32;
 use crate::losses::PerSample;
 use crate::shapes;
-use sconce_core::{Dims, Result, Tensor};
+use sconce_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// The part of values with `y_pred == y_true`. Both `[batch, ..]`. Keras's `Accuracy`; the name
@@ -20,19 +20,7 @@ pub struct Accuracy {
     pub dtype: Float32,
 }
 
-impl Metric for Accuracy {
-    fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| "accuracy".to_string())
-    }
-
-    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
-        shapes::check_aligned("Accuracy", name, y_true, y_pred)
-    }
-
-    fn start(&self) -> Box<dyn Running> {
-        averaged(self.clone())
-    }
-}
+accuracy_metric!(Accuracy = "accuracy" {});
 
 impl SampleValues for Accuracy {
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {

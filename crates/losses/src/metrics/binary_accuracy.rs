@@ -1,10 +1,10 @@
 //! How often predictions are on the right side of a threshold.
 
-use super::{Metric, MetricFn, Running, SampleValues, averaged};
+use super::{MetricFn, SampleValues, accuracy_metric};
 use crate::dtype::Float32;
 use crate::losses::{Outputs, PerSample};
 use crate::shapes;
-use sconce_core::{Dims, Result, Tensor};
+use sconce_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// The part of values with `(y_pred > threshold) == y_true`. Targets 0 or 1; both `[batch, ..]`.
@@ -37,25 +37,13 @@ impl BinaryAccuracy {
     }
 }
 
-impl Metric for BinaryAccuracy {
-    fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| "binary_accuracy".to_string())
-    }
-
-    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
-        shapes::check_aligned("binary_accuracy", name, y_true, y_pred)
-    }
-
+accuracy_metric!(BinaryAccuracy = "binary_accuracy" {
     fn resolve(&self, name: &str, outputs: &Outputs<'_>) -> Option<MetricFn> {
         let threshold = Some(Self::threshold_for(outputs));
         let name = Some(name.to_string());
         self.threshold.is_none().then(|| Self { threshold, name, ..self.clone() }.into())
     }
-
-    fn start(&self) -> Box<dyn Running> {
-        averaged(self.clone())
-    }
-}
+});
 
 impl SampleValues for BinaryAccuracy {
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {

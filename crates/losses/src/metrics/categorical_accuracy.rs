@@ -1,10 +1,10 @@
 //! How often the largest prediction is the target's largest.
 
-use super::{Metric, Running, SampleValues, averaged};
+use super::{SampleValues, accuracy_metric};
 use crate::dtype::Float32;
 use crate::losses::PerSample;
 use crate::shapes;
-use sconce_core::{Dims, Result, Tensor};
+use sconce_core::{Result, Tensor};
 use sconce_ops::accuracy::{argmax, argmax_hits};
 use serde::{Deserialize, Serialize};
 
@@ -21,19 +21,7 @@ pub struct CategoricalAccuracy {
     pub dtype: Float32,
 }
 
-impl Metric for CategoricalAccuracy {
-    fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| "categorical_accuracy".to_string())
-    }
-
-    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
-        shapes::check_aligned("categorical_accuracy", name, y_true, y_pred)
-    }
-
-    fn start(&self) -> Box<dyn Running> {
-        averaged(self.clone())
-    }
-}
+accuracy_metric!(CategoricalAccuracy = "categorical_accuracy" {});
 
 impl SampleValues for CategoricalAccuracy {
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {

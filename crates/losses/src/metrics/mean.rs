@@ -1,41 +1,39 @@
-//! The weighted mean that grows over batches.
+//! The weighted mean over batches.
 
+use super::total::{Total, expect_state};
 use sconce_core::{DType, Error, Result, Tensor};
 use sconce_kernels::with_slice;
 
-/// A weighted mean that grows, as Keras's `Mean`. On the CPU it is kept in f64; on other devices it
-/// stays there until it is read.
+/// A weighted mean over batches, as Keras's `Mean`. On the CPU it is accumulated in f64; on other
+/// devices it stays there until it is read.
 #[derive(Clone, Debug, Default)]
 pub struct Mean {
-    total: f64,
-    weight: f64,
-    /// Total and weight on another device.
-    on_device: Option<(Tensor, Tensor)>,
+    total: Total,
+    weight: Total,
 }
 
 impl Mean {
-    /// A mean of nothing yet.
+    /// An empty mean.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a scalar that stands for `weight` samples.
+    /// Adds a scalar that is the mean of `weight` samples.
     pub fn add(&mut self, value: &Tensor, weight: f64) -> Result<()> {
         let value = value.detach().to_dtype(DType::F32)?;
         if value.device().is_cpu() {
-            self.total += f64::from(value.to_scalar::<f32>()?) * weight;
-            self.weight += weight;
-            return Ok(());
+            self.total.add(f64::from(value.to_scalar::<f32>()?) * weight)?;
+            return self.weight.add(weight);
         }
-        let weight = Tensor::new(weight as f32, value.device())?;
-        self.add_on_device((value * &weight)?, weight)
+        self.total.add_tensor(&(value * weight)?)?;
+        self.weight.add(weight)
     }
 
-    /// Adds values `[batch, ..]`: each sample the mean of its values, weighted by `sample_weight`
-    /// `[batch]`, `[batch, 1]`, or of as many axes of the values as it has.
+    /// Adds values `[batch, ..]`: the mean of each sample's values, weighted by `sample_weight` of shape
+    /// `[batch]`, `[batch, 1]`, or of the first axes of the values.
     ///
     /// # Errors
-    /// Weights of another shape.
+    /// If `sample_weight` has another shape.
     pub fn update(&mut self, values: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
         let values = values.detach().to_dtype(DType::F32)?.contiguous()?;
         let rows = values.dims().first().copied().unwrap_or(1).max(1);
@@ -56,53 +54,57 @@ impl Mean {
                 Some(weight) => weight.reshape(parts)?,
                 None => means.ones_like()?,
             };
-            let total = ((means * &weight)?.sum_all()? * share)?;
-            return self.add_on_device(total, (weight.sum_all()? * share)?);
+            self.total.add_tensor(&((means * &weight)?.sum_all()? * share)?)?;
+            return self.weight.add_tensor(&(weight.sum_all()? * share)?);
         }
         let sum = |values: &[f32]| values.iter().map(|v| f64::from(*v)).sum::<f64>();
+        let (mut total, mut weights) = (0.0, 0.0);
         with_slice(&values, |values| match &weight {
             None => {
-                self.total += sum(values) / width as f64;
-                self.weight += rows as f64;
+                (total, weights) = (sum(values) / width as f64, rows as f64);
                 Ok(())
             }
             Some(weight) => with_slice(weight, |weight| {
                 for (values, weight) in values.chunks_exact(width).zip(weight) {
                     let weight = f64::from(*weight) * share;
-                    self.total += weight * sum(values) / width as f64;
-                    self.weight += weight;
+                    total += weight * sum(values) / width as f64;
+                    weights += weight;
                 }
                 Ok(())
             }),
         })?;
-        Ok(())
+        self.total.add(total)?;
+        self.weight.add(weights)
     }
 
-    fn add_on_device(&mut self, total: Tensor, weight: Tensor) -> Result<()> {
-        self.on_device = Some(match &self.on_device {
-            Some((t, w)) => ((t + total)?, (w + weight)?),
-            None => (total, weight),
-        });
-        Ok(())
-    }
-
-    /// The mean so far; 0 of nothing, as in Keras. The only read of the device.
+    /// The mean so far; 0 if nothing was added, as in Keras. The only read of the device.
     pub fn result(&self) -> Result<f64> {
-        let (mut total, mut weight) = (self.total, self.weight);
-        if let Some((t, w)) = &self.on_device {
-            total += f64::from(t.to_scalar::<f32>()?);
-            weight += f64::from(w.to_scalar::<f32>()?);
-        }
-        Ok(if weight == 0.0 { 0.0 } else { total / weight })
+        let weight = self.weight.read()?;
+        Ok(if weight == 0.0 { 0.0 } else { self.total.read()? / weight })
     }
 
-    /// Starts over.
+    /// Empties it.
     pub fn reset(&mut self) {
         *self = Self::default();
     }
+
+    /// Total and weight, as scalars on the device they are on (f64 on the CPU).
+    pub fn state(&self) -> Result<Vec<Tensor>> {
+        Ok(vec![self.total.state()?, self.weight.state()?])
+    }
+
+    /// Continues exactly from a [`Mean::state`].
+    ///
+    /// # Errors
+    /// If `state` is not that of a mean.
+    pub fn restore(&mut self, state: &[Tensor]) -> Result<()> {
+        let [total, weight] = expect_state(state)?;
+        *self = Self { total: Total::from_state(total)?, weight: Total::from_state(weight)? };
+        Ok(())
+    }
 }
 
-/// How many weights there are for values of this shape, after checking that they go together.
+/// The number of weights for values of this shape, after checking that the shapes match.
 fn parts(weight: &[usize], values: &[usize]) -> Result<usize> {
     let count = weight.iter().product();
     let rows = values.first().copied().unwrap_or(1);

@@ -1,45 +1,44 @@
-//! Metrics: values that are averaged over the batches of an epoch.
+//! Metrics: values that are accumulated over the batches of an epoch.
 //!
-//! Separation of concerns: a [`Metric`] is a configuration, with Keras's keys; [`SampleValues`] is
-//! the value of each sample; weights and accumulation are in [`Mean`] once.
+//! Separation of concerns: a [`Metric`] is a configuration, with Keras's keys; a [`MetricState`]
+//! accumulates; [`SampleValues`] is the value of each sample, for metrics that are a mean of such
+//! values, weighted and accumulated by [`Mean`].
 
 mod accuracy;
 mod binary_accuracy;
-mod binary_crossentropy;
 mod categorical_accuracy;
-mod categorical_crossentropy;
-mod crossentropy;
+mod goal;
+mod loss_metrics;
 mod mean;
-mod mean_absolute_error;
-mod mean_squared_error;
 mod resolve;
 mod root_mean_squared_error;
 mod sparse_categorical_accuracy;
-mod sparse_categorical_crossentropy;
 mod sparse_top_k_categorical_accuracy;
 mod sum;
 #[cfg(test)]
 mod tests;
 mod top_k_categorical_accuracy;
+mod total;
 
 pub use accuracy::Accuracy;
 pub use binary_accuracy::BinaryAccuracy;
-pub use binary_crossentropy::BinaryCrossentropy;
 pub use categorical_accuracy::CategoricalAccuracy;
-pub use categorical_crossentropy::CategoricalCrossentropy;
+pub use goal::Goal;
+pub use loss_metrics::{
+    BinaryCrossentropy, CategoricalCrossentropy, MeanAbsoluteError, MeanSquaredError,
+    SparseCategoricalCrossentropy,
+};
 pub use mean::Mean;
-pub use mean_absolute_error::MeanAbsoluteError;
-pub use mean_squared_error::MeanSquaredError;
-pub use resolve::unique_names;
-pub use resolve::{log_name, resolve};
+pub use resolve::{log_name, resolve, unique_names};
 pub use root_mean_squared_error::RootMeanSquaredError;
 pub use sparse_categorical_accuracy::SparseCategoricalAccuracy;
-pub use sparse_categorical_crossentropy::SparseCategoricalCrossentropy;
 pub use sparse_top_k_categorical_accuracy::SparseTopKCategoricalAccuracy;
 pub use sum::Sum;
 pub use top_k_categorical_accuracy::TopKCategoricalAccuracy;
 
 use crate::losses::{Outputs, PerSample};
+use crate::shapes;
+use sconce_core::names::snake_case_of;
 use sconce_core::registry::Style;
 use sconce_core::{Dims, Entry, Error, Kind, Part, Result, Tensor, registry};
 
@@ -78,33 +77,43 @@ registry! { Metrics:
     TopKCategoricalAccuracy = "TopKCategoricalAccuracy" ["top_k_categorical_accuracy"];
 }
 
-/// A metric: its configuration, and how it starts.
+/// The configuration of a metric.
 pub trait Metric: Send + Sync {
-    /// Refuses a configuration that cannot work.
+    /// Refuses an invalid configuration.
     fn check(&self) -> Result<()> {
         Ok(())
     }
 
-    /// Its name in logs, unless it is given by a name, which is then used.
-    fn name(&self) -> String;
+    /// Its name in logs, unless it is given by a name, which is then used. Default: the type's name
+    /// in snake case.
+    fn name(&self) -> String {
+        snake_case_of::<Self>()
+    }
 
-    /// Refuses targets (called `name` in messages) whose shape does not go with the predictions'.
-    /// Nothing is broadcast.
-    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()>;
+    /// Whether lower or higher is better. `None` if it is not known: callbacks then need a `mode`.
+    fn goal(&self) -> Option<Goal> {
+        None
+    }
 
-    /// The same metric, called `name`, with what was left out filled in from the model, if there is
-    /// something to fill in.
+    /// Refuses targets (called `name` in messages) whose shape does not match the predictions'.
+    /// Nothing is broadcast. Default: both have one shape, up to a last axis of size 1.
+    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
+        shapes::check_aligned(&snake_case_of::<Self>(), name, y_true, y_pred)
+    }
+
+    /// The same metric, called `name`, with what was left out filled in from the model. `None` if
+    /// nothing was left out.
     fn resolve(&self, _name: &str, _outputs: &Outputs<'_>) -> Option<MetricFn> {
         None
     }
 
-    /// A fresh accumulation.
-    fn start(&self) -> Box<dyn Running>;
+    /// An empty state.
+    fn new_state(&self) -> Box<dyn MetricState>;
 }
 
-/// A metric at work.
-pub trait Running: Send {
-    /// Takes in one batch.
+/// What a metric accumulates over batches.
+pub trait MetricState: Send {
+    /// Adds one batch. Does not read the device.
     fn update(
         &mut self,
         y_true: &Tensor,
@@ -112,26 +121,36 @@ pub trait Running: Send {
         sample_weight: Option<&Tensor>,
     ) -> Result<()>;
 
-    /// The value so far. The only read of the device.
+    /// The metric of the batches so far. The only read of the device.
     fn result(&self) -> Result<f64>;
 
-    /// Starts over.
+    /// Empties the state.
     fn reset(&mut self);
+
+    /// Everything accumulated, as tensors on the devices they are on.
+    fn state(&self) -> Result<Vec<Tensor>>;
+
+    /// Continues exactly from a [`MetricState::state`] of the same metric.
+    ///
+    /// # Errors
+    /// If `state` is that of another metric; then nothing is changed.
+    fn restore(&mut self, state: &[Tensor]) -> Result<()>;
 }
 
-/// A metric that is the mean of a value for each sample.
+/// The values of a metric that is a mean over samples.
 pub trait SampleValues: Send + 'static {
-    /// The values `[batch, ..]`.
+    /// The value of each sample, `[batch, ..]`.
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample>;
 
-    /// The metric of the mean of the values.
+    /// The metric as a function of the mean of the values. Default: the mean itself.
     fn finish(&self, mean: f64) -> f64 {
         mean
     }
 }
 
-/// A metric that averages `values` over samples and batches, for [`Metric::start`].
-pub fn averaged(values: impl SampleValues) -> Box<dyn Running> {
+/// The state of a metric that is the mean of `values` over samples and batches, for
+/// [`Metric::new_state`].
+pub fn averaged(values: impl SampleValues) -> Box<dyn MetricState> {
     Box::new(Averaged { values, mean: Mean::new() })
 }
 
@@ -140,7 +159,7 @@ struct Averaged<V> {
     mean: Mean,
 }
 
-impl<V: SampleValues> Running for Averaged<V> {
+impl<V: SampleValues> MetricState for Averaged<V> {
     fn update(
         &mut self,
         y_true: &Tensor,
@@ -149,7 +168,7 @@ impl<V: SampleValues> Running for Averaged<V> {
     ) -> Result<()> {
         let PerSample { values, mask } = self.values.values(y_true, y_pred)?;
         match (sample_weight, mask) {
-            // Keras leaves values that do not count out of weighted means only.
+            // Keras excludes masked values from weighted means only.
             (Some(weight), Some(mask)) => {
                 let weight = crate::losses::reduce::weigh(mask.into(), Some(weight))?;
                 self.mean.update(&values, Some(&weight))
@@ -165,7 +184,37 @@ impl<V: SampleValues> Running for Averaged<V> {
     fn reset(&mut self) {
         self.mean.reset();
     }
+
+    fn state(&self) -> Result<Vec<Tensor>> {
+        self.mean.state()
+    }
+
+    fn restore(&mut self, state: &[Tensor]) -> Result<()> {
+        self.mean.restore(state)
+    }
 }
+
+/// The parts of [`Metric`] that all accuracies share; further methods follow in braces.
+macro_rules! accuracy_metric {
+    ($ty:ident = $default_name:literal { $($method:item)* }) => {
+        impl $crate::metrics::Metric for $ty {
+            fn name(&self) -> String {
+                self.name.clone().unwrap_or_else(|| $default_name.to_string())
+            }
+
+            fn goal(&self) -> Option<$crate::metrics::Goal> {
+                Some($crate::metrics::Goal::Max)
+            }
+
+            fn new_state(&self) -> Box<dyn $crate::metrics::MetricState> {
+                $crate::metrics::averaged(self.clone())
+            }
+
+            $($method)*
+        }
+    };
+}
+use accuracy_metric;
 
 /// `k` of the top-k metrics.
 fn check_k(k: usize) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Names and shapes to metrics, as Keras resolves them.
+//! Metrics from names and shapes, as Keras resolves them.
 
 use super::{BinaryAccuracy, CategoricalAccuracy, MetricFn, SparseCategoricalAccuracy};
 use crate::losses::{Outputs, TargetKind};
@@ -13,8 +13,8 @@ pub fn log_name(metric: &MetricFn) -> Result<String> {
     })
 }
 
-/// A metric with everything filled in: `"accuracy"` becomes binary, sparse or categorical accuracy
-/// by the shapes, `from_logits` and thresholds left out go with the loss. `None`: it is as it was.
+/// A metric with what was left out filled in: `"accuracy"` becomes binary, sparse or categorical
+/// accuracy by the shapes; `from_logits` and thresholds follow the loss. `None` if nothing was left out.
 pub fn resolve(
     metric: &MetricFn,
     y_true: &[usize],

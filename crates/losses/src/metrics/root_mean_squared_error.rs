@@ -1,10 +1,10 @@
 //! Root of the mean squared error.
 
-use super::{Metric, Running, SampleValues, averaged};
+use super::{Goal, Metric, MetricState, SampleValues, averaged};
 use crate::dtype::Float32;
 use crate::losses::PerSample;
 use crate::shapes;
-use sconce_core::{Dims, Result, Tensor};
+use sconce_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// `sqrt(mean((y_true - y_pred)^2))`, the mean over all samples and values. Both `[batch, ..]`. Keras's
@@ -25,11 +25,11 @@ impl Metric for RootMeanSquaredError {
         self.name.clone().unwrap_or_else(|| "root_mean_squared_error".to_string())
     }
 
-    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
-        shapes::check_aligned("root_mean_squared_error", name, y_true, y_pred)
+    fn goal(&self) -> Option<Goal> {
+        Some(Goal::Min)
     }
 
-    fn start(&self) -> Box<dyn Running> {
+    fn new_state(&self) -> Box<dyn MetricState> {
         averaged(self.clone())
     }
 }

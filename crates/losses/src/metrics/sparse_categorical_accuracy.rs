@@ -1,6 +1,6 @@
 //! How often the largest prediction is at the label.
 
-use super::{Metric, Running, SampleValues, averaged};
+use super::{SampleValues, accuracy_metric};
 use crate::dtype::Float32;
 use crate::losses::PerSample;
 use crate::shapes;
@@ -22,23 +22,15 @@ pub struct SparseCategoricalAccuracy {
     pub dtype: Float32,
 }
 
-impl Metric for SparseCategoricalAccuracy {
-    fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| "sparse_categorical_accuracy".to_string())
-    }
-
+accuracy_metric!(SparseCategoricalAccuracy = "sparse_categorical_accuracy" {
     fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
         let last = y_pred.rank().saturating_sub(1);
         shapes::check_labels_shape("sparse_categorical_accuracy", name, y_true, y_pred, last)
     }
-
-    fn start(&self) -> Box<dyn Running> {
-        averaged(self.clone())
-    }
-}
+});
 
 impl SampleValues for SparseCategoricalAccuracy {
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
-        Ok(argmax_hits(y_true, y_pred)?.into())
+        Ok(argmax_hits(&shapes::labels(y_true)?, y_pred)?.into())
     }
 }

@@ -1,6 +1,6 @@
 //! How often the label is among the largest predictions.
 
-use super::{Metric, Running, SampleValues, averaged, check_k};
+use super::{SampleValues, accuracy_metric, check_k};
 use crate::dtype::Float32;
 use crate::losses::PerSample;
 use crate::shapes;
@@ -37,13 +37,9 @@ impl SparseTopKCategoricalAccuracy {
     }
 }
 
-impl Metric for SparseTopKCategoricalAccuracy {
+accuracy_metric!(SparseTopKCategoricalAccuracy = "sparse_top_k_categorical_accuracy" {
     fn check(&self) -> Result<()> {
         check_k(self.k)
-    }
-
-    fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| "sparse_top_k_categorical_accuracy".to_string())
     }
 
     fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
@@ -51,14 +47,10 @@ impl Metric for SparseTopKCategoricalAccuracy {
         let what = "sparse_top_k_categorical_accuracy";
         shapes::check_labels_shape(what, name, y_true, y_pred, last)
     }
-
-    fn start(&self) -> Box<dyn Running> {
-        averaged(self.clone())
-    }
-}
+});
 
 impl SampleValues for SparseTopKCategoricalAccuracy {
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
-        Ok(top_k_hits(y_true, y_pred, self.k)?.into())
+        Ok(top_k_hits(&shapes::labels(y_true)?, y_pred, self.k)?.into())
     }
 }

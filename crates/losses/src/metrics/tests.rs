@@ -42,17 +42,17 @@ fn all_cases_agree_with_keras() {
         let part = MetricFn::from_json(case.config()).unwrap_or_else(|e| panic!("{name}: {e}"));
         let metric = part.get().unwrap();
         assert_eq!(Json::from(metric.name()), case.config()["config"]["name"], "{name}");
-        let mut running = metric.start();
+        let mut state = metric.new_state();
         let (y_true, y_pred) = (case.tensors("y_true"), case.tensors("y_pred"));
         for (batch, (t, p)) in y_true.iter().zip(&y_pred).enumerate() {
             let (t, p) = (t.as_ref().unwrap(), p.as_ref().unwrap());
             metric.check_shape("y", t.dims(), &Dims::known(p.dims())).unwrap();
-            let result = running.update(t, p, weights[batch].as_ref());
+            let result = state.update(t, p, weights[batch].as_ref());
             result.unwrap_or_else(|e| panic!("{name}: {e}"));
-            check(batch, running.result().unwrap());
+            check(batch, state.result().unwrap());
         }
-        running.reset();
-        assert_eq!(running.result().unwrap(), 0.0, "{name}");
+        state.reset();
+        assert_eq!(state.result().unwrap(), 0.0, "{name}");
     }
     assert!(compared > 100, "{compared}");
 }
@@ -119,4 +119,136 @@ fn shapes_that_do_not_go_together() {
     assert!(error.contains("unknown metric `acuracy`. Did you mean `accuracy`?"), "{error}");
     let zero = MetricFn::from(TopKCategoricalAccuracy::new(0));
     assert!(zero.get().err().unwrap().to_string().contains("must be at least 1"));
+}
+
+/// As `_direction` in keras/src/metrics.
+#[test]
+fn goals_are_kerass() {
+    for entry in Metrics::entries() {
+        let metric = MetricFn::from(entry.class_name);
+        let up = entry.class_name.ends_with("Accuracy");
+        let expected = if up { Goal::Max } else { Goal::Min };
+        assert_eq!(metric.get().unwrap().goal(), Some(expected), "{}", entry.class_name);
+    }
+}
+
+/// A metric of a user's own, with nothing but what is required.
+struct MaxError;
+
+impl Metric for MaxError {
+    fn new_state(&self) -> Box<dyn MetricState> {
+        averaged(MaxErrorValues)
+    }
+}
+
+struct MaxErrorValues;
+
+impl SampleValues for MaxErrorValues {
+    fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
+        Ok((y_true - y_pred)?.abs()?.max(1)?.into())
+    }
+}
+
+#[test]
+fn a_metric_of_ones_own_has_defaults() {
+    assert_eq!((MaxError.name().as_str(), MaxError.goal()), ("max_error", None));
+    let error = MaxError.check_shape("y", &[8], &Dims::batch_of(&[3])).unwrap_err().to_string();
+    assert!(error.contains("max_error needs targets of the shape of the output"), "{error}");
+    MaxError.check_shape("y", &[8, 3], &Dims::batch_of(&[3])).unwrap();
+}
+
+#[test]
+fn a_restored_state_continues_exactly() {
+    for case in golden::load("metrics") {
+        let Ok(part) = MetricFn::from_json(case.config()) else { continue };
+        let name = case.name();
+        let mut whole = part.get().unwrap().new_state();
+        let batches = case.tensors("y_true").into_iter().zip(case.tensors("y_pred"));
+        for ((y_true, y_pred), weight) in batches.zip(case.tensors("sample_weight")) {
+            // The state of each batch goes through tensors to the next.
+            let mut next = part.get().unwrap().new_state();
+            next.restore(&whole.state().unwrap()).unwrap();
+            let (y_true, y_pred) = (y_true.unwrap(), y_pred.unwrap());
+            for state in [&mut whole, &mut next] {
+                state.update(&y_true, &y_pred, weight.as_ref()).unwrap();
+            }
+            assert_ne!(whole.result().unwrap(), f64::NAN, "{name}");
+            assert_eq!(whole.result().unwrap(), next.result().unwrap(), "{name}");
+        }
+    }
+    let device = &sconce_core::Device::Cpu;
+    let values = Tensor::new(&[1f32, 4.0], device).unwrap();
+    let mut sum = Sum::new();
+    sum.update(&values, None).unwrap();
+    let mut next = Sum::new();
+    next.restore(&sum.state().unwrap()).unwrap();
+    next.update(&values, None).unwrap();
+    assert_eq!(next.result().unwrap(), 10.0);
+}
+
+#[test]
+fn states_of_other_metrics_are_refused_and_change_nothing() {
+    let device = &sconce_core::Device::Cpu;
+    let mut mean = Mean::new();
+    mean.update(&Tensor::new(&[1f32, 4.0], device).unwrap(), None).unwrap();
+    let scalar = Tensor::new(1f64, device).unwrap();
+    let error = mean.restore(&[scalar.clone()]).unwrap_err().to_string();
+    assert!(error.contains("has 2 tensors, 1 were given"), "{error}");
+    let count = Tensor::new(1i64, device).unwrap();
+    let error = mean.restore(&[scalar, count]).unwrap_err().to_string();
+    assert!(error.contains("a scalar of type f64 or f32, found I64"), "{error}");
+    assert_eq!(mean.result().unwrap(), 2.5);
+}
+
+/// What stays on a device is f32 and is not converted; a state of a device continues there.
+#[test]
+fn a_state_of_a_device_stays_f32() {
+    let device = &sconce_core::Device::Cpu;
+    let mut total = total::Total::default();
+    total.add_tensor(&Tensor::new(2f32, device).unwrap()).unwrap();
+    let mut next = total::Total::from_state(&total.state().unwrap()).unwrap();
+    next.add_tensor(&Tensor::new(3f32, device).unwrap()).unwrap();
+    next.add(1.5).unwrap();
+    assert_eq!(next.state().unwrap().dtype(), sconce_core::DType::F32);
+    assert_eq!(next.read().unwrap(), 6.5);
+    let mut host = total::Total::default();
+    host.add(0.25).unwrap();
+    host.add_tensor(&Tensor::new(3f32, device).unwrap()).unwrap();
+    assert_eq!(host.read().unwrap(), 3.25);
+}
+
+#[test]
+fn means_are_accumulated_in_f64() {
+    let device = &sconce_core::Device::Cpu;
+    // In f32, 2^24 + 1 = 2^24.
+    let mut values = vec![1f32; 4097];
+    values[0] = 16_777_216.0;
+    let rows = values.len();
+    let values = Tensor::from_vec(values, rows, device).unwrap();
+    let expected = (16_777_216.0 + 4096.0) / 4097.0;
+    let mut mean = Mean::new();
+    mean.update(&values, None).unwrap();
+    assert_eq!(mean.result().unwrap(), expected);
+    let mut mean = Mean::new();
+    for row in 0..rows {
+        mean.add(&values.get(row).unwrap(), 1.0).unwrap();
+    }
+    assert_eq!(mean.result().unwrap(), expected);
+}
+
+#[test]
+fn float_labels_are_not_truncated() {
+    let device = &sconce_core::Device::Cpu;
+    let y_pred = Tensor::new(&[[0.9f32, 0.1], [0.2, 0.8]], device).unwrap();
+    for metric in ["sparse_categorical_accuracy", "sparse_top_k_categorical_accuracy"] {
+        let mut state = MetricFn::from(metric).get().unwrap().new_state();
+        let soft = Tensor::new(&[0f32, 0.95], device).unwrap();
+        let error = state.update(&soft, &y_pred, None).unwrap_err().to_string();
+        assert!(
+            error.contains("hold 0.95") && error.contains("at position 1"),
+            "{metric}: {error}"
+        );
+        state.update(&Tensor::new(&[0f32, 1.0], device).unwrap(), &y_pred, None).unwrap();
+        assert_eq!(state.result().unwrap(), 1.0, "{metric}");
+    }
 }

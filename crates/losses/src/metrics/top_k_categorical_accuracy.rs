@@ -1,10 +1,10 @@
 //! How often the target's class is among the largest predictions.
 
-use super::{Metric, Running, SampleValues, averaged, check_k};
+use super::{SampleValues, accuracy_metric, check_k};
 use crate::dtype::Float32;
 use crate::losses::PerSample;
 use crate::shapes;
-use sconce_core::{Dims, Result, Tensor};
+use sconce_core::{Result, Tensor};
 use sconce_ops::accuracy::{argmax, top_k_hits};
 use serde::{Deserialize, Serialize};
 
@@ -36,23 +36,11 @@ impl TopKCategoricalAccuracy {
     }
 }
 
-impl Metric for TopKCategoricalAccuracy {
+accuracy_metric!(TopKCategoricalAccuracy = "top_k_categorical_accuracy" {
     fn check(&self) -> Result<()> {
         check_k(self.k)
     }
-
-    fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| "top_k_categorical_accuracy".to_string())
-    }
-
-    fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
-        shapes::check_aligned("top_k_categorical_accuracy", name, y_true, y_pred)
-    }
-
-    fn start(&self) -> Box<dyn Running> {
-        averaged(self.clone())
-    }
-}
+});
 
 impl SampleValues for TopKCategoricalAccuracy {
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {

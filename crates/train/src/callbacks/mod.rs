@@ -16,11 +16,12 @@ mod progress;
 #[cfg(test)]
 mod tests;
 
+pub use crate::metrics::Goal;
 pub use csv_logger::CSVLogger;
 pub use early_stopping::EarlyStopping;
 pub use lambda_callback::LambdaCallback;
 pub use model_checkpoint::{ModelCheckpoint, SaveFreq};
-pub use monitor::{Goal, Logged, Mode};
+pub use monitor::{Logged, Mode};
 pub use progress::{Progress, Verbose};
 
 use crate::history::Logs;

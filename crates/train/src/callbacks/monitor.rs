@@ -1,63 +1,9 @@
 //! Monitoring one logged value: is it there, which way is better, is it better now.
 
+use crate::metrics::Goal;
 use sconce_core::registry::nearest;
 use sconce_core::{Error, Result};
 use serde::{Deserialize, Serialize};
-
-/// Which way a value gets better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Goal {
-    /// Down.
-    Min,
-    /// Up.
-    Max,
-}
-
-impl Goal {
-    /// The goal of a metric of this Keras class or name; `None` if it is not known (a user's own,
-    /// or a plain mean).
-    pub fn of_metric(class_name: &str) -> Option<Self> {
-        let name: String =
-            class_name.chars().filter(|c| *c != '_').flat_map(char::to_lowercase).collect();
-        let any = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
-        let down = [
-            "error",
-            "crossentropy",
-            "divergence",
-            "hinge",
-            "logcosh",
-            "huber",
-            "poisson",
-            "mse",
-            "mae",
-            "mape",
-            "msle",
-            "bce",
-        ];
-        let up = [
-            "accuracy",
-            "auc",
-            "precision",
-            "recall",
-            "sensitivityatspecificity",
-            "specificityatsensitivity",
-            "truepositives",
-            "truenegatives",
-            "iou",
-            "fbeta",
-            "f1score",
-            "r2score",
-            "cosinesimilarity",
-            "correlation",
-        ];
-        match name.as_str() {
-            "acc" => Some(Self::Max),
-            _ if any(&up) => Some(Self::Max),
-            _ if any(&down) => Some(Self::Min),
-            _ => None,
-        }
-    }
-}
 
 /// Keras's argument `mode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,11 +99,10 @@ mod tests {
     use super::*;
 
     fn logged() -> Logged {
-        let goal = Goal::of_metric;
         Logged(vec![
             ("loss".into(), Some(Goal::Min)),
-            ("accuracy".into(), goal("SparseCategoricalAccuracy")),
-            ("mine".into(), goal("Mine")),
+            ("accuracy".into(), Some(Goal::Max)),
+            ("mine".into(), None),
         ])
     }
 
@@ -175,53 +120,6 @@ mod tests {
             error.contains("at `mode`") && error.contains("`val_mine` should go up"),
             "{error}"
         );
-    }
-
-    /// Every metric of Keras with a direction (`_direction` in keras/src/metrics) has the same here.
-    #[test]
-    fn goals_are_keras_s() {
-        for up in [
-            "Accuracy",
-            "BinaryAccuracy",
-            "CategoricalAccuracy",
-            "TopKCategoricalAccuracy",
-            "SparseTopKCategoricalAccuracy",
-            "Precision",
-            "Recall",
-            "AUC",
-            "F1Score",
-            "FBetaScore",
-            "IoU",
-            "MeanIoU",
-            "R2Score",
-            "CosineSimilarity",
-            "PearsonCorrelation",
-            "accuracy",
-            "acc",
-        ] {
-            assert_eq!(Goal::of_metric(up), Some(Goal::Max), "{up}");
-        }
-        for down in [
-            "MeanSquaredError",
-            "MeanAbsoluteError",
-            "RootMeanSquaredError",
-            "KLDivergence",
-            "MeanAbsolutePercentageError",
-            "MeanSquaredLogarithmicError",
-            "LogCoshError",
-            "Hinge",
-            "SquaredHinge",
-            "CategoricalHinge",
-            "Poisson",
-            "BinaryCrossentropy",
-            "SparseCategoricalCrossentropy",
-            "Huber",
-            "mse",
-            "mae",
-        ] {
-            assert_eq!(Goal::of_metric(down), Some(Goal::Min), "{down}");
-        }
-        assert_eq!(Goal::of_metric("Mean"), None);
     }
 
     #[test]
