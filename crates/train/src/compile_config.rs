@@ -1,9 +1,11 @@
 //! `compile` as JSON: Keras's `compile_config`, and the `compile` part of run configurations.
 
-use crate::compile::Compile;
+use crate::compile::{Compile, Metrics};
+use crate::head::Head;
 use crate::losses::LossFn;
 use crate::metrics::MetricFn;
 use crate::optimizers::Optimizer;
+use crate::per_output::PerOutput;
 use sconce_core::{Error, Json, Result, json};
 use serde::Deserialize;
 
@@ -57,25 +59,39 @@ impl Default for Config {
 impl Compile {
     /// Reads Keras's `compile_config`:
     /// `{"optimizer": "adam", "loss": "mse", "metrics": ["accuracy"], ...}`. Parts are names or
-    /// `{"class_name": ..., "config": {...}}`; keys left out take Keras's defaults. What Keras keeps
-    /// by output, in a list or under a name, may be there for one output.
+    /// `{"class_name": ..., "config": {...}}`; keys left out take Keras's defaults. Losses, their weights
+    /// and metrics may be given for each output, in a list or by name.
     ///
     /// # Errors
     /// With the JSON path of what is unknown or wrong, and the nearest known name.
     pub fn from_json(value: &Json) -> Result<Self> {
         let config: Config = json::parse(value.clone())?;
-        let (key, loss) = single(&config.loss, "loss")?;
-        if loss.is_null() {
+        if config.loss.is_null() {
             return Err(Error::config("loss", "a loss is needed to train, such as \"mse\""));
         }
         let optimizer = Optimizer::from_json(&config.optimizer);
-        let loss = LossFn::from_json(loss).map_err(|e| e.under(&key))?;
+        let loss = per_output(&config.loss, "loss", &is_part, &LossFn::from_json)?;
         let mut compile = Self::new(optimizer.map_err(|e| e.under("optimizer"))?, loss);
-        compile.loss_weights = factor(&config.loss_weights)?;
+        if !config.loss_weights.is_null() {
+            let weights =
+                per_output(&config.loss_weights, "loss_weights", &Json::is_number, &factor)?;
+            compile.loss_weights = Some(weights);
+        }
         compile.metrics = metrics(&config.metrics, "metrics")?;
         compile.weighted_metrics = metrics(&config.weighted_metrics, "weighted_metrics")?;
         compile.execution = execution(&config)?;
         Ok(compile)
+    }
+
+    /// The same with what the heads of a built model resolved, in the form it was given.
+    pub(crate) fn resolved(&self, heads: &[Head]) -> Self {
+        let mut compile = self.clone();
+        compile.loss = in_form_of(&self.loss, heads, |head| head.loss().cloned());
+        compile.metrics = metrics_in_form_of(&self.metrics, heads, |head| head.metrics());
+        compile.weighted_metrics = metrics_in_form_of(&self.weighted_metrics, heads, |head| {
+            head.configured_weighted_metrics()
+        });
+        compile
     }
 
     /// Keras's `compile_config`.
@@ -83,19 +99,17 @@ impl Compile {
     /// # Errors
     /// If a part is the user's own code, which no file can hold.
     pub fn to_json(&self) -> Result<Json> {
-        let metrics = |key: &str, parts: &[MetricFn]| -> Result<Json> {
-            let json = |(index, part): (usize, &MetricFn)| {
-                part.to_json().map_err(|e| e.under(&format!("{key}[{index}]")))
-            };
-            let list = parts.iter().enumerate().map(json).collect::<Result<Vec<_>>>()?;
-            Ok(if list.is_empty() { Json::Null } else { Json::Array(list) })
+        let loss = |loss: &LossFn| loss.to_json();
+        let weights = match &self.loss_weights {
+            Some(weights) => write_per_output("loss_weights", weights, &|w: &f64| Ok((*w).into()))?,
+            None => Json::Null,
         };
         Ok(serde_json::json!({
             "optimizer": self.optimizer.to_json().map_err(|e| e.under("optimizer"))?,
-            "loss": self.loss.to_json().map_err(|e| e.under("loss"))?,
-            "loss_weights": self.loss_weights,
-            "metrics": metrics("metrics", &self.metrics)?,
-            "weighted_metrics": metrics("weighted_metrics", &self.weighted_metrics)?,
+            "loss": write_per_output("loss", &self.loss, &loss)?,
+            "loss_weights": weights,
+            "metrics": write_metrics("metrics", &self.metrics)?,
+            "weighted_metrics": write_metrics("weighted_metrics", &self.weighted_metrics)?,
             "run_eagerly": self.execution.run_eagerly,
             "steps_per_execution": self.execution.steps_per_execution,
             "jit_compile": self.execution.jit_compile.map_or("auto".into(), Json::Bool),
@@ -119,61 +133,146 @@ fn execution(config: &Config) -> Result<Execution> {
     Ok(Execution { run_eagerly, steps_per_execution, jit_compile })
 }
 
-/// What stands for the one output: the value itself, the only element of a list, or the only entry
-/// of an object by output name. And its JSON path.
-fn single<'a>(value: &'a Json, key: &str) -> Result<(String, &'a Json)> {
-    let several = |count: usize| {
-        let message = format!("one {key} for the one output is needed, found {count}");
-        Err(Error::config(key, message))
+/// One value, a list, or an object by output name. `is_one` tells the first from the others.
+fn per_output<T>(
+    value: &Json,
+    key: &str,
+    is_one: &dyn Fn(&Json) -> bool,
+    read: &dyn Fn(&Json) -> Result<T>,
+) -> Result<PerOutput<T>> {
+    let entry = |value: &Json, at: String| match value {
+        Json::Null => Ok(None),
+        value => read(value).map(Some).map_err(|e| e.under(&at)),
     };
     match value {
-        Json::Array(list) => match list.as_slice() {
-            [one] => Ok((format!("{key}[0]"), one)),
-            list => several(list.len()),
-        },
-        Json::Object(map) if !map.contains_key("class_name") => {
-            match map.iter().collect::<Vec<_>>().as_slice() {
-                [(name, one)] => Ok((format!("{key}.{name}"), one)),
-                entries => several(entries.len()),
+        value if is_one(value) => read(value).map(PerOutput::One).map_err(|e| e.under(key)),
+        Json::Array(list) => Ok(PerOutput::List(
+            list.iter()
+                .enumerate()
+                .map(|(i, value)| entry(value, format!("{key}[{i}]")))
+                .collect::<Result<_>>()?,
+        )),
+        Json::Object(map) => Ok(PerOutput::Named(
+            map.iter()
+                .map(|(name, value)| Ok((name.clone(), entry(value, format!("{key}.{name}"))?)))
+                .collect::<Result<_>>()?,
+        )),
+        value => read(value).map(PerOutput::One).map_err(|e| e.under(key)),
+    }
+}
+
+fn factor(value: &Json) -> Result<f64> {
+    let wrong = || Error::config("", format!("must be a number, found {value}"));
+    value.as_f64().ok_or_else(wrong)
+}
+
+/// A plain list of metrics, or lists of metrics by output.
+fn metrics(value: &Json, key: &str) -> Result<Metrics> {
+    let list = |value: &Json| -> Result<Vec<MetricFn>> {
+        match value {
+            Json::Array(list) => {
+                let metric = |(i, metric): (usize, &Json)| {
+                    MetricFn::from_json(metric).map_err(|e| e.under(&format!("[{i}]")))
+                };
+                list.iter().enumerate().map(metric).collect()
             }
+            one if is_part(one) => Ok(vec![MetricFn::from_json(one)?]),
+            other => Err(Error::config("", format!("must be a list of metrics, found {other}"))),
         }
-        value => Ok((key.to_string(), value)),
+    };
+    match value {
+        Json::Null => Ok(Metrics::default()),
+        Json::Array(items) if items.iter().all(is_part) => {
+            list(value).map(Metrics::Flat).map_err(|e| e.under(key))
+        }
+        value if is_part(value) => list(value).map(Metrics::Flat).map_err(|e| e.under(key)),
+        value => per_output(value, key, &|_| false, &list).map(Metrics::PerOutput),
     }
 }
 
-/// The factor on the loss.
-fn factor(value: &Json) -> Result<Option<f64>> {
-    match single(value, "loss_weights")? {
-        (_, Json::Null) => Ok(None),
-        (key, value) => match value.as_f64() {
-            Some(factor) => Ok(Some(factor)),
-            None => Err(Error::config(key, format!("must be a number, found {value}"))),
-        },
+fn write_per_output<T>(
+    key: &str,
+    value: &PerOutput<T>,
+    write: &dyn Fn(&T) -> Result<Json>,
+) -> Result<Json> {
+    let entry = |value: &Option<T>, at: String| match value {
+        None => Ok(Json::Null),
+        Some(value) => write(value).map_err(|e| e.under(&at)),
+    };
+    Ok(match value {
+        PerOutput::One(value) => write(value).map_err(|e| e.under(key))?,
+        PerOutput::List(list) => list
+            .iter()
+            .enumerate()
+            .map(|(i, value)| entry(value, format!("{key}[{i}]")))
+            .collect::<Result<Vec<_>>>()?
+            .into(),
+        PerOutput::Named(named) => Json::Object(
+            named
+                .iter()
+                .map(|(name, value)| Ok((name.clone(), entry(value, format!("{key}.{name}"))?)))
+                .collect::<Result<_>>()?,
+        ),
+    })
+}
+
+fn write_metrics(key: &str, metrics: &Metrics) -> Result<Json> {
+    let list = |metrics: &Vec<MetricFn>| -> Result<Json> {
+        let json = |(i, metric): (usize, &MetricFn)| {
+            metric.to_json().map_err(|e| e.under(&format!("[{i}]")))
+        };
+        Ok(Json::Array(metrics.iter().enumerate().map(json).collect::<Result<_>>()?))
+    };
+    match metrics {
+        Metrics::Flat(metrics) if metrics.is_empty() => Ok(Json::Null),
+        Metrics::Flat(metrics) => list(metrics).map_err(|e| e.under(key)),
+        Metrics::PerOutput(outputs) => write_per_output(key, outputs, &list),
     }
 }
 
-/// A list of metrics, or such a list inside a list or under the name of the one output.
-fn metrics(value: &Json, key: &str) -> Result<Vec<MetricFn>> {
-    if value.is_null() {
-        return Ok(Vec::new());
-    }
-    let by_output = match value {
-        Json::Array(list) => matches!(list.as_slice(), [Json::Array(_)]),
-        value => !is_part(value),
-    };
-    let (key, value) = if by_output { single(value, key)? } else { (key.to_string(), value) };
-    let list = match value {
-        Json::Array(list) => list.as_slice(),
-        one if is_part(one) => std::slice::from_ref(one),
-        other => {
-            return Err(Error::config(key, format!("must be a list of metrics, found {other}")));
+/// The values of the heads in the form that was given, or a list where one value became several.
+fn in_form_of<T: Clone>(
+    given: &PerOutput<T>,
+    heads: &[Head],
+    of: impl Fn(&Head) -> Option<T>,
+) -> PerOutput<T> {
+    match (given, heads) {
+        (PerOutput::One(given), [head]) => {
+            PerOutput::One(of(head).unwrap_or_else(|| given.clone()))
         }
-    };
-    let metric = |(index, metric)| {
-        let place = if value.is_array() { format!("{key}[{index}]") } else { key.clone() };
-        MetricFn::from_json(metric).map_err(|e: Error| e.under(&place))
-    };
-    list.iter().enumerate().map(metric).collect()
+        (PerOutput::Named(given), [head]) => {
+            PerOutput::Named(given.iter().map(|(name, _)| (name.clone(), of(head))).collect())
+        }
+        (PerOutput::Named(given), heads) => PerOutput::Named(
+            given
+                .iter()
+                .map(|(name, value)| {
+                    let head = heads.iter().find(|head| head.name() == name);
+                    (name.clone(), head.map_or_else(|| value.clone(), &of))
+                })
+                .collect(),
+        ),
+        (PerOutput::One(_) | PerOutput::List(_), heads) => {
+            PerOutput::List(heads.iter().map(of).collect())
+        }
+    }
+}
+
+fn metrics_in_form_of(
+    given: &Metrics,
+    heads: &[Head],
+    of: impl Fn(&Head) -> &[MetricFn],
+) -> Metrics {
+    match (given, heads) {
+        (Metrics::Flat(_), [head]) => Metrics::Flat(of(head).to_vec()),
+        (Metrics::Flat(metrics), _) if metrics.is_empty() => Metrics::default(),
+        (Metrics::Flat(_), heads) => {
+            Metrics::Flat(heads.iter().flat_map(|head| of(head).to_vec()).collect())
+        }
+        (Metrics::PerOutput(outputs), heads) => {
+            Metrics::PerOutput(in_form_of(outputs, heads, |head| Some(of(head).to_vec())))
+        }
+    }
 }
 
 /// Whether a value states one part, rather than parts by output.
@@ -225,15 +324,21 @@ mod tests {
                 "registered_name": "function"}}),
         ] {
             let compile = Compile::from_json(&json).unwrap();
-            let names = (compile.optimizer.class_name(), compile.loss.class_name());
+            let outputs = ["y".to_string()];
+            let loss = compile.loss.resolve("loss", &outputs, false).unwrap().remove(0).unwrap();
+            let names = (compile.optimizer.class_name(), loss.class_name());
             assert_eq!(names, ("SGD", "MeanSquaredError"), "{json}");
-            assert_eq!(compile.loss_weights, Some(2.0));
+            let weights = compile.loss_weights.unwrap();
+            assert_eq!(weights.resolve("loss_weights", &outputs, false).unwrap(), [Some(2.0)]);
         }
         let metric = "sparse_categorical_accuracy";
         for metrics in [json!([metric]), json!([[metric]]), json!({"y": [metric]}), json!(metric)] {
             let json = json!({"optimizer": "sgd", "loss": "mse", "metrics": metrics, "weighted_metrics": metrics});
             let compile = Compile::from_json(&json).unwrap();
-            assert_eq!((compile.metrics.len(), compile.weighted_metrics.len()), (1, 1), "{json}");
+            let count =
+                |m: &Metrics| m.resolve("metrics", &["y".to_string()]).unwrap().remove(0).len();
+            let counts = (count(&compile.metrics), count(&compile.weighted_metrics));
+            assert_eq!(counts, (1, 1), "{json}");
         }
     }
 
@@ -256,10 +361,6 @@ mod tests {
             (
                 json!({"optimizer": "sgd", "loss": {"y": "mean_squared_eror"}}),
                 "at `loss.y`: unknown loss",
-            ),
-            (
-                json!({"optimizer": "sgd", "loss": ["mse", "mse"]}),
-                "at `loss`: one loss for the one output is needed, found 2",
             ),
             (json!({"optimizer": "sgd"}), "at `loss`: a loss is needed"),
             (

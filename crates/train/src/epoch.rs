@@ -1,84 +1,93 @@
-//! The loop of a run: epochs, batches, validation, and what callbacks hear of them.
+//! The loop of a run: epochs, batches, validation, and what callbacks are notified of.
 
 use crate::callbacks::{Callback, End, Event, Flow, Logged, Progress, Run, Verbose};
-use crate::evaluate::evaluate_data;
+use crate::evaluate::evaluate_source;
 use crate::fit::Fit;
 use crate::history::{History, Logs};
 use crate::model::Model;
-use crate::step::{self, Batch};
+use crate::prepare::batch_for;
+use crate::step;
+use crate::step_logs::StepLogs;
+use crate::train_step::{StepInput, TrainStep};
 use sconce_core::{Error, Result};
-use sconce_data::BatchPlan;
+use sconce_data::{Batch, BatchSource};
 
 /// A run at work.
 struct Training<'a> {
     model: &'a mut Model,
-    data: &'a Batch,
-    validation: Option<&'a Batch>,
+    source: &'a dyn BatchSource,
+    validation: Option<&'a dyn BatchSource>,
     fit: Fit,
-    plan: BatchPlan,
-    rows: usize,
     callbacks: Vec<Box<dyn Callback>>,
     logged: Logged,
     history: History,
-    /// The pass over the data that `order` is for.
-    pass: Option<usize>,
-    order: Option<Vec<u32>>,
-    first: bool,
+    own_step: Option<Box<dyn TrainStep>>,
+    /// Batches trained on so far.
+    step: u64,
+    /// How many batches the last epoch had, for sources that do not know beforehand.
+    counted: Option<usize>,
 }
 
-/// Trains a model on prepared data. However the epochs end, every callback hears of the end, and of
-/// several errors the first is returned.
+/// Trains a model on the batches of a source. However the epochs end, every callback is notified of
+/// the end, and of several errors the first is returned.
 pub(crate) fn train(
     model: &mut Model,
-    data: &Batch,
-    validation: Option<&Batch>,
+    source: &dyn BatchSource,
+    validation: Option<&dyn BatchSource>,
     fit: Fit,
 ) -> Result<History> {
-    let mut training = Training::new(model, data, validation, fit)?;
-    training.prepare()?;
-    let run = training.epochs();
-    let end = match &run {
-        Ok(end) => end.clone(),
-        Err(error) => End::Failed(error.to_string()),
-    };
-    let ended = training.end(end);
-    run.and(ended).map(|()| training.history)
+    let mut training = Training::new(model, source, validation, fit)?;
+    let prepared = training.prepare();
+    let run = prepared.and_then(|()| {
+        let run = training.epochs();
+        let end = match &run {
+            Ok(end) => end.clone(),
+            Err(error) => End::Failed(error.to_string()),
+        };
+        let ended = training.end(end);
+        run.and(ended)
+    });
+    training.model.step_logs = None;
+    run.map(|()| training.history)
 }
 
 impl<'a> Training<'a> {
     fn new(
         model: &'a mut Model,
-        data: &'a Batch,
-        validation: Option<&'a Batch>,
+        source: &'a dyn BatchSource,
+        validation: Option<&'a dyn BatchSource>,
         mut fit: Fit,
     ) -> Result<Self> {
-        let rows = data.y.dims().first().copied().unwrap_or(0);
-        let mut plan = BatchPlan::new(rows, fit.batch_size)?;
-        if let Some(steps) = fit.steps_per_epoch {
-            plan = plan.with_steps_per_epoch(steps)?;
-        }
-        let logged = model.compiled()?.logged();
+        let own_step = fit.train_step.take();
+        let logged = match &own_step {
+            Some(step) => StepLogs::logged(step.as_ref()),
+            None => model.compiled()?.logged(),
+        };
+        model.step_logs = own_step.as_deref().map(StepLogs::new);
         let logged = if validation.is_some() { logged.with_validation() } else { logged };
         let callbacks = std::mem::take(&mut fit.callbacks);
         Ok(Self {
             model,
-            data,
+            source,
             validation,
             fit,
-            plan,
-            rows,
             callbacks,
             logged,
             history: History::default(),
-            pass: None,
-            order: None,
-            first: true,
+            own_step,
+            step: 0,
+            counted: None,
         })
+    }
+
+    /// Batches in an epoch, if they are known.
+    fn steps(&self, epoch: usize) -> Option<usize> {
+        self.source.steps(epoch).or(self.counted)
     }
 
     /// Lets every callback check that it can work, and shows progress before all others.
     fn prepare(&mut self) -> Result<()> {
-        let steps = self.plan.steps(self.fit.initial_epoch);
+        let steps = self.steps(self.fit.initial_epoch);
         let run = Run { model: self.model, epochs: self.fit.epochs, steps, logged: &self.logged };
         for (index, callback) in self.callbacks.iter_mut().enumerate() {
             callback.prepare(&run).map_err(|e| e.under(&format!("callbacks[{index}].config")))?;
@@ -90,7 +99,7 @@ impl<'a> Training<'a> {
     }
 
     #[inline]
-    fn tell(&mut self, event: &Event, steps: usize) -> Result<Flow> {
+    fn notify(&mut self, event: &Event, steps: Option<usize>) -> Result<Flow> {
         let mut run =
             Run { model: self.model, epochs: self.fit.epochs, steps, logged: &self.logged };
         let mut flow = Flow::Continue;
@@ -104,7 +113,7 @@ impl<'a> Training<'a> {
 
     fn epochs(&mut self) -> Result<End> {
         let mut epoch = self.fit.initial_epoch;
-        let mut flow = self.tell(&Event::TrainBegin, self.plan.steps(epoch))?;
+        let mut flow = self.notify(&Event::TrainBegin, self.steps(epoch))?;
         while epoch < self.fit.epochs {
             if let Flow::Stop(reason) = flow {
                 return Ok(End::Stopped(reason));
@@ -124,41 +133,43 @@ impl<'a> Training<'a> {
 
     /// One epoch. Cancelled within, it ends without validation and is no part of the history.
     fn epoch(&mut self, epoch: usize) -> Result<Flow> {
-        let steps = self.plan.steps(epoch);
-        self.order(epoch)?;
-        let mut flow = self.tell(&Event::EpochBegin { epoch }, steps)?;
+        let steps = self.steps(epoch);
+        let mut flow = self.notify(&Event::EpochBegin { epoch }, steps)?;
         let mut join = |more: Flow| {
             if more != Flow::Continue {
                 flow = more;
             }
             flow != Flow::Continue
         };
-        self.model.compiled_mut()?.reset_metrics();
-        for (batch, range) in self.plan.batches(epoch).enumerate() {
-            self.tell(&Event::BatchBegin { batch }, steps).map(&mut join)?;
-            let rows = match &self.order {
-                Some(order) => self.data.gather(order.get(range).unwrap_or(&[]))?,
-                None => self.data.narrow(range.start, range.len())?,
-            };
-            step::train(self.model.parts()?, &rows, self.fit.seed, self.first)?;
-            self.first = false;
-            let stop = self.tell(&Event::BatchEnd { batch }, steps).map(&mut join)?;
+        self.reset_logs()?;
+        let source = self.source;
+        let mut batches = source.checked_batches(epoch, 0)?;
+        let mut batch = 0;
+        loop {
+            let Some(data) = batches.next() else { break };
+            self.notify(&Event::BatchBegin { batch }, steps).map(&mut join)?;
+            self.train_on(&data?)?;
+            let stop = self.notify(&Event::BatchEnd { batch }, steps).map(&mut join)?;
+            batch += 1;
             if self.fit.cancel.is_cancelled() {
                 return Ok(flow);
             }
-            if stop {
+            if stop || steps == Some(batch) {
                 break;
             }
         }
-        let mut logs = self.model.compiled()?.logs()?;
+        self.counted = Some(batch);
+        let mut logs = self.model.logs()?;
         if logs.0.first().is_some_and(|(_, loss)| !loss.is_finite()) {
             return Err(Error::training(format!("the loss of epoch {} is not finite", epoch + 1)));
         }
         for (name, value) in self.validate(epoch, steps, &mut join)?.0 {
             logs.0.push((format!("val_{name}"), value));
         }
+        // By now it is known how many batches the epoch had.
+        let steps = steps.or(self.counted);
         self.history.push(epoch, &logs);
-        self.tell(&Event::EpochEnd { epoch, logs }, steps).map(&mut join)?;
+        self.notify(&Event::EpochEnd { epoch, logs }, steps).map(&mut join)?;
         Ok(flow)
     }
 
@@ -166,37 +177,76 @@ impl<'a> Training<'a> {
     fn validate(
         &mut self,
         epoch: usize,
-        steps: usize,
+        steps: Option<usize>,
         join: &mut impl FnMut(Flow) -> bool,
     ) -> Result<Logs> {
         let Some(validation) = self.validation else { return Ok(Logs::default()) };
         if !(epoch + 1).is_multiple_of(self.fit.validation_freq) {
             return Ok(Logs::default());
         }
-        self.tell(&Event::TestBegin, steps).map(&mut *join)?;
-        let batch_size = self.fit.validation_batch_size.unwrap_or(self.fit.batch_size);
-        let logs = evaluate_data(self.model, validation, batch_size)?;
-        self.tell(&Event::TestEnd { logs: logs.clone() }, steps).map(join)?;
+        self.notify(&Event::TestBegin, steps).map(&mut *join)?;
+        let logs = match &mut self.own_step {
+            None => evaluate_source(self.model, validation)?,
+            Some(_) => self.test_own_step(validation)?,
+        };
+        self.notify(&Event::TestEnd { logs: logs.clone() }, steps).map(join)?;
         Ok(logs)
     }
 
-    /// Makes the order of the rows for the pass that an epoch belongs to.
-    fn order(&mut self, epoch: usize) -> Result<()> {
-        let pass = self.plan.pass(epoch);
-        if self.pass != Some(pass) {
-            let Fit { shuffle, seed, batch_size, .. } = &self.fit;
-            self.order = shuffle.order(*seed, pass as u64, self.rows, *batch_size)?;
-            self.pass = Some(pass);
+    fn reset_logs(&mut self) -> Result<()> {
+        match &mut self.model.step_logs {
+            Some(logs) => logs.reset(),
+            None => self.model.compiled_mut()?.reset_metrics(),
         }
         Ok(())
     }
 
-    /// The end of the run, in Keras's order: averaged weights first, then callbacks. All of them hear
-    /// of it, whatever one of them does.
+    /// One update on a batch.
+    fn train_on(&mut self, data: &Batch) -> Result<()> {
+        match &mut self.own_step {
+            Some(step) => {
+                let (seed, number) = (self.fit.seed, self.step);
+                let input = StepInput { model: self.model, batch: data, seed, step: number };
+                let values = step.train_step(input)?;
+                if let Some(logs) = &mut self.model.step_logs {
+                    logs.add(&values, data.rows())?;
+                }
+            }
+            None => {
+                let parts = self.model.parts()?;
+                let data = batch_for(parts.network, parts.compiled, data)?;
+                step::train(parts, &data, self.fit.seed, self.step == 0)?;
+            }
+        }
+        self.step += 1;
+        Ok(())
+    }
+
+    /// The values of the user's own step on validation data.
+    fn test_own_step(&mut self, validation: &dyn BatchSource) -> Result<Logs> {
+        self.reset_logs()?;
+        let Some(step) = &mut self.own_step else { return Ok(Logs::default()) };
+        for data in validation.checked_batches(0, 0)? {
+            let data = data?;
+            let (seed, number) = (self.fit.seed, self.step);
+            let input = StepInput { model: self.model, batch: &data, seed, step: number };
+            let values = step.test_step(input)?;
+            if let Some(logs) = &mut self.model.step_logs {
+                logs.add(&values, data.rows())?;
+            }
+        }
+        self.model.logs()
+    }
+
+    /// The end of the run, in Keras's order: averaged weights first, then callbacks. All of them
+    /// are notified, whatever one of them does.
     fn end(&mut self, end: End) -> Result<()> {
-        let (network, compiled, _) = self.model.parts()?;
-        let mut result = compiled.optimizer()?.finalize(network.store());
-        let steps = self.plan.steps(self.fit.initial_epoch);
+        let mut result = match (&self.own_step, self.model.parts()) {
+            (Some(_), _) => Ok(()),
+            (None, Err(error)) => Err(error),
+            (None, Ok(parts)) => parts.compiled.optimizer()?.finalize(parts.network.store()),
+        };
+        let steps = self.steps(self.fit.initial_epoch);
         let mut run =
             Run { model: self.model, epochs: self.fit.epochs, steps, logged: &self.logged };
         let event = Event::TrainEnd { end };

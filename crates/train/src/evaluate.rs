@@ -1,10 +1,12 @@
 //! `evaluate`, `predict` and the single-batch methods.
 
+use crate::fit::source_of;
 use crate::history::Scores;
-use crate::model::Model;
-use crate::step::{self, Batch};
+use crate::model::{Model, Parts};
+use crate::prepare::{self, TRAINING, batch_for};
+use crate::step;
 use sconce_core::{Context, Error, Result, Tensor};
-use sconce_data::{BatchPlan, ToTensor, ToTensors};
+use sconce_data::{Batch, BatchOptions, BatchPlan, BatchSource, Shuffle, ToTensors};
 
 /// Keras's default batch size.
 pub const BATCH_SIZE: usize = 32;
@@ -14,28 +16,37 @@ impl Model {
     pub fn evaluate(
         &mut self,
         x: &(impl ToTensors + ?Sized),
-        y: &(impl ToTensor + ?Sized),
+        y: &(impl ToTensors + ?Sized),
     ) -> Result<Scores> {
         self.evaluate_with(x, y, BATCH_SIZE, None)
     }
 
-    /// Loss and metrics on data, with a batch size and sample weights.
+    /// Loss and metrics on data, with a batch size and sample weights (for all outputs).
     pub fn evaluate_with(
         &mut self,
         x: &(impl ToTensors + ?Sized),
-        y: &(impl ToTensor + ?Sized),
+        y: &(impl ToTensors + ?Sized),
         batch_size: usize,
         sample_weight: Option<&Tensor>,
     ) -> Result<Scores> {
-        let data = crate::fit::prepare(
-            self,
-            x.to_tensors()?,
-            y.to_tensor()?,
-            sample_weight.cloned(),
-            "x",
-            "y",
-        )?;
-        evaluate_data(self, &data, batch_size)
+        let sample_weight = sample_weight.map(|weight| Some(weight.clone())).into_iter().collect();
+        let data = Batch { x: x.to_tensors()?, y: y.to_tensors()?, sample_weight };
+        self.evaluate_batch(data, batch_size)
+    }
+
+    pub(crate) fn evaluate_batch(&mut self, data: Batch, batch_size: usize) -> Result<Scores> {
+        let data = prepare::prepare(self, data, TRAINING, true)?;
+        let options = BatchOptions { batch_size, shuffle: Shuffle::Off, ..BatchOptions::default() };
+        finite(evaluate_source(self, &source_of(data, options)?)?)
+    }
+
+    /// Loss and metrics on the batches of a source.
+    pub fn evaluate_source(&mut self, source: &dyn BatchSource) -> Result<Scores> {
+        prepare::build_for_source(self, source.spec())?;
+        let first = source.checked_batches(0, 0)?.next().transpose()?;
+        let first = first.ok_or_else(|| Error::data("the source has no batches"))?;
+        prepare::prepare(self, first, TRAINING, false)?;
+        finite(evaluate_source(self, source)?)
     }
 
     /// The model's output for data, in batches of 32.
@@ -61,7 +72,7 @@ impl Model {
         x: &(impl ToTensors + ?Sized),
         batch_size: usize,
     ) -> Result<Vec<Tensor>> {
-        let x = crate::fit::to_model(self, x.to_tensors()?)?;
+        let x = prepare::to_model(self, x.to_tensors()?)?;
         let network = self.network()?;
         let rows = sconce_data::check::rows(x.iter().map(|x| ("x", x)))?;
         let plan = BatchPlan::new(rows, batch_size)?;
@@ -83,9 +94,10 @@ impl Model {
     pub fn train_on_batch(
         &mut self,
         x: &(impl ToTensors + ?Sized),
-        y: &(impl ToTensor + ?Sized),
+        y: &(impl ToTensors + ?Sized),
     ) -> Result<Scores> {
-        let data = crate::fit::prepare(self, x.to_tensors()?, y.to_tensor()?, None, "x", "y")?;
+        let data = Batch { x: x.to_tensors()?, y: y.to_tensors()?, sample_weight: Vec::new() };
+        let data = prepare::prepare(self, data, TRAINING, true)?;
         let seed = self.run_seed();
         let compiled = self.compiled_mut()?;
         compiled.reset_metrics();
@@ -98,7 +110,7 @@ impl Model {
     pub fn test_on_batch(
         &mut self,
         x: &(impl ToTensors + ?Sized),
-        y: &(impl ToTensor + ?Sized),
+        y: &(impl ToTensors + ?Sized),
     ) -> Result<Scores> {
         self.evaluate_with(x, y, usize::MAX, None)
     }
@@ -109,19 +121,23 @@ impl Model {
     }
 }
 
-/// Loss and metrics on prepared data.
-pub(crate) fn evaluate_data(model: &mut Model, data: &Batch, batch_size: usize) -> Result<Scores> {
-    let (network, compiled, _) = model.parts()?;
-    compiled.reset_metrics();
-    let rows = data.y.dims().first().copied().unwrap_or(0);
-    for range in BatchPlan::new(rows, batch_size)?.batches(0) {
-        step::test(network, compiled, &data.narrow(range.start, range.len())?)?;
+/// Loss and metrics on the batches of a source that the model was prepared for.
+pub(crate) fn evaluate_source(model: &mut Model, source: &dyn BatchSource) -> Result<Scores> {
+    model.compiled_mut()?.reset_metrics();
+    let Parts { network, compiled, .. } = model.parts()?;
+    for batch in source.checked_batches(0, 0)? {
+        let batch = batch?;
+        let batch = batch_for(network, compiled, &batch)?;
+        step::test(network, compiled, &batch)?;
     }
-    let logs = compiled.logs()?;
-    match logs.0.first() {
+    compiled.logs()
+}
+
+fn finite(scores: Scores) -> Result<Scores> {
+    match scores.0.first() {
         Some((_, loss)) if !loss.is_finite() => Err(Error::training(
             "the loss on this data is not finite; check the data and the weights",
         )),
-        _ => Ok(logs),
+        _ => Ok(scores),
     }
 }

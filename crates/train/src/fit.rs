@@ -3,10 +3,12 @@
 use crate::callbacks::{Callback, Verbose};
 use crate::history::History;
 use crate::model::Model;
-use crate::step::Batch;
-use sconce_core::{DType, Device, Dims, Error, FirstValues, Result, Spec, Tensor};
-use sconce_data::{Shuffle, ToTensor, ToTensors, check, split};
-use sconce_kernels::gather_rows;
+use crate::prepare::{self, TRAINING, VALIDATION};
+use crate::train_step::TrainStep;
+use sconce_core::{DType, Device, Error, Result, Tensor};
+use sconce_data::{
+    ArraySource, Batch, BatchOptions, BatchSource, Dataset, Shuffle, ToTensors, check, split,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,18 +40,27 @@ pub struct Fit {
     pub(crate) epochs: usize,
     pub(crate) batch_size: usize,
     pub(crate) validation_split: f64,
-    pub(crate) validation: Option<(Vec<Tensor>, Tensor, Option<Tensor>)>,
+    pub(crate) validation: Option<Validation>,
     pub(crate) validation_freq: usize,
     pub(crate) validation_batch_size: Option<usize>,
     pub(crate) shuffle: Shuffle,
     pub(crate) class_weight: Option<BTreeMap<i64, f32>>,
-    pub(crate) sample_weight: Option<Tensor>,
+    pub(crate) sample_weight: Vec<Option<Tensor>>,
     pub(crate) initial_epoch: usize,
     pub(crate) steps_per_epoch: Option<usize>,
     pub(crate) verbose: Verbose,
     pub(crate) callbacks: Vec<Box<dyn Callback>>,
     pub(crate) seed: u64,
     pub(crate) cancel: CancelToken,
+    pub(crate) train_step: Option<Box<dyn TrainStep>>,
+}
+
+/// The data that a run validates with.
+pub(crate) enum Validation {
+    /// Arrays, in batches as in training.
+    Arrays(Batch),
+    /// A source of its own.
+    Source(Box<dyn BatchSource>),
 }
 
 impl Default for Fit {
@@ -70,13 +81,14 @@ impl Fit {
             validation_batch_size: None,
             shuffle: Shuffle::Rows,
             class_weight: None,
-            sample_weight: None,
+            sample_weight: Vec::new(),
             initial_epoch: 0,
             steps_per_epoch: None,
             verbose: Verbose::Auto,
             callbacks: Vec::new(),
             seed: 0,
             cancel: CancelToken::new(),
+            train_step: None,
         }
     }
 
@@ -102,20 +114,28 @@ impl Fit {
     pub fn validation_data(
         mut self,
         x: &(impl ToTensors + ?Sized),
-        y: &(impl ToTensor + ?Sized),
+        y: &(impl ToTensors + ?Sized),
     ) -> Result<Self> {
-        self.validation = Some((x.to_tensors()?, y.to_tensor()?, None));
+        let batch = Batch { x: x.to_tensors()?, y: y.to_tensors()?, sample_weight: Vec::new() };
+        self.validation = Some(Validation::Arrays(batch));
         Ok(self)
     }
 
-    /// Weights the samples of the validation data.
-    pub fn validation_sample_weight(mut self, weight: &(impl ToTensor + ?Sized)) -> Result<Self> {
-        let weight = weight.to_tensor()?;
+    /// Weights the samples of the validation data: one array for all outputs, or one for each.
+    pub fn validation_sample_weight(mut self, weight: &(impl ToTensors + ?Sized)) -> Result<Self> {
         match &mut self.validation {
-            Some(validation) => validation.2 = Some(weight),
-            None => return Err(Error::data("give `validation_data` before its sample weights")),
+            Some(Validation::Arrays(batch)) => {
+                batch.sample_weight = weight.to_tensors()?.into_iter().map(Some).collect();
+            }
+            _ => return Err(Error::data("give `validation_data` before its sample weights")),
         }
         Ok(self)
+    }
+
+    /// Validates on the batches of a source after each epoch.
+    pub fn validation_source(mut self, source: impl BatchSource + 'static) -> Self {
+        self.validation = Some(Validation::Source(Box::new(source)));
+        self
     }
 
     /// Validates every so many epochs.
@@ -142,9 +162,9 @@ impl Fit {
         self
     }
 
-    /// Multiplies the loss of each sample, `[rows]`.
-    pub fn sample_weight(mut self, weight: &(impl ToTensor + ?Sized)) -> Result<Self> {
-        self.sample_weight = Some(weight.to_tensor()?);
+    /// Multiplies the loss of each sample, `[rows]`: one array for all outputs, or one for each.
+    pub fn sample_weight(mut self, weight: &(impl ToTensors + ?Sized)) -> Result<Self> {
+        self.sample_weight = weight.to_tensors()?.into_iter().map(Some).collect();
         Ok(self)
     }
 
@@ -189,15 +209,21 @@ impl Fit {
         self.cancel = token.clone();
         self
     }
+
+    /// Trains with a step of your own instead of forward, loss, backward and update.
+    pub fn train_step(mut self, step: impl TrainStep + 'static) -> Self {
+        self.train_step = Some(Box::new(step));
+        self
+    }
 }
 
 impl Model {
-    /// Trains on x and y. The history has a value an epoch of `loss`, every metric, and their
-    /// `val_` forms.
+    /// Trains on x and y. The history has one value per epoch of `loss`, every metric, and their
+    /// `val_` forms. A model with several outputs takes several arrays as y: `&[&a, &b]`, `&(&a, &b)`.
     pub fn fit(
         &mut self,
         x: &(impl ToTensors + ?Sized),
-        y: &(impl ToTensor + ?Sized),
+        y: &(impl ToTensors + ?Sized),
         epochs: usize,
         batch_size: usize,
     ) -> Result<History> {
@@ -208,37 +234,109 @@ impl Model {
     pub fn fit_with(
         &mut self,
         x: &(impl ToTensors + ?Sized),
-        y: &(impl ToTensor + ?Sized),
+        y: &(impl ToTensors + ?Sized),
+        fit: Fit,
+    ) -> Result<History> {
+        self.fit_arrays(x.to_tensors()?, y.to_tensors()?, fit)
+    }
+
+    pub(crate) fn fit_arrays(
+        &mut self,
+        x: Vec<Tensor>,
+        y: Vec<Tensor>,
         mut fit: Fit,
     ) -> Result<History> {
         check::batch_size(fit.batch_size)?;
-        let (x, y) = (x.to_tensors()?, y.to_tensor()?);
-        let weight = fit.sample_weight.take();
-        let (x, y, weight) = hold_out(&mut fit, x, y, weight)?;
+        let sample_weight = std::mem::take(&mut fit.sample_weight);
+        let data = hold_out(&mut fit, Batch { x, y, sample_weight })?;
         // As in Keras, class weights are for training, not for what is held out of it.
-        let weight = sample_weights(&y, weight, fit.class_weight.as_ref())?;
-        let data = prepare(self, x, y, weight, "x", "y")?;
-        let validation = match fit.validation.take() {
-            Some((x, y, weight)) => {
-                Some(prepare(self, x, y, weight, "validation x", "validation y")?)
+        let data = with_class_weights(data, fit.class_weight.as_ref())?;
+        let own_step = fit.train_step.is_some();
+        let data = if own_step { data } else { prepare::prepare(self, data, TRAINING, true)? };
+        let options = BatchOptions {
+            batch_size: fit.batch_size,
+            shuffle: fit.shuffle,
+            seed: fit.seed,
+            steps_per_epoch: fit.steps_per_epoch,
+        };
+        let source = source_of(data, options)?;
+        self.train_on(&source, fit)
+    }
+
+    /// Trains on the batches of a source: files larger than memory, a generator, a closure. Batch
+    /// size, shuffling and steps are the source's; `validation_split`, `class_weight` and
+    /// `sample_weight` are for arrays. Where making a batch takes as long as training on it, give a
+    /// [`Prefetch`](sconce_data::Prefetch) of the source.
+    ///
+    /// # Errors
+    /// Those of the source, with epoch and batch; batches that do not match the model.
+    pub fn fit_source(&mut self, source: &dyn BatchSource, fit: Fit) -> Result<History> {
+        let arrays_only = [
+            ("validation_split", fit.validation_split != 0.0),
+            ("class_weight", fit.class_weight.is_some()),
+            ("sample_weight", !fit.sample_weight.is_empty()),
+            ("steps_per_epoch", fit.steps_per_epoch.is_some()),
+        ];
+        if let Some((key, _)) = arrays_only.iter().find(|(_, given)| *given) {
+            return Err(Error::config(*key, "is for arrays; a source has it in its batches"));
+        }
+        if fit.train_step.is_none() {
+            let spec = source.spec();
+            prepare::build_for_source(self, spec)?;
+            // The first batch shows whether all others can be trained on.
+            let first = source.checked_batches(fit.initial_epoch, 0)?.next().transpose()?;
+            let first = first.ok_or_else(|| Error::data("the source has no batches"))?;
+            prepare::prepare(self, first, TRAINING, false)?;
+        }
+        self.train_on(source, fit)
+    }
+
+    fn train_on(&mut self, source: &dyn BatchSource, mut fit: Fit) -> Result<History> {
+        let validation: Option<Box<dyn BatchSource>> = match fit.validation.take() {
+            Some(Validation::Source(source)) => Some(source),
+            Some(Validation::Arrays(batch)) => {
+                let own_step = fit.train_step.is_some();
+                let batch =
+                    if own_step { batch } else { prepare::prepare(self, batch, VALIDATION, true)? };
+                let options = BatchOptions {
+                    batch_size: fit.validation_batch_size.unwrap_or(fit.batch_size),
+                    shuffle: Shuffle::Off,
+                    ..BatchOptions::default()
+                };
+                Some(Box::new(source_of(batch, options)?))
             }
             None => None,
         };
         self.set_run_seed(fit.seed);
-        crate::epoch::train(self, &data, validation.as_ref(), fit)
+        crate::epoch::train(self, source, validation.as_deref(), fit)
     }
 }
 
+pub(crate) fn source_of(data: Batch, options: BatchOptions) -> Result<ArraySource> {
+    let Batch { x, y, sample_weight } = data;
+    // One array of weights stands for every output.
+    let sample_weight = match sample_weight.as_slice() {
+        [one] => vec![one.clone(); y.len()],
+        _ => sample_weight,
+    };
+    ArraySource::new(Dataset { x, y, sample_weight, ..Dataset::default() }, options)
+}
+
 /// Multiplies sample weights by the weights of the samples' classes.
-fn sample_weights(
-    y: &Tensor,
-    sample_weight: Option<Tensor>,
-    class_weight: Option<&BTreeMap<i64, f32>>,
-) -> Result<Option<Tensor>> {
-    let Some(class_weight) = class_weight else { return Ok(sample_weight) };
+fn with_class_weights(data: Batch, class_weight: Option<&BTreeMap<i64, f32>>) -> Result<Batch> {
+    let Some(class_weight) = class_weight else { return Ok(data) };
+    let [y] = data.y.as_slice() else {
+        return Err(Error::data(
+            "class_weight is for models with one output; give each output its sample_weight",
+        ));
+    };
     let rows = y.dims().first().copied().unwrap_or(0);
     let classes = match y.dims() {
         [_, width] if *width > 1 => y.argmax(1)?.to_dtype(DType::I64)?,
+        // As Keras, soft labels count for the nearest class.
+        _ if y.elem_count() == rows && y.dtype().is_float() => {
+            y.flatten_all()?.to_dtype(DType::F64)?.round()?.to_dtype(DType::I64)?
+        }
         _ if y.elem_count() == rows => y.flatten_all()?.to_dtype(DType::I64)?,
         _ => {
             return Err(Error::data(format!(
@@ -253,92 +351,38 @@ fn sample_weights(
         .map(|class| class_weight.get(class).copied().unwrap_or(1.0))
         .collect();
     let weights = Tensor::from_vec(weights, rows, &Device::Cpu)?;
-    Ok(Some(match sample_weight {
-        Some(sample) => (sample.flatten_all()?.to_dtype(DType::F32)? * weights)?,
-        None => weights,
-    }))
+    let weights = match data.sample_weight.first() {
+        Some(Some(sample)) => (sample.flatten_all()?.to_dtype(DType::F32)? * weights)?,
+        _ => weights,
+    };
+    Ok(Batch { sample_weight: vec![Some(weights)], ..data })
 }
-
-type Arrays = (Vec<Tensor>, Tensor, Option<Tensor>);
 
 /// Moves the last part of the rows to the validation data.
-fn hold_out(fit: &mut Fit, x: Vec<Tensor>, y: Tensor, weight: Option<Tensor>) -> Result<Arrays> {
+fn hold_out(fit: &mut Fit, data: Batch) -> Result<Batch> {
     if fit.validation_split == 0.0 || fit.validation.is_some() {
-        return Ok((x, y, weight));
+        return Ok(data);
     }
-    let inputs = x.len();
-    let arrays: Vec<Tensor> = x.into_iter().chain([y]).chain(weight).collect();
-    let (train, held_out) = split::train_validation_split(&arrays, fit.validation_split)?;
-    let unpack = |mut arrays: Vec<Tensor>| -> Result<Arrays> {
-        let rest = arrays.split_off(inputs);
-        let mut rest = rest.into_iter();
-        let y = rest.next().ok_or_else(|| Error::data("y is missing"))?;
-        Ok((arrays, y, rest.next()))
+    let (train, held_out) = split_batch(data, fit.validation_split)?;
+    fit.validation = Some(Validation::Arrays(held_out));
+    Ok(train)
+}
+
+/// The first and the last part of the rows of all arrays.
+pub(crate) fn split_batch(data: Batch, part: f64) -> Result<(Batch, Batch)> {
+    let Batch { x, y, sample_weight } = data;
+    let (inputs, outputs) = (x.len(), y.len());
+    let given: Vec<bool> = sample_weight.iter().map(Option::is_some).collect();
+    let arrays: Vec<Tensor> =
+        x.into_iter().chain(y).chain(sample_weight.into_iter().flatten()).collect();
+    let (train, held_out) = split::train_validation_split(&arrays, part)?;
+    let unpack = |arrays: Vec<Tensor>| {
+        let mut arrays = arrays.into_iter();
+        let x = arrays.by_ref().take(inputs).collect();
+        let y = arrays.by_ref().take(outputs).collect();
+        let sample_weight =
+            given.iter().map(|given| if *given { arrays.next() } else { None }).collect();
+        Batch { x, y, sample_weight }
     };
-    fit.validation = Some(unpack(held_out)?);
-    unpack(train)
-}
-
-/// Inputs in the types that the model's inputs declare, on its device.
-pub(crate) fn to_model(model: &Model, x: Vec<Tensor>) -> Result<Vec<Tensor>> {
-    let x = model.network()?.graph().convert_inputs(x)?;
-    x.into_iter().map(|x| Ok(x.to_device(model.device())?.contiguous()?)).collect()
-}
-
-/// Checks data, builds the model for it if need be, and moves it to the model's device.
-pub(crate) fn prepare(
-    model: &mut Model,
-    x: Vec<Tensor>,
-    y: Tensor,
-    sample_weight: Option<Tensor>,
-    x_name: &str,
-    y_name: &str,
-) -> Result<Batch> {
-    check::training_data(&x, std::slice::from_ref(&y), sample_weight.as_ref())?;
-    model.compiled()?;
-    if let Some(first) = x.first() {
-        let dims = Dims::batch_of(first.dims().get(1..).unwrap_or(&[]));
-        let first_values = FirstValues::Seed(model.seed());
-        model.build_for(Some(&Spec { dims, dtype: first.dtype() }), first_values)?;
-    }
-    let device = model.device().clone();
-    let x = to_model(model, x)?;
-    let (network, compiled, _) = model.parts()?;
-    compiled.bind(network)?;
-    for (dims, x) in network.graph().input_dims().into_iter().zip(&x) {
-        if !dims.fits(x.dims()) {
-            return Err(Error::data(format!(
-                "{x_name} has shape {:?}, the model takes {dims}",
-                x.dims()
-            )));
-        }
-    }
-    compiled.bind_targets(network, y_name, &y, sample_weight.as_ref())?;
-    let dtype = compiled.compile().loss.get()?.target_dtype();
-    let y = y.to_dtype(dtype)?.to_device(&device)?.contiguous()?;
-    let sample_weight = match sample_weight {
-        Some(weight) => Some(weight.to_dtype(DType::F32)?.to_device(&device)?.contiguous()?),
-        None => None,
-    };
-    Ok(Batch { x, y, sample_weight })
-}
-
-impl Batch {
-    /// The rows at these indices, copied.
-    pub(crate) fn gather(&self, rows: &[u32]) -> Result<Self> {
-        self.map(|t| gather_rows(t, rows))
-    }
-
-    /// Neighbouring rows, as a view.
-    pub(crate) fn narrow(&self, start: usize, len: usize) -> Result<Self> {
-        self.map(|t| t.narrow(0, start, len))
-    }
-
-    fn map(&self, cut: impl Fn(&Tensor) -> candle_core::Result<Tensor>) -> Result<Self> {
-        Ok(Self {
-            x: self.x.iter().map(&cut).collect::<candle_core::Result<_>>()?,
-            y: cut(&self.y)?,
-            sample_weight: self.sample_weight.as_ref().map(&cut).transpose()?,
-        })
-    }
+    Ok((unpack(train), unpack(held_out)))
 }

@@ -3,17 +3,23 @@
 pub mod callbacks;
 pub mod compile;
 pub mod compile_config;
+pub mod compiled;
 mod epoch;
 pub mod evaluate;
 pub mod files;
 pub mod fit;
+pub mod head;
 pub mod history;
 pub mod model;
 pub mod own_loop;
+pub mod per_output;
+mod prepare;
 pub mod run_config;
-pub mod step;
+mod step;
+mod step_logs;
 #[cfg(test)]
 mod tests;
+pub mod train_step;
 
 pub use callbacks::{Callback, Event, Flow, Run, Verbose};
 pub use compile::Compile;
@@ -21,7 +27,9 @@ pub use fit::{CancelToken, Fit};
 pub use history::{History, Logs, Scores};
 pub use model::{Model, Sequential};
 pub use own_loop::{batches, clip_grad_norm, value_and_grad};
+pub use per_output::PerOutput;
 pub use run_config::RunConfig;
 pub use sconce_losses::{losses, metrics};
 pub use sconce_optimizers as optimizers;
 pub use sconce_optimizers::schedules;
+pub use train_step::{StepInput, TrainStep};

@@ -1,8 +1,12 @@
 //! The model as users hold it: an architecture, its weights once they exist, and what `compile` gave.
 
-use crate::compile::{Compile, Compiled};
+use crate::compile::Compile;
+use crate::compiled::Compiled;
+use crate::history::Logs;
 use crate::losses::LossFn;
 use crate::optimizers::Optimizer;
+use crate::per_output::IntoPerOutput;
+use crate::step_logs::StepLogs;
 use sconce_core::{
     Context, Device, Dims, Error, FirstValues, GradientSink, Gradients, Json, Result, Spec, Store,
     Tensor,
@@ -25,8 +29,17 @@ pub struct Model {
     run_seed: u64,
     /// The buffers of gradients, which every step writes anew.
     sink: GradientSink,
+    /// The values of a training step of the user's own, while it is at work.
+    pub(crate) step_logs: Option<StepLogs>,
     /// The model as a layer of others, once it was used as one.
     entry: OnceLock<LayerEntry>,
+}
+
+/// What a step works on.
+pub(crate) struct Parts<'a> {
+    pub network: &'a mut Network,
+    pub compiled: &'a mut Compiled,
+    pub sink: &'a mut GradientSink,
 }
 
 impl Model {
@@ -56,6 +69,7 @@ impl Model {
             seed: 0,
             run_seed: 0,
             sink: GradientSink::default(),
+            step_logs: None,
             entry: OnceLock::new(),
         }
     }
@@ -244,10 +258,10 @@ impl Model {
     }
 
     /// Sets how the model learns.
-    pub fn compile(
+    pub fn compile<M>(
         &mut self,
         optimizer: impl Into<Optimizer>,
-        loss: impl Into<LossFn>,
+        loss: impl IntoPerOutput<LossFn, M>,
     ) -> Result<()> {
         self.compile_with(Compile::new(optimizer, loss))
     }
@@ -281,12 +295,22 @@ impl Model {
         self.compiled.as_mut().ok_or_else(not_compiled)
     }
 
+    /// Loss and metrics so far: of the epoch, or of its validation during that.
+    pub(crate) fn logs(&self) -> Result<Logs> {
+        match &self.step_logs {
+            Some(logs) => logs.result(),
+            None => self.compiled()?.logs(),
+        }
+    }
+
     /// The network and what `compile` gave, both to work on.
-    pub(crate) fn parts(&mut self) -> Result<(&mut Network, &mut Compiled, &mut GradientSink)> {
+    pub(crate) fn parts(&mut self) -> Result<Parts<'_>> {
         match (&mut self.network, &mut self.compiled) {
             (None, _) => Err(not_built()),
             (_, None) => Err(not_compiled()),
-            (Some(network), Some(compiled)) => Ok((network, compiled, &mut self.sink)),
+            (Some(network), Some(compiled)) => {
+                Ok(Parts { network, compiled, sink: &mut self.sink })
+            }
         }
     }
 

@@ -1,24 +1,16 @@
 //! One training step: forward, loss, backward, update. And the loss of a batch.
 
-use crate::compile::Compiled;
-use crate::losses::reduce::reduce;
-use sconce_core::{Context, Error, GradientSink, Result, Tape, Tensor};
+use crate::compiled::{Compiled, weight_of};
+use crate::model::Parts;
+use sconce_core::{Context, Error, Result, Tape, Tensor, Value};
+use sconce_data::Batch;
 use sconce_model::Network;
 
-/// One batch on the model's device.
-pub struct Batch {
-    /// Inputs.
-    pub x: Vec<Tensor>,
-    /// Targets.
-    pub y: Tensor,
-    /// Weight of each sample.
-    pub sample_weight: Option<Tensor>,
-}
-
-/// The loss of a batch (with penalties) and the model's output.
+/// The loss of a batch (with penalties), that of each head without its weight, and the outputs.
 pub(crate) struct Outcome {
     pub loss: Tensor,
-    pub y_pred: Tensor,
+    pub losses: Vec<Option<Tensor>>,
+    pub y_pred: Vec<Value>,
 }
 
 /// Forward and loss.
@@ -28,34 +20,41 @@ pub(crate) fn forward(
     batch: &Batch,
     cx: &mut Context,
 ) -> Result<Outcome> {
-    let outputs = network.forward(&batch.x, cx)?;
-    let [y_pred] = <[Tensor; 1]>::try_from(outputs).map_err(|o| {
-        Error::training(format!("training takes one output, the model has {}", o.len()))
-    })?;
-    let loss = compiled.compile().loss.get()?;
-    let values = loss.per_sample(&batch.y, &y_pred)?;
-    let mut total = reduce(values, batch.sample_weight.as_ref(), loss.reduction())?;
-    if let Some(weight) = compiled.compile().loss_weights {
-        total = (total * weight)?;
+    let y_pred = network.forward_masked(&batch.x, cx)?;
+    let places = compiled.targets("y", batch.y.len())?;
+    let mut losses = Vec::with_capacity(y_pred.len());
+    let mut total: Option<Tensor> = None;
+    let add = |total: Option<Tensor>, more: Tensor| match total {
+        Some(total) => total + more,
+        None => Ok(more),
+    };
+    for (index, (head, y_pred)) in compiled.heads().iter().zip(&y_pred).enumerate() {
+        let y_true = places[index].and_then(|place| batch.y.get(place));
+        let loss = head.loss_of(y_true, y_pred, weight_of(&batch.sample_weight, index))?;
+        if let Some(loss) = &loss {
+            let weighted = match head.weight() {
+                Some(weight) => (loss * weight)?,
+                None => loss.clone(),
+            };
+            total = Some(add(total, weighted)?);
+        }
+        losses.push(loss);
     }
     for parameter in network.store().trainable() {
         if let Some(regularizer) = &parameter.regularizer {
-            total = (total + regularizer.penalty(parameter.var.as_tensor())?)?;
+            total = Some(add(total, regularizer.penalty(parameter.var.as_tensor())?)?);
         }
     }
     for loss in cx.take_losses() {
-        total = (total + loss)?;
+        total = Some(add(total, loss)?);
     }
-    Ok(Outcome { loss: total, y_pred })
+    let loss = total.ok_or_else(|| Error::training("no output of the model has a loss"))?;
+    Ok(Outcome { loss, losses, y_pred })
 }
 
 /// A whole step; metrics take in the batch.
-pub(crate) fn train(
-    (network, compiled, sink): (&mut Network, &mut Compiled, &mut GradientSink),
-    batch: &Batch,
-    seed: u64,
-    first: bool,
-) -> Result<()> {
+pub(crate) fn train(parts: Parts<'_>, batch: &Batch, seed: u64, first: bool) -> Result<()> {
+    let Parts { network, compiled, sink } = parts;
     let step = compiled.optimizer()?.iterations;
     let mut cx = Context::training(seed, step);
     let (outcome, tape) = Tape::record(|| forward(network, compiled, batch, &mut cx));
@@ -66,7 +65,10 @@ pub(crate) fn train(
         return Err(non_finite(network, batch, seed, step));
     }
     let scaled = match compiled.optimizer()?.rule().common().loss_scale_factor {
-        Some(factor) => &(&outcome.loss * factor)?,
+        Some(factor) => {
+            // Recorded too: the tape must see the scaled loss.
+            &(&outcome.loss * factor)?
+        }
         None => &outcome.loss,
     };
     let gradients = network.store().backward_into(scaled, &tape, sink)?;
@@ -75,23 +77,14 @@ pub(crate) fn train(
     }
     compiled.optimizer()?.apply(network.store(), &gradients)?;
     cx.apply_updates()?;
-    compiled.update_metrics(
-        &outcome.loss,
-        &batch.y,
-        &outcome.y_pred.detach(),
-        batch.sample_weight.as_ref(),
-    )
+    let losses: Vec<_> = outcome.losses.iter().map(|l| l.as_ref().map(Tensor::detach)).collect();
+    compiled.update_metrics(&outcome.loss.detach(), &losses, batch, &outcome.y_pred)
 }
 
 /// Loss and metrics of a batch, without training.
 pub(crate) fn test(network: &Network, compiled: &mut Compiled, batch: &Batch) -> Result<()> {
     let outcome = forward(network, compiled, batch, &mut Context::inference())?;
-    compiled.update_metrics(
-        &outcome.loss.detach(),
-        &batch.y,
-        &outcome.y_pred.detach(),
-        batch.sample_weight.as_ref(),
-    )
+    compiled.update_metrics(&outcome.loss, &outcome.losses, batch, &outcome.y_pred)
 }
 
 fn finite(loss: &Tensor) -> Result<bool> {
@@ -100,7 +93,7 @@ fn finite(loss: &Tensor) -> Result<bool> {
 
 /// The error of a loss that is not finite, with the first layer to blame.
 fn non_finite(network: &Network, batch: &Batch, seed: u64, step: u64) -> Error {
-    let mut cx = Context::training(seed, step);
+    let mut cx = Context::training(seed, step).recording(false);
     let place = match network.first_non_finite(&batch.x, &mut cx) {
         Ok(Some(layer)) => format!("the first layer whose output is not finite is `{layer}`"),
         _ => "every layer's output is finite, so the loss itself or a penalty is not".to_string(),

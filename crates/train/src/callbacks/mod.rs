@@ -104,7 +104,7 @@ pub struct Run<'a> {
     /// The last epoch is this minus one.
     pub epochs: usize,
     /// Batches in this epoch.
-    pub steps: usize,
+    pub steps: Option<usize>,
     /// The names that the run logs.
     pub logged: &'a Logged,
 }
@@ -113,7 +113,7 @@ impl Run<'_> {
     /// Loss and metrics so far: of the epoch, or of its validation during that. This waits for the
     /// device, so a callback that is called after each batch asks only when it needs them.
     pub fn logs(&self) -> Result<Logs> {
-        self.model.compiled()?.logs()
+        self.model.logs()
     }
 }
 

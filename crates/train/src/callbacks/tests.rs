@@ -58,7 +58,7 @@ fn drive(
     model: &mut Model,
 ) -> usize {
     let logged = logged();
-    let mut run = Run { model, epochs: 99, steps: 1, logged: &logged };
+    let mut run = Run { model, epochs: 99, steps: Some(1), logged: &logged };
     callback.prepare(&run).unwrap();
     callback.on(&Event::TrainBegin, &mut run).unwrap();
     let mut epochs = 0;
@@ -130,7 +130,7 @@ fn csv_logger_appends_and_cuts_what_came_after_its_state() {
     // A run that was killed after two rows but goes on from its state after the first.
     let logged = logged();
     let mut model = model();
-    let mut run = Run { model: &mut model, epochs: 3, steps: 1, logged: &logged };
+    let mut run = Run { model: &mut model, epochs: 3, steps: Some(1), logged: &logged };
     let mut first = CSVLogger::new(&path);
     let end = |epoch| Event::EpochEnd { epoch, logs: Logs(vec![("loss".into(), 7.0)]) };
     first.prepare(&run).unwrap();
@@ -345,7 +345,7 @@ fn model_checkpoint_saves_what_keras_saves() {
         let part = CallbackPart::new("ModelCheckpoint", config).unwrap();
         let fresh = || part.get().unwrap().start();
         let (mut model, logged) = (model(), logged());
-        let mut run = Run { model: &mut model, epochs: 99, steps: 1, logged: &logged };
+        let mut run = Run { model: &mut model, epochs: 99, steps: Some(1), logged: &logged };
         let mut callback = fresh();
         callback.prepare(&run).unwrap();
         let mut saved = Vec::new();

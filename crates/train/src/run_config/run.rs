@@ -1,14 +1,14 @@
 //! Carrying out a run configuration.
 
 use super::{DataSection, ModelSource, RunConfig, read_json};
-use crate::fit::Fit;
+use crate::fit::{Fit, Validation, split_batch};
 use crate::history::{History, Scores};
 use crate::model::Model;
 use sconce_core::atomic::{check_writable, write_atomic};
-use sconce_core::{Device, Dims, Error, Json, Result, Tensor};
+use sconce_core::{Device, Dims, Error, FirstValues, Json, Result, Spec};
+use sconce_data::Batch;
 use sconce_data::datasets::Dataset;
 use sconce_data::spec::{load, load_validation};
-use sconce_data::split::train_validation_split;
 use std::path::Path;
 
 /// A run with its data loaded and its model built and compiled, ready to train.
@@ -16,8 +16,8 @@ pub struct PreparedRun {
     /// The model.
     pub model: Model,
     config: RunConfig,
-    train: Arrays,
-    validation: Option<Arrays>,
+    train: Batch,
+    validation: Option<Batch>,
 }
 
 /// What a run left.
@@ -27,13 +27,6 @@ pub struct Outcome {
     pub history: History,
     /// Loss and metrics of the trained model on the validation data, if there is any.
     pub validation: Option<Scores>,
-}
-
-/// x, y and sample weights.
-struct Arrays {
-    x: Vec<Tensor>,
-    y: Tensor,
-    weight: Option<Tensor>,
 }
 
 impl RunConfig {
@@ -47,12 +40,12 @@ impl RunConfig {
         let mut model = self.load_model(device)?;
         let (train, validation) = self.data.load()?;
         build(&mut model, &train)?;
-        let train = Arrays::of(train, &model, "data.train")?;
+        let train = arrays(train, &model, "data.train")?;
         let validation =
-            validation.map(|data| Arrays::of(data, &model, "data.validation")).transpose()?;
+            validation.map(|data| arrays(data, &model, "data.validation")).transpose()?;
         let (train, validation) = match validation {
             None if self.fit.validation_split > 0.0 => {
-                let (train, held_out) = train.split(self.fit.validation_split)?;
+                let (train, held_out) = split_batch(train, self.fit.validation_split)?;
                 (train, Some(held_out))
             }
             validation => (train, validation),
@@ -69,6 +62,12 @@ impl RunConfig {
                 ));
             }
             None => {}
+        }
+        for (key, batch) in [("train", Some(&train)), ("validation", validation.as_ref())] {
+            if let Some(batch) = batch {
+                let counted = model.compiled()?.targets("y", batch.y.len());
+                counted.map_err(|e| Error::config(format!("data.{key}.y"), e.to_string()))?;
+            }
         }
         Ok(PreparedRun { model, config: self.clone(), train, validation })
     }
@@ -155,40 +154,25 @@ impl DataSection {
 /// Gives a model weights for this data, unless it has them.
 fn build(model: &mut Model, data: &Dataset) -> Result<()> {
     match data.x.first() {
-        Some(first) => model.build(&Dims::batch_of(first.dims().get(1..).unwrap_or(&[]))),
+        Some(first) => {
+            let dims = Dims::batch_of(first.dims().get(1..).unwrap_or(&[]));
+            let spec = Spec { dims, dtype: first.dtype() };
+            model.build_for(Some(&spec), FirstValues::Seed(model.seed()))
+        }
         None => Ok(()),
     }
 }
 
-impl Arrays {
-    fn of(data: Dataset, model: &Model, key: &str) -> Result<Self> {
-        let graph = model.network()?.graph();
-        let outputs = graph.output_names();
-        let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-        let data = data.in_order_of(&graph.input_names(), &outputs).map_err(|e| e.under(key))?;
-        if data.y.is_empty() {
-            return Err(Error::config(key, "the key `y` is missing"));
-        }
-        let [y] = <[Tensor; 1]>::try_from(data.y).map_err(|y| {
-            let message = format!("training takes one array of targets, got {}", y.len());
-            Error::config(format!("{key}.y"), message)
-        })?;
-        let weight = data.sample_weight.into_iter().flatten().next();
-        Ok(Self { x: data.x, y, weight })
+/// The arrays of a data set in the order of the model's inputs and outputs.
+fn arrays(data: Dataset, model: &Model, key: &str) -> Result<Batch> {
+    let graph = model.network()?.graph();
+    let outputs = graph.output_names();
+    let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+    let data = data.in_order_of(&graph.input_names(), &outputs).map_err(|e| e.under(key))?;
+    if data.y.is_empty() {
+        return Err(Error::config(key, "the key `y` is missing"));
     }
-
-    /// Holds out the last part of the rows, as `fit` does.
-    fn split(self, validation_split: f64) -> Result<(Self, Self)> {
-        let inputs = self.x.len();
-        let all: Vec<Tensor> = self.x.into_iter().chain([self.y]).chain(self.weight).collect();
-        let (train, validation) = train_validation_split(&all, validation_split)?;
-        let part = |mut arrays: Vec<Tensor>| -> Result<Self> {
-            let mut rest = arrays.split_off(inputs.min(arrays.len())).into_iter();
-            let y = rest.next().ok_or_else(|| Error::data("y is missing"))?;
-            Ok(Self { x: arrays, y, weight: rest.next() })
-        };
-        Ok((part(train)?, part(validation)?))
-    }
+    Ok(Batch { x: data.x, y: data.y, sample_weight: data.sample_weight })
 }
 
 impl PreparedRun {
@@ -208,17 +192,15 @@ impl PreparedRun {
         for part in &self.config.callbacks {
             fit.callbacks.push(part.get()?.start());
         }
-        fit.sample_weight = self.train.weight.clone();
-        fit.validation =
-            self.validation.as_ref().map(|v| (v.x.clone(), v.y.clone(), v.weight.clone()));
-        let history = self.model.fit_with(&self.train.x, &self.train.y, fit)?;
+        let Batch { x, y, sample_weight } = self.train.clone();
+        fit.sample_weight = sample_weight;
+        fit.validation = self.validation.clone().map(Validation::Arrays);
+        let history = self.model.fit_arrays(x, y, fit)?;
         self.write(&history)?;
         let batch_size =
             self.config.fit.validation_batch_size.unwrap_or(self.config.fit.batch_size);
-        let validation = match &self.validation {
-            Some(Arrays { x, y, weight }) => {
-                Some(self.model.evaluate_with(x, y, batch_size, weight.as_ref())?)
-            }
+        let validation = match self.validation.clone() {
+            Some(batch) => Some(self.model.evaluate_batch(batch, batch_size)?),
             None => None,
         };
         Ok(Outcome { history, validation })

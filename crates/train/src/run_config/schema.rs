@@ -12,15 +12,20 @@ use serde_json::{Map, json};
 pub(super) fn compile(_: &mut SchemaGenerator) -> Schema {
     // Every loss is a metric too, and some names depend on the loss.
     let names = ["accuracy", "acc", "crossentropy", "ce"];
-    let metrics = list(part::<Metrics>(&names));
+    let one = part::<Metrics>(&names);
+    let metrics = json_schema!({"anyOf": [
+        one, {"type": "null"}, for_outputs(json_schema!({"anyOf": [one, list(one.clone()), {"type": "null"}]})),
+    ]});
     json_schema!({
         "type": "object",
         "required": ["loss"],
         "additionalProperties": false,
         "properties": {
             "optimizer": part::<Optimizers>(&[]),
-            "loss": part::<Losses>(&[]),
-            "loss_weights": {"description": "A factor on the loss.", "type": ["number", "null"]},
+            "loss": for_outputs(part::<Losses>(&[])),
+            "loss_weights": for_outputs(
+                json_schema!({"description": "A factor on the loss.", "type": ["number", "null"]}),
+            ),
             "metrics": metrics,
             "weighted_metrics": metrics,
             "run_eagerly": {"type": "boolean"},
@@ -36,6 +41,19 @@ pub(super) fn callbacks(_: &mut SchemaGenerator) -> Schema {
 
 pub(super) fn verbose(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"enum": ["auto", 0, 1, 2]})
+}
+
+/// One value, a list of one for each output, or an object by output name.
+fn for_outputs(one: Schema) -> Schema {
+    json_schema!({"anyOf": [
+        one,
+        {"type": "array", "items": {"anyOf": [one, {"type": "null"}]}},
+        {
+            "type": "object",
+            "not": {"required": ["class_name"]},
+            "additionalProperties": {"anyOf": [one, {"type": "null"}]},
+        },
+    ]})
 }
 
 fn list(items: Schema) -> Schema {

@@ -136,5 +136,8 @@ fn named_inputs_and_targets_find_their_place() {
     let error = prepare(json!(x), json!({"output": y})).unwrap_err().to_string();
     assert!(error.contains("at `data.train.y`: unknown output `output`. "), "{error}");
     let error = prepare(json!(x), json!([y, y])).unwrap_err().to_string();
-    assert!(error.contains("at `data.train.y`: training takes one array of targets"), "{error}");
+    assert!(
+        error.contains("at `data.train.y`: y holds 2 arrays, the model has 1 output (out)"),
+        "{error}"
+    );
 }

@@ -137,7 +137,7 @@ mod tests {
             let logs =
                 ["loss", "accuracy", "val_loss", "val_accuracy"].map(|n| (n.to_string(), 0.5));
             let mut epoch =
-                Epoch { epochs: 9, steps: 45, logs: Logs(logs.to_vec()), ..Epoch::default() };
+                Epoch { epochs: 9, steps: Some(45), logs: Logs(logs.to_vec()), ..Epoch::default() };
             for done in [1, 20, 45] {
                 epoch.done = done;
                 bar.draw(&epoch);

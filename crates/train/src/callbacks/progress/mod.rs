@@ -156,7 +156,7 @@ impl Progress {
 
     fn epoch_end(&mut self, run: &Run<'_>, logs: &crate::history::Logs) {
         let now = Instant::now();
-        self.measure(run.steps, now, self.warm.unwrap_or(now));
+        self.measure(run.steps.unwrap_or_default(), now, self.warm.unwrap_or(now));
         self.epoch.logs = logs.clone();
         match &mut self.bar {
             Some(bar) => bar.finish(&self.epoch),

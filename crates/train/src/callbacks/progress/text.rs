@@ -13,7 +13,8 @@ pub(super) struct Epoch {
     /// Its number, from 1.
     pub number: usize,
     pub epochs: usize,
-    pub steps: usize,
+    /// Steps of the epoch; `None` for a source that does not know.
+    pub steps: Option<usize>,
     /// Steps done.
     pub done: usize,
     /// Steps done when the bar was drawn last.
@@ -52,20 +53,27 @@ impl Epoch {
     /// The bar and what is around it, no line wider than `width`. Values that do not fit go to
     /// further lines.
     pub fn drawing(&self, width: usize) -> Drawing {
-        let finished = self.done >= self.steps;
-        let digits = self.steps.to_string().len();
-        let before = format!("{:>digits$}/{} ", self.done, self.steps);
-        let left = self.a_step.saturating_mul(
-            u32::try_from(self.steps - self.done.min(self.steps)).unwrap_or(u32::MAX),
-        );
-        let time = if finished { seconds(self.elapsed) } else { clock(left) };
+        // Keras's word for a number of steps that is not known yet.
+        let all = self.steps.map_or("Unknown".to_string(), |steps| steps.to_string());
+        let digits = if self.steps.is_some() { all.len() } else { self.done.to_string().len() };
+        let before = format!("{:>digits$}/{all} ", self.done);
+        let left = self.steps.map(|steps| steps.saturating_sub(self.done));
+        let time = match left {
+            None | Some(0) => seconds(self.elapsed),
+            Some(left) => {
+                clock(self.a_step.saturating_mul(u32::try_from(left).unwrap_or(u32::MAX)))
+            }
+        };
         let mut after = format!(" {time} {}", self.rate());
         let values: Vec<String> = self.values().collect();
         let all: usize = values.iter().map(|v| width_of(v) + 3).sum();
         let fixed = width_of(&before) + width_of(&after);
         let columns = if fixed + BAR.0 + all <= width { BAR.0 } else { BAR.1 };
         let columns = columns.min(width.saturating_sub(fixed));
-        let done = (columns * self.done).checked_div(self.steps).unwrap_or(columns);
+        let done = match self.steps {
+            Some(steps) => (columns * self.done).checked_div(steps).unwrap_or(columns),
+            None => 0,
+        };
         let mut rest: Vec<String> = Vec::new();
         for value in values {
             let room = match rest.last() {
@@ -121,7 +129,7 @@ mod tests {
         Epoch {
             number: 1,
             epochs: 10,
-            steps: 45,
+            steps: Some(45),
             done,
             elapsed: Duration::from_millis(1200),
             a_step: Duration::from_millis(2),

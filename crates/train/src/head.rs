@@ -1,0 +1,287 @@
+//! One output of a compiled model: its loss and its metrics.
+
+use crate::losses::{LossFn, Outputs, reduce};
+use crate::metrics::{self, Goal, Mean, MetricFn, MetricState};
+use sconce_core::{DType, Dims, Error, Result, Tensor, Value};
+use std::collections::HashMap;
+
+/// Loss, loss weight and metrics of one output.
+pub struct Head {
+    name: String,
+    /// Whether the model has other outputs too: names in logs then begin with this one's.
+    several: bool,
+    loss: Option<LossFn>,
+    weight: Option<f64>,
+    metrics: Vec<MetricFn>,
+    weighted: Vec<MetricFn>,
+    /// The metrics at work, weighted ones last; none before there are targets.
+    tracked: Vec<TrackedMetric>,
+    mean_loss: Mean,
+    /// Whether the outputs are logits since the model says so, not the loss.
+    inferred_logits: bool,
+}
+
+/// A metric with its state.
+pub struct TrackedMetric {
+    /// Its name in logs.
+    pub log_name: String,
+    /// Its own name.
+    name: String,
+    metric: MetricFn,
+    weighted: bool,
+    /// What it accumulated.
+    pub state: Box<dyn MetricState>,
+}
+
+impl TrackedMetric {
+    /// Whether lower or higher is better, if that is known.
+    pub fn goal(&self) -> Option<Goal> {
+        self.metric.get().ok().and_then(|metric| metric.goal())
+    }
+}
+
+/// The targets of an output, to check them.
+pub(crate) struct Target<'a> {
+    /// What they are called in messages.
+    pub name: String,
+    pub y_true: &'a Tensor,
+    pub y_pred: &'a Dims,
+    pub sample_weight: Option<&'a Tensor>,
+    /// Whether these are all targets there are, so that their values are worth a look.
+    pub whole: bool,
+}
+
+impl Head {
+    pub(crate) fn new(
+        name: String,
+        several: bool,
+        loss: Option<LossFn>,
+        weight: Option<f64>,
+        metrics: Vec<MetricFn>,
+        weighted: Vec<MetricFn>,
+    ) -> Self {
+        Self {
+            name,
+            several,
+            loss,
+            weight,
+            metrics,
+            weighted,
+            tracked: Vec::new(),
+            mean_loss: Mean::default(),
+            inferred_logits: false,
+        }
+    }
+
+    /// The name of the output.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The loss, with what it left out filled in; `None` for an output without.
+    pub fn loss(&self) -> Option<&LossFn> {
+        self.loss.as_ref()
+    }
+
+    /// The factor on the loss.
+    pub fn weight(&self) -> Option<f64> {
+        self.weight
+    }
+
+    /// The metrics as files hold them.
+    pub fn metrics(&self) -> &[MetricFn] {
+        &self.metrics
+    }
+
+    /// The weighted metrics as files hold them.
+    pub fn configured_weighted_metrics(&self) -> &[MetricFn] {
+        &self.weighted
+    }
+
+    /// The name of this loss in logs.
+    pub(crate) fn loss_name(&self) -> String {
+        format!("{}_loss", self.name)
+    }
+
+    /// Fills in what the loss left out; a notice if that was a decision.
+    pub(crate) fn resolve_loss(&mut self, outputs: &Outputs<'_>) -> Result<Option<String>> {
+        let Some(loss) = &self.loss else { return Ok(None) };
+        let Some(resolved) = loss.get()?.resolve(outputs)? else { return Ok(None) };
+        self.inferred_logits = outputs.logits;
+        let notice = outputs.logits.then(|| {
+            let of = if self.several { format!(" `{}`", self.name) } else { "s".to_string() };
+            format!(
+                "{} takes the model's output{of} as logits (from_logits=True), since the model does \
+                 not end in a softmax or sigmoid",
+                resolved.name()
+            )
+        });
+        self.loss = Some(resolved);
+        Ok(notice)
+    }
+
+    /// Refuses targets that do not match the output, and starts the metrics.
+    pub(crate) fn bind(&mut self, target: &Target<'_>, logits: bool) -> Result<()> {
+        let y_true = target.y_true.dims();
+        if let Some(loss) = &self.loss {
+            let loss = loss.get()?;
+            loss.check_shape(&target.name, y_true, target.y_pred)?;
+            if target.whole {
+                loss.check_values(&target.name, target.y_true, target.y_pred)?;
+            }
+            if let Some(weight) = target.sample_weight {
+                reduce::check_weight(weight.dims(), &loss.values_dims(target.y_pred)?)?;
+            }
+        }
+        if self.tracked.is_empty() {
+            self.start_metrics(target, logits)?;
+        }
+        for tracked in &self.tracked {
+            tracked.metric.get()?.check_shape(&target.name, y_true, target.y_pred)?;
+        }
+        Ok(())
+    }
+
+    fn start_metrics(&mut self, target: &Target<'_>, logits: bool) -> Result<()> {
+        let says = match &self.loss {
+            Some(loss) => loss.get()?.takes_logits().flatten(),
+            None => None,
+        };
+        let outputs = Outputs {
+            y_pred: target.y_pred,
+            y_true: Some(target.y_true.dims()),
+            logits: says.unwrap_or(logits),
+            inferred: self.inferred_logits,
+        };
+        for (metrics, weighted) in [(&mut self.metrics, false), (&mut self.weighted, true)] {
+            for metric in metrics {
+                let name = metrics::log_name(metric)?;
+                let complete = metrics::resolve(metric, target.y_true.dims(), &outputs)?;
+                // To Keras, what is left out means probabilities: a file must say otherwise.
+                if let (Some(complete), true) = (&complete, outputs.logits) {
+                    *metric = complete.clone();
+                }
+                let metric = complete.unwrap_or_else(|| metric.clone());
+                let state = metric.get()?.new_state();
+                let log_name = name.clone();
+                self.tracked.push(TrackedMetric { log_name, name, metric, weighted, state });
+            }
+        }
+        Ok(())
+    }
+
+    /// Names all metrics of a model as Keras does: `accuracy`, `accuracy_1`, `weighted_accuracy` for a
+    /// weighted one whose name is taken; with several outputs `a_accuracy`, `a_weighted_accuracy`.
+    pub(crate) fn make_names_unique(heads: &mut [Self]) {
+        let mut used: HashMap<String, usize> = HashMap::new();
+        for weighted in [false, true] {
+            for head in heads.iter_mut() {
+                let prefix = if head.several { format!("{}_", head.name) } else { String::new() };
+                for tracked in head.tracked.iter_mut().filter(|t| t.weighted == weighted) {
+                    let mut name = format!("{prefix}{}", tracked.name);
+                    if weighted && used.contains_key(&name) {
+                        name = format!("{prefix}weighted_{}", tracked.name);
+                    }
+                    let count = used.entry(name.clone()).or_default();
+                    *count += 1;
+                    tracked.log_name =
+                        if *count == 1 { name } else { format!("{name}_{}", *count - 1) };
+                }
+            }
+        }
+    }
+
+    pub(crate) fn plain_metrics(&self) -> impl Iterator<Item = &TrackedMetric> {
+        self.tracked.iter().filter(|tracked| !tracked.weighted)
+    }
+
+    pub(crate) fn weighted_metrics(&self) -> impl Iterator<Item = &TrackedMetric> {
+        self.tracked.iter().filter(|tracked| tracked.weighted)
+    }
+
+    /// The loss of a batch, without its weight; `None` for an output without a loss.
+    pub(crate) fn loss_of(
+        &self,
+        y_true: Option<&Tensor>,
+        y_pred: &Value,
+        sample_weight: Option<&Tensor>,
+    ) -> Result<Option<Tensor>> {
+        let Some(loss) = &self.loss else { return Ok(None) };
+        let y_true = y_true.ok_or_else(|| {
+            Error::data(format!("the output `{}` has a loss and no targets", self.name))
+        })?;
+        let loss = loss.get()?;
+        let mut values = loss.per_sample(y_true, &y_pred.tensor)?;
+        if let Some(mask) = &y_pred.mask {
+            let mask = mask_for(mask, &values.values, &self.name)?;
+            values.mask = Some(match values.mask {
+                Some(other) => (other.to_dtype(mask.dtype())? * mask)?,
+                None => mask,
+            });
+        }
+        Ok(Some(reduce::reduce(values, sample_weight, loss.reduction())?))
+    }
+
+    pub(crate) fn add_loss(&mut self, loss: &Tensor, rows: f64) -> Result<()> {
+        self.mean_loss.add(loss, rows)
+    }
+
+    pub(crate) fn mean_loss(&self) -> Result<f64> {
+        self.mean_loss.result()
+    }
+
+    /// Adds a batch to the metrics.
+    pub(crate) fn update(
+        &mut self,
+        y_true: &Tensor,
+        y_pred: &Value,
+        sample_weight: Option<&Tensor>,
+    ) -> Result<()> {
+        let tensor = y_pred.tensor.detach();
+        // As in Keras, a mask changes weighted metrics only.
+        let weight = match (sample_weight, &y_pred.mask) {
+            (Some(weight), Some(mask)) => {
+                let mask = mask.to_dtype(weight.dtype())?;
+                let weight = match weight.rank() < mask.rank() {
+                    true => weight.reshape((weight.elem_count(), 1))?.broadcast_mul(&mask)?,
+                    false => (weight * mask)?,
+                };
+                Some(weight)
+            }
+            (weight, _) => weight.cloned(),
+        };
+        for tracked in &mut self.tracked {
+            let weight = if tracked.weighted { weight.as_ref() } else { None };
+            tracked.state.update(y_true, &tensor, weight)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.mean_loss.reset();
+        self.tracked.iter_mut().for_each(|tracked| tracked.state.reset());
+    }
+
+    /// The type targets are brought to.
+    pub(crate) fn target_dtype(&self) -> Result<Option<DType>> {
+        self.loss.as_ref().map(|loss| Ok(loss.get()?.target_dtype())).transpose()
+    }
+}
+
+/// A mask `[batch, time]` in the shape of the values of a loss.
+fn mask_for(mask: &Tensor, values: &Tensor, output: &str) -> Result<Tensor> {
+    let mask = mask.to_dtype(values.dtype())?;
+    if mask.dims() == values.dims() {
+        return Ok(mask);
+    }
+    if values.dims().starts_with(mask.dims()) {
+        let mut shape = mask.dims().to_vec();
+        shape.resize(values.rank(), 1);
+        return Ok(mask.reshape(shape)?.broadcast_as(values.shape())?.contiguous()?);
+    }
+    Err(Error::training(format!(
+        "the mask of the output `{output}` has shape {:?}, its losses {:?}",
+        mask.dims(),
+        values.dims()
+    )))
+}
