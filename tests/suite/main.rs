@@ -7,6 +7,7 @@ mod custom_objects;
 mod freezing;
 mod keras_files;
 mod keras_forms;
+mod layer_cases;
 mod layers;
 mod properties;
 mod reference;
