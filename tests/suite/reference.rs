@@ -3,6 +3,7 @@
 
 use sconce::core::Kind;
 use sconce::core::schema::reference;
+use sconce::layers::Layers;
 use sconce::layers::constraints::Constraints;
 use sconce::layers::initializers::Initializers;
 use sconce::layers::regularizers::Regularizers;
@@ -23,6 +24,7 @@ fn section<K: Kind>(title: &str) -> String {
 fn the_reference_is_up_to_date() {
     let expected = [
         INTRODUCTION.to_string(),
+        section::<Layers>("Layers"),
         section::<Activations>("Activations"),
         section::<Initializers>("Initializers"),
         section::<Regularizers>("Regularizers"),

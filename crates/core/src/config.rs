@@ -7,7 +7,7 @@ use crate::json::{Map, shown};
 use crate::registry::unknown;
 use crate::schema::{self, Definitions};
 use crate::value::{Numbers, mismatch};
-use crate::{Error, Json, Result};
+use crate::{DTypePolicy, Error, Json, Result};
 use serde::de::Error as _;
 /// For the code that `#[config(serde)]` writes.
 pub use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -109,23 +109,12 @@ impl Fixed {
                 let message = format!("must be {}, found {}", value(), shown(found));
                 Err(Error::config("", message))
             }
-            Self::Dtype => check_dtype(found),
+            Self::Dtype => match DTypePolicy::from_json(found) {
+                Err(Error::Config { message, .. }) => Err(Error::config("", message)),
+                other => other.map(drop),
+            },
         }
     }
-}
-
-/// Refuses every dtype but float32, which is what losses and metrics compute in.
-fn check_dtype(dtype: &Json) -> Result<()> {
-    let name = match dtype {
-        Json::Null => return Ok(()),
-        Json::String(name) => name.as_str(),
-        policy => policy.pointer("/config/name").and_then(Json::as_str).unwrap_or("unknown"),
-    };
-    if name == "float32" {
-        return Ok(());
-    }
-    let message = format!("the dtype policy `{name}` is not supported yet; use `float32`");
-    Err(Error::config("", message))
 }
 
 /// A range of finite numbers, in the interval notation of `#[config(range = "[0, inf)")]`.

@@ -280,8 +280,8 @@ pub fn reference<K: Kind>() -> String {
             .as_object()
             .into_iter()
             .flatten()
-            .filter(|(_, schema)| schema.get("default").is_some() || schema.get("const").is_none())
-            .filter(|(key, _)| *key != "dtype")
+            // Keys that are accepted with one value only are no arguments.
+            .filter(|(key, schema)| schema.get("default").is_some() || required(key))
             .map(|(key, schema)| argument(key, schema, required(key)))
             .collect();
         let doc = first_sentence(config["description"].as_str().unwrap_or_default());
@@ -330,6 +330,7 @@ fn type_name(schema: &Json) -> String {
     let one = |ty: &str| match ty {
         "array" => match type_name(&schema["items"]).as_str() {
             "value" => "list".to_string(),
+            items if items.contains(" or ") => format!("list of ({items})"),
             items => format!("list of {items}s"),
         },
         ty => ty.to_string(),

@@ -71,6 +71,20 @@ fn gradient(y: &Tensor, x: &Var) -> Option<Tensor> {
     sconce_core::gradients(&y.sum_all().unwrap(), &[x]).unwrap().remove(0)
 }
 
+/// A bare name says the defaults only: other parameters are written, so that they are not lost.
+#[test]
+fn parameters_are_written() {
+    let written = |part: ActivationFn| part.to_json().unwrap();
+    assert_eq!(written("leaky_relu".into()), json!("leaky_relu"));
+    assert_eq!(written(LeakyRelu::new().into()), json!("leaky_relu"));
+    let steep = written(LeakyRelu::new().negative_slope(0.5).into());
+    assert_eq!(steep["config"], json!({"negative_slope": 0.5}));
+    assert_eq!(written(ActivationFn::from_json(&steep).unwrap()), steep);
+    let threshold = written(Threshold::new(0.5, -1.0).into());
+    assert_eq!(threshold["config"], json!({"threshold": 0.5, "default_value": -1.0}));
+    assert_eq!(written(ActivationFn::from_json(&threshold).unwrap()), threshold);
+}
+
 /// Keras's values and gradients, kinks and large inputs included: of both forms in f32, and of the
 /// composed form in f64.
 #[test]
