@@ -72,7 +72,10 @@ impl<'a> Scope<'a> {
             key,
             training,
             trainable: self.trainable && entry.is_trainable(),
-            observe: self.observe.as_mut().map(|observe| -> &mut Observe<'_> { &mut **observe }),
+            observe: match &mut self.observe {
+                Some(observe) => Some(&mut **observe),
+                None => None,
+            },
         };
         let mut call = Call { scope, entry, args, masks: None };
         let ran = call.run();

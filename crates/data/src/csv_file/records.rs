@@ -142,7 +142,7 @@ impl<R: BufRead> Records<R> {
     }
 
     /// The line on which the record starts.
-    pub fn line(&self) -> u64 {
+    pub fn first_line(&self) -> u64 {
         self.start
     }
 
@@ -182,7 +182,7 @@ mod tests {
         let mut all = Vec::new();
         while records.next()? {
             let field = |i| String::from_utf8_lossy(records.field(i)).into_owned();
-            all.push((records.line(), (0..records.len()).map(field).collect()));
+            all.push((records.first_line(), (0..records.len()).map(field).collect()));
         }
         Ok(all)
     }

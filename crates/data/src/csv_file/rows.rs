@@ -53,7 +53,7 @@ impl<R: BufRead> Table<R> {
         if self.records.len() != self.names.len() {
             return Err(format!(
                 "line {} has {}, the header has {}",
-                self.records.line(),
+                self.records.first_line(),
                 count(self.records.len(), "field"),
                 self.names.len()
             ));
@@ -63,7 +63,7 @@ impl<R: BufRead> Table<R> {
 
     fn at(&self, column: usize, message: String) -> String {
         let name = self.names.get(column).map(String::as_str).unwrap_or_default();
-        format!("line {}, column `{}`: {message}", self.records.line(), printable(name))
+        format!("line {}, column `{}`: {message}", self.records.first_line(), printable(name))
     }
 
     fn feature_names(&self) -> Vec<String> {

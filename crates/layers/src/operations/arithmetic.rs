@@ -1,7 +1,8 @@
 //! Arithmetic between tensors, or a tensor and a number, with NumPy's broadcasting.
 
+use super::Operand;
 use crate::{Call, Layer};
-use sconce_core::{Arg, Args, Config, DType, Dims, Error, Result, Spec, Tensor, Value};
+use sconce_core::{Arg, Args, Config, DType, Dims, Error, Result, Spec, Tensor};
 use sconce_ops::arithmetic::{Operator, arithmetic};
 
 macro_rules! binary {
@@ -75,61 +76,56 @@ impl Layer for Negative {
     }
 }
 
-/// The two operands; a number is missing where a tensor stands.
-fn operands<'a, T>(x: &'a Args<T>) -> Result<[(Option<&'a T>, f64); 2]> {
+/// The two operands, of which at least one is a tensor.
+fn operands<T>(x: &Args<T>) -> Result<[Operand<&T>; 2]> {
     let operand = |index: usize, name: &str| match x.at(index, name) {
-        Some(Arg::One(tensor)) => Ok((Some(tensor), 0.0)),
+        Some(Arg::One(tensor)) => Ok(Operand::Tensor(tensor)),
         Some(Arg::Json(value)) if value.is_number() => {
-            Ok((None, value.as_f64().unwrap_or(f64::NAN)))
+            Ok(Operand::Number(value.as_f64().unwrap_or(f64::NAN)))
         }
         _ => Err(Error::layer("", format!("argument {name} must be a tensor or a number"))),
     };
-    let operands = [operand(0, "x1")?, operand(1, "x2")?];
-    match operands {
-        [(None, _), (None, _)] => Err(Error::layer("", "one of the operands must be a tensor")),
+    match [operand(0, "x1")?, operand(1, "x2")?] {
+        [Operand::Number(_), Operand::Number(_)] => Err(no_tensor()),
         operands => Ok(operands),
     }
 }
 
+fn no_tensor() -> Error {
+    Error::layer("", "one of the operands must be a tensor")
+}
+
 fn binary_outputs(name: &str, x: &Args<Spec>) -> Result<Vec<Spec>> {
     let spec = match operands(x)? {
-        [(Some(a), _), (Some(b), _)] => {
+        [Operand::Tensor(a), Operand::Tensor(b)] => {
             let dims = broadcast(&a.dims, &b.dims).ok_or_else(|| {
-                Error::layer(
-                    "",
-                    format!(
-                        "{name}: shapes {} and {} cannot be broadcast together",
-                        a.dims, b.dims
-                    ),
-                )
+                let (a, b) = (&a.dims, &b.dims);
+                let message = format!("{name}: shapes {a} and {b} cannot be broadcast together");
+                Error::layer("", message)
             })?;
             Spec { dims, dtype: common_type(a.dtype, b.dtype) }
         }
-        [(Some(a), _), _] | [_, (Some(a), _)] => Spec {
-            dims: a.dims.clone(),
-            dtype: if a.dtype.is_float() { a.dtype } else { DType::F32 },
-        },
-        _ => return Err(Error::layer("", "one of the operands must be a tensor")),
+        [Operand::Tensor(a), _] | [_, Operand::Tensor(a)] => {
+            Spec { dims: a.dims.clone(), dtype: common_type(a.dtype, DType::F32) }
+        }
+        _ => return Err(no_tensor()),
     };
     Ok(vec![spec])
 }
 
 fn binary_call(operator: Operator, call: &Call<'_>) -> Result<Vec<Tensor>> {
-    let [a, b] = operands(call.args())?;
-    let dtype = match (a.0, b.0) {
-        (Some(a), Some(b)) => common_type(a.tensor.dtype(), b.tensor.dtype()),
-        (Some(a), None) | (None, Some(a)) if a.tensor.dtype().is_float() => a.tensor.dtype(),
-        _ => DType::F32,
+    let constant = |number: f64, like: &Tensor| -> Result<Tensor> {
+        let dtype = common_type(like.dtype(), DType::F32);
+        Ok(Tensor::new(number, like.device())?.to_dtype(dtype)?)
     };
-    let other = |x: &Option<&Value>| x.map(|x| x.tensor.device().clone());
-    let device = other(&a.0).or_else(|| other(&b.0)).unwrap_or(sconce_core::Device::Cpu);
-    let tensor = |(tensor, number): (Option<&Value>, f64)| -> Result<Tensor> {
-        Ok(match tensor {
-            Some(value) => value.tensor.to_dtype(dtype)?,
-            None => Tensor::new(number, &device)?.to_dtype(dtype)?,
-        })
+    let (a, b) = match operands(call.args())? {
+        [Operand::Tensor(a), Operand::Tensor(b)] => (a.tensor.clone(), b.tensor.clone()),
+        [Operand::Tensor(a), Operand::Number(b)] => (a.tensor.clone(), constant(b, &a.tensor)?),
+        [Operand::Number(a), Operand::Tensor(b)] => (constant(a, &b.tensor)?, b.tensor.clone()),
+        _ => return Err(no_tensor()),
     };
-    Ok(vec![arithmetic(operator, &tensor(a)?, &tensor(b)?)?])
+    let dtype = common_type(a.dtype(), b.dtype());
+    Ok(vec![arithmetic(operator, &a.to_dtype(dtype)?, &b.to_dtype(dtype)?)?])
 }
 
 /// The type of a result: the float one of the two, else that of equal ones, else f32.
