@@ -111,7 +111,7 @@ fn with_slices_mut<const N: usize>(
 /// large or too small for f32 are summed in f64 (on the CPU), so the sum of finite values is finite.
 pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
     if !x.device().is_cpu() {
-        return x.to_dtype(DType::F32)?.sqr()?.sum_all()?.to_scalar::<f32>().map(f64::from);
+        return on_device(x);
     }
     if !fuses(x) {
         return x.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>();
@@ -139,6 +139,19 @@ pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
         });
         Ok(parts.iter().map(|p| f64::from_bits(p.load(Ordering::Relaxed))).sum())
     })
+}
+
+/// [`sum_of_squares`] on a device that may not have f64: of the quotients by the largest magnitude,
+/// where f32 overflows.
+fn on_device(x: &Tensor) -> Result<f64> {
+    let sum = |x: &Tensor| x.sqr()?.sum_all()?.to_scalar::<f32>().map(f64::from);
+    let x = x.to_dtype(DType::F32)?;
+    let plain = sum(&x)?;
+    if plain.is_finite() {
+        return Ok(plain);
+    }
+    let top = f64::from(x.abs()?.max_all()?.to_scalar::<f32>()?);
+    Ok(sum(&(x / top)?)? * top * top)
 }
 
 /// `to = from`, in place.
@@ -209,7 +222,10 @@ mod tests {
                 assert!((sum_of_squares(&x).unwrap() / exact - 1.0).abs() < 1e-6, "{value} {len}");
             }
         }
+        let x = Tensor::new(&[3e30f32, -4e30, 0.0], &Device::Cpu).unwrap();
+        assert!((on_device(&x).unwrap() / 2.5e61 - 1.0).abs() < 1e-6);
         let x = Tensor::new(&[1f32, f32::INFINITY], &Device::Cpu).unwrap();
+        assert!(!on_device(&x).unwrap().is_finite());
         assert_eq!(sum_of_squares(&x).unwrap(), f64::INFINITY);
         let x = Tensor::new(&[1f32, f32::NAN], &Device::Cpu).unwrap();
         assert!(sum_of_squares(&x).unwrap().is_nan());

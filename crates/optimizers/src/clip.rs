@@ -141,6 +141,6 @@ fn factor_on_device(gradients: &[&Tensor], largest: f64) -> Result<Tensor> {
     let squares = all(&|g| g.broadcast_div(&top)?.sqr()?.sum_all())?.sum_all()?;
     let norm = (squares.sqrt()? * top)?;
     // 0 for finite norms, else NaN.
-    let valid = (&norm - &norm)?;
+    let valid = (&norm * 0.0)?;
     Ok(((norm.maximum(largest)?.recip()? * largest)? + valid)?)
 }

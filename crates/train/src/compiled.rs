@@ -9,7 +9,7 @@ use crate::metrics::{Goal, Mean};
 use crate::optimizers::OptimizerState;
 use sconce_core::{Error, Json, Result, Tensor, Value};
 use sconce_data::Batch;
-use sconce_model::Network;
+use sconce_model::{EdgeId, Graph, Network};
 
 /// What `compile` gave, and what training made of it.
 pub struct Compiled {
@@ -73,6 +73,7 @@ impl Compiled {
             })
             .collect();
         self.resolve_losses(network, None)?;
+        self.notices.extend(constant_softmax(network.graph())?);
         self.optimizer = Some(OptimizerState::new(&self.compile.optimizer, network.store())?);
         Ok(())
     }
@@ -264,6 +265,30 @@ impl Compiled {
     }
 }
 
+/// A notice for each layer that applies a softmax to an axis of size 1: its output is constant.
+fn constant_softmax(graph: &Graph) -> Result<Vec<String>> {
+    let mut notices = Vec::new();
+    for node in graph.nodes() {
+        let Some(entry) = graph.layers().get(node.layer) else { continue };
+        let one = |edge: &EdgeId| graph.dims(*edge).0.last() == Some(&Some(1));
+        if !node.outputs.iter().any(one) {
+            continue;
+        }
+        // A layer of the user's own may have no configuration to look at.
+        let config = entry.layer().config().unwrap_or_default();
+        let activation = config.get("activation").and_then(Json::as_str).unwrap_or_default();
+        if ["softmax", "log_softmax", "sparsemax"].contains(&activation) {
+            notices.push(format!(
+                "the layer {} applies {activation} to one unit, so its output is constant and nothing \
+                 is learned through it; for two classes with one unit use sigmoid and \
+                 binary_crossentropy",
+                entry.name()
+            ));
+        }
+    }
+    Ok(notices)
+}
+
 fn metric_goal(metric: &crate::head::TrackedMetric) -> (String, Option<Goal>) {
     (metric.log_name.clone(), metric.goal())
 }
@@ -418,6 +443,24 @@ mod tests {
         let weight = Tensor::ones((120, 4), sconce_core::DType::F32, &Device::Cpu).unwrap();
         let error = refused(name, "acc", &y, Fit::default().sample_weight(&weight).unwrap());
         assert!(error.contains("sample_weight has shape [120, 4]"), "{error}");
+    }
+
+    #[test]
+    fn a_softmax_of_one_unit_is_noticed() {
+        let notices = |units: usize, activation: &str| {
+            let mut model = model(units, activation);
+            model.compile_with(Compile::new(SGD::new(0.1), "mse")).unwrap();
+            let (x, y) = clusters(2);
+            let y = y.unsqueeze(1).unwrap().broadcast_as((120, units)).unwrap();
+            let fit = Fit::default().verbose(Verbose::Silent);
+            model.fit_with(&x, &y.contiguous().unwrap(), fit).unwrap();
+            model.compiled_mut().unwrap().new_notices().concat()
+        };
+        let notice = notices(1, "softmax");
+        assert!(notice.contains("applies softmax to one unit"), "{notice}");
+        assert!(notice.contains("use sigmoid"), "{notice}");
+        assert_eq!(notices(2, "softmax"), "");
+        assert_eq!(notices(1, "sigmoid"), "");
     }
 
     #[test]

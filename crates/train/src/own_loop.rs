@@ -1,7 +1,6 @@
 //! For loops of your own, in PyTorch's or MLX's manner: batches, gradients, clipping, updates.
 
 use crate::model::Model;
-pub use crate::optimizers::clip_grad_norm;
 use crate::optimizers::{Optimizer, OptimizerState};
 use sconce_core::{Context, DType, Gradients, Result, Tensor};
 use sconce_data::{BatchPlan, Shuffle, ToTensor};

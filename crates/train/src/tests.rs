@@ -2,8 +2,10 @@
 //! the same weights, history, scores, predictions and optimizer variables.
 
 use crate::callbacks::CallbackPart;
-use crate::{Compile, Fit, Model, Verbose};
-use sconce_core::{Device, Json, Result, Tensor};
+use crate::optimizers::{Optimizer, OptimizerExt, SGD};
+use crate::{Compile, Fit, Model, Sequential, Verbose};
+use sconce_core::{Device, Json, Result, Stream, Tensor};
+use sconce_layers::Dense;
 use sconce_testkit::difference;
 use sconce_testkit::golden::{self, Case};
 use serde_json::Map;
@@ -114,6 +116,30 @@ fn differences(case: &Case) -> Result<Vec<String>> {
     assert_eq!(Json::from(history.epoch), *case.field("epoch"), "{}", case.name());
     assert_eq!(variables.len(), keras.len(), "{}", case.name());
     Ok(wrong)
+}
+
+/// The weights after `fit` with this optimizer, and the loss of each epoch.
+fn trained(optimizer: impl Into<Optimizer>) -> (Vec<Tensor>, Vec<f64>) {
+    let mut model = Sequential::new().add(Dense::new(5).activation("tanh")).add(Dense::new(2));
+    model.compile_with(Compile::new(optimizer, "mse")).unwrap();
+    let mut stream = Stream::named(5, "data");
+    let mut draw = |count: usize| (0..count).map(|_| stream.normal() as f32).collect::<Vec<f32>>();
+    let x = Tensor::from_vec(draw(60), (20, 3), &Device::Cpu).unwrap();
+    let y = Tensor::from_vec(draw(40), (20, 2), &Device::Cpu).unwrap();
+    let fit = Fit::default().verbose(Verbose::Silent).batch_size(8).epochs(3);
+    let history = model.fit_with(&x, &y, fit).unwrap();
+    (model.network().unwrap().get_weights().unwrap(), history.get("loss"))
+}
+
+/// Multiplication by a power of two is exact, so the scaled run has the same bits.
+#[test]
+fn fit_multiplies_the_loss_by_the_loss_scale_factor() {
+    let (plain, losses) = trained(SGD::new(0.1));
+    let (scaled, scaled_losses) = trained(SGD::new(0.1).loss_scale_factor(1024.0));
+    assert_eq!(losses, scaled_losses);
+    for (plain, scaled) in plain.iter().zip(&scaled) {
+        assert_eq!(difference(plain, scaled, 0.0), None);
+    }
 }
 
 #[test]

@@ -192,7 +192,7 @@ fn states_of_other_metrics_are_refused_and_change_nothing() {
     let mut mean = Mean::new();
     mean.update(&Tensor::new(&[1f32, 4.0], device).unwrap(), None).unwrap();
     let scalar = Tensor::new(1f64, device).unwrap();
-    let error = mean.restore(&[scalar.clone()]).unwrap_err().to_string();
+    let error = mean.restore(std::slice::from_ref(&scalar)).unwrap_err().to_string();
     assert!(error.contains("has 2 tensors, 1 were given"), "{error}");
     let count = Tensor::new(1i64, device).unwrap();
     let error = mean.restore(&[scalar, count]).unwrap_err().to_string();
