@@ -6,7 +6,7 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
     key: [u32; 2],
-    lane: u64,
+    stream_key: u64,
     position: u64,
     buffer: [u32; 4],
     used: usize,
@@ -44,9 +44,15 @@ pub fn key_of_pair(outer: u64, inner: u64) -> u64 {
 }
 
 impl Stream {
-    /// The stream `lane` of `seed`.
-    pub fn new(seed: u64, lane: u64) -> Self {
-        Self { key: [seed as u32, (seed >> 32) as u32], lane, position: 0, buffer: [0; 4], used: 4 }
+    /// The stream `stream_key` of `seed`.
+    pub fn new(seed: u64, stream_key: u64) -> Self {
+        Self {
+            key: [seed as u32, (seed >> 32) as u32],
+            stream_key,
+            position: 0,
+            buffer: [0; 4],
+            used: 4,
+        }
     }
 
     /// The stream of a seed for a named use ("shuffle", or a weight's path).
@@ -54,15 +60,15 @@ impl Stream {
         Self::new(seed, key_of(name))
     }
 
-    /// The key and lane, for kernels that evaluate blocks by position.
+    /// The key and stream_key, for kernels that evaluate blocks by position.
     pub fn parts(&self) -> ([u32; 2], u64) {
-        (self.key, self.lane)
+        (self.key, self.stream_key)
     }
 
     /// The next 32 random bits.
     pub fn next_u32(&mut self) -> u32 {
         if self.used == 4 {
-            let (p, l) = (self.position, self.lane);
+            let (p, l) = (self.position, self.stream_key);
             self.buffer =
                 philox([p as u32, (p >> 32) as u32, l as u32, (l >> 32) as u32], self.key);
             self.position = self.position.wrapping_add(1);
@@ -86,7 +92,7 @@ impl Stream {
     }
 
     fn block(&mut self) -> [u32; 4] {
-        let (p, l) = (self.position, self.lane);
+        let (p, l) = (self.position, self.stream_key);
         self.position = self.position.wrapping_add(1);
         philox([p as u32, (p >> 32) as u32, l as u32, (l >> 32) as u32], self.key)
     }

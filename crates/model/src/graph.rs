@@ -388,23 +388,23 @@ impl Graph {
     }
 
     /// The arrays as the input layers hand them on, in the types they declare.
-    pub fn convert_inputs(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+    pub fn cast_inputs(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
         self.check_count(inputs.len())?;
         let convert = |(edge, x): (&EdgeId, Tensor)| {
             let (node, _) = self.producer(*edge);
             match self.layer(node.layer)?.downcast::<InputLayer>() {
-                Some(input) => input.convert(&x),
+                Some(input) => input.cast(&x),
                 None => Ok(x),
             }
         };
         self.inputs.iter().zip(inputs).map(convert).collect()
     }
 
-    /// As [`Graph::convert_inputs`], of values with masks.
-    pub(crate) fn convert_values(&self, inputs: Vec<Value>) -> Result<Vec<Value>> {
+    /// As [`Graph::cast_inputs`], of values with masks.
+    pub(crate) fn cast_values(&self, inputs: Vec<Value>) -> Result<Vec<Value>> {
         let (tensors, masks): (Vec<_>, Vec<_>) =
             inputs.into_iter().map(|value| (value.tensor, value.mask)).unzip();
-        let tensors = self.convert_inputs(tensors)?;
+        let tensors = self.cast_inputs(tensors)?;
         Ok(tensors.into_iter().zip(masks).map(|(tensor, mask)| Value { tensor, mask }).collect())
     }
 

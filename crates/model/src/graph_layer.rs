@@ -93,7 +93,7 @@ impl Layer for GraphLayer {
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
         let graph = self.graph().ok_or_else(|| Error::layer("", "was not built"))?.clone();
         let inputs = call.args().flat().into_iter().cloned().collect();
-        let inputs = graph.convert_values(inputs)?;
+        let inputs = graph.cast_values(inputs)?;
         let outputs = graph.run(inputs, call.scope())?;
         call.set_masks(outputs.iter().map(|value| value.mask.clone()).collect());
         Ok(outputs.into_iter().map(|value| value.tensor).collect())

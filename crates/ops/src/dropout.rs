@@ -21,7 +21,7 @@ pub fn dropout(x: &Tensor, rate: f64, noise: &[usize], stream: &Stream) -> Resul
 fn fill_mask(mask: &mut [f32], rate: f64, stream: &Stream) {
     let threshold = (rate * 4_294_967_296.0).min(4_294_967_295.0) as u32;
     let keep = if rate < 1.0 { (1.0 / (1.0 - rate)) as f32 } else { 0.0 };
-    let (key, lane) = stream.parts();
+    let (key, stream_key) = stream.parts();
     for_chunks([mask], |start, [mask]| {
         vectorized(
             #[inline(always)]
@@ -29,7 +29,12 @@ fn fill_mask(mask: &mut [f32], rate: f64, stream: &Stream) {
                 for (block, four) in mask.chunks_mut(4).enumerate() {
                     let at = (start / 4 + block) as u64;
                     let words = philox(
-                        [at as u32, (at >> 32) as u32, lane as u32, (lane >> 32) as u32],
+                        [
+                            at as u32,
+                            (at >> 32) as u32,
+                            stream_key as u32,
+                            (stream_key >> 32) as u32,
+                        ],
                         key,
                     );
                     for (value, word) in four.iter_mut().zip(words) {

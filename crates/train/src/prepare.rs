@@ -13,7 +13,7 @@ pub(crate) fn to_model(model: &Model, x: Vec<Tensor>) -> Result<Vec<Tensor>> {
 }
 
 fn inputs_to(network: &Network, device: &Device, x: Vec<Tensor>) -> Result<Vec<Tensor>> {
-    let x = network.graph().convert_inputs(x)?;
+    let x = network.graph().cast_inputs(x)?;
     x.into_iter().map(|x| Ok(x.to_device(device)?.contiguous()?)).collect()
 }
 

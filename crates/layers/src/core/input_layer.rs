@@ -68,7 +68,7 @@ impl InputLayer {
     }
 
     /// The values in the declared type.
-    pub fn convert(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn cast(&self, x: &Tensor) -> Result<Tensor> {
         let declared = dtype_of(&self.dtype)?;
         let x = match (self.dtype.as_str(), declared) {
             // A bool is whether a number is not 0, not what is left of it in 8 bits.
@@ -97,7 +97,7 @@ impl Layer for InputLayer {
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
-        Ok(vec![self.convert(call.single()?)?])
+        Ok(vec![self.cast(call.single()?)?])
     }
 
     fn supports_masking(&self) -> bool {
@@ -123,7 +123,7 @@ mod tests {
             ("bool", [1.0, 0.0, 1.0, 1.0]),
             ("float16", [-1.75, 0.0, 0.099975586, 2.5]),
         ] {
-            let y = InputLayer::new([4]).dtype(dtype).convert(&x).unwrap();
+            let y = InputLayer::new([4]).dtype(dtype).cast(&x).unwrap();
             assert_eq!(y.to_dtype(DType::F32).unwrap().to_vec1::<f32>().unwrap(), expected);
         }
     }
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn integers_arrive_as_they_are() {
         let ids = Tensor::new(&[(1i64 << 24) + 1, i64::MAX], &Device::Cpu).unwrap();
-        let y = InputLayer::new([2]).dtype("int64").convert(&ids).unwrap();
+        let y = InputLayer::new([2]).dtype("int64").cast(&ids).unwrap();
         assert_eq!(y.to_vec1::<i64>().unwrap(), [(1 << 24) + 1, i64::MAX]);
         assert_eq!(InputLayer::new([2]).dtype("uint8").spec().unwrap().dtype, DType::U8);
     }

@@ -33,8 +33,8 @@ impl Layer for Dropout {
         }
         let mut stream = call.stream(0);
         if let Some(seed) = self.seed {
-            let (_, lane) = stream.parts();
-            stream = Stream::new(seed, lane);
+            let (_, stream_key) = stream.parts();
+            stream = Stream::new(seed, stream_key);
         }
         let dims: Vec<usize> = match &self.noise_shape {
             Some(shape) if shape.len() == x.rank() => {
