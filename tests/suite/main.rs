@@ -10,6 +10,7 @@ mod keras_forms;
 mod layer_cases;
 mod layers;
 mod properties;
+mod protocol;
 mod reference;
 mod steps;
 mod styles;

@@ -21,7 +21,28 @@ use candle_core::{
 use sconce_kernels::{map2, with_slice, with_slice_mut};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// A map by tensor. Ids are numbers counted up, so a multiplication spreads them well enough.
+type ById<T> = HashMap<TensorId, T, BuildHasherDefault<IdHasher>>;
+
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_usize(usize::from(*byte)));
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.0 = (self.0 ^ number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(20);
+    }
+}
 
 /// What a tape keeps of an operation: the operation itself and what its forward pass saved.
 pub trait Recorded: Send {
@@ -37,7 +58,7 @@ pub struct Tape(Arc<Mutex<Record>>);
 struct Record {
     entries: Vec<Entry>,
     /// Where the gradient of a recorded result is gathered.
-    places: HashMap<TensorId, usize>,
+    places: ById<usize>,
     /// Places given out so far.
     count: usize,
     /// As the thread's anchor, on other devices.
@@ -430,7 +451,7 @@ fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// A backward pass at work.
 struct Walk {
     gathered: Vec<Option<Gathered>>,
-    places: HashMap<TensorId, usize>,
+    places: ById<usize>,
     sink: GradientSink,
 }
 
@@ -498,9 +519,11 @@ impl Walk {
             };
             gather(&mut self.gathered[*place], gradient)?;
         }
-        for id in self.sink.watched() {
-            if let Some(gradient) = variables.get_id(id) {
-                self.sink.give(id, gradient.detach())?;
+        for id in &self.sink.order {
+            if let (Some(gradient), Some(slot)) =
+                (variables.get_id(*id), self.sink.slots.get_mut(id))
+            {
+                gather(&mut slot.gathered, gradient.detach())?;
             }
         }
         Ok(())
@@ -623,7 +646,7 @@ impl<'a> Pass<'a> {
 #[derive(Default)]
 pub struct GradientSink {
     order: Vec<TensorId>,
-    slots: HashMap<TensorId, SinkSlot>,
+    slots: ById<SinkSlot>,
 }
 
 #[derive(Default)]
@@ -647,10 +670,6 @@ impl GradientSink {
     /// Whether it watches exactly these variables, in this order.
     pub fn is_for<'a>(&self, variables: impl Iterator<Item = &'a Tensor>) -> bool {
         self.order.iter().copied().eq(variables.map(Tensor::id))
-    }
-
-    fn watched(&self) -> Vec<TensorId> {
-        self.order.clone()
     }
 
     fn watches(&self, id: TensorId) -> bool {

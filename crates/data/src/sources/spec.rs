@@ -89,7 +89,7 @@ impl SourceSpec {
     ///
     /// # Errors
     /// The first array that differs in number, shape or type, or in its rows from the others.
-    pub fn check(&self, batch: &Batch) -> Result<()> {
+    pub fn check<'a>(&'a self, batch: &Batch) -> Result<()> {
         let weights = if batch.sample_weight.is_empty() && self.sample_weight.is_empty() {
             0
         } else {
@@ -106,15 +106,19 @@ impl SourceSpec {
                 )));
             }
         }
-        let mut rows: Option<(String, usize)> = None;
-        let mut check = |key: &str, index: usize, stated: &ArraySpec, array: &Tensor| {
-            let name = match &stated.name {
+        // Names are made for errors only: this runs for every batch.
+        fn name(key: &str, index: usize, stated: &ArraySpec) -> String {
+            match &stated.name {
                 Some(name) => format!("{key} `{name}`"),
                 None => format!("{key}[{index}]"),
-            };
+            }
+        }
+        let mut first: Option<(&str, usize, &ArraySpec, usize)> = None;
+        let mut check = |key: &'static str, index: usize, stated: &'a ArraySpec, array: &Tensor| {
             if !stated.dims.fits(array.dims()) || stated.dtype != array.dtype() {
                 return Err(Error::data(format!(
-                    "{name} is {:?} of shape {:?}, the source states {:?} of shape {}",
+                    "{} is {:?} of shape {:?}, the source states {:?} of shape {}",
+                    name(key, index, stated),
                     array.dtype(),
                     array.dims(),
                     stated.dtype,
@@ -122,14 +126,20 @@ impl SourceSpec {
                 )));
             }
             let found = array.dims().first().copied().unwrap_or(0);
-            match &rows {
-                _ if found == 0 => Err(Error::data(format!("{name} has no rows"))),
-                Some((other, rows)) if *rows != found => {
-                    Err(Error::data(format!("{other} has {rows} rows, {name} has {found}")))
+            match first {
+                _ if found == 0 => {
+                    Err(Error::data(format!("{} has no rows", name(key, index, stated))))
+                }
+                Some((key_of_first, index_of_first, other, rows)) if rows != found => {
+                    Err(Error::data(format!(
+                        "{} has {rows} rows, {} has {found}",
+                        name(key_of_first, index_of_first, other),
+                        name(key, index, stated)
+                    )))
                 }
                 Some(_) => Ok(()),
                 None => {
-                    rows = Some((name, found));
+                    first = Some((key, index, stated, found));
                     Ok(())
                 }
             }
