@@ -9,8 +9,10 @@ pub mod activations;
 pub mod arithmetic;
 pub mod dense;
 pub mod dropout;
+pub mod expression;
 pub mod gradient_check;
 pub mod losses;
+pub mod number;
 pub mod op;
 pub mod reduce;
 

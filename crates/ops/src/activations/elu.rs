@@ -1,10 +1,8 @@
 //! `elu(x) = x` for x > 0, else `alpha * (e^x - 1)`.
 
 use super::Elementwise;
-use super::composed::exp_m1;
-use candle_core::{Result, Tensor};
+use crate::number::{Mask, Number};
 use sconce_core::Config;
-use sconce_kernels::math;
 
 /// Exponential linear unit ([Clevert et al., 2016](https://arxiv.org/abs/1511.07289)). The slope at
 /// 0 is `alpha`.
@@ -25,21 +23,12 @@ impl Elementwise for Elu {
     }
 
     #[inline(always)]
-    fn value(self, x: f32) -> f32 {
-        let low = self.alpha as f32 * math::exp_m1(x);
-        if x > 0.0 { x } else { low }
+    fn value<N: Number>(self, x: N) -> N {
+        x.gt(0.0).select(x, x.exp_m1() * self.alpha)
     }
 
     #[inline(always)]
-    fn slope(self, x: f32, y: f32) -> f32 {
-        if x > 0.0 { 1.0 } else { y + self.alpha as f32 }
-    }
-
-    fn compose(self, x: &Tensor) -> Result<Tensor> {
-        x.gt(0f64)?.where_cond(x, &(exp_m1(&x.minimum(0f64)?)? * self.alpha)?)
-    }
-
-    fn compose_slope(self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
-        x.gt(0f64)?.where_cond(&x.ones_like()?, &(y + self.alpha)?)
+    fn slope<N: Number>(self, x: N, y: N) -> N {
+        x.gt(0.0).select(1.0, y + self.alpha)
     }
 }

@@ -1,9 +1,8 @@
 //! `exponential(x) = e^x`.
 
 use super::Elementwise;
-use candle_core::{Result, Tensor};
+use crate::number::Number;
 use sconce_core::Config;
-use sconce_kernels::math;
 
 /// The exponential function. Infinite above 88.7 in f32.
 #[derive(Clone, Copy, Debug, Config)]
@@ -18,20 +17,12 @@ impl Elementwise for Exponential {
     }
 
     #[inline(always)]
-    fn value(self, x: f32) -> f32 {
-        math::exp(x)
-    }
-
-    #[inline(always)]
-    fn slope(self, _: f32, y: f32) -> f32 {
-        y
-    }
-
-    fn compose(self, x: &Tensor) -> Result<Tensor> {
+    fn value<N: Number>(self, x: N) -> N {
         x.exp()
     }
 
-    fn compose_slope(self, _: &Tensor, y: &Tensor) -> Result<Tensor> {
-        Ok(y.clone())
+    #[inline(always)]
+    fn slope<N: Number>(self, _: N, y: N) -> N {
+        y
     }
 }

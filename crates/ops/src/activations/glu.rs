@@ -1,13 +1,15 @@
 //! `glu(x) = a * sigmoid(b)`, where a and b are the halves of x along an axis.
 
+use super::Activation;
 use super::axis::{LAST, along, position};
-use super::{Activation, composed};
+use crate::expression::compute;
+use crate::number::{Number, Scalar};
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{D, DType, Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
 use sconce_core::{Config, Dims, Error};
 use sconce_kernels::with_slice;
-use sconce_kernels::{for_rows, math, vectorized};
+use sconce_kernels::{for_rows, vectorized};
 
 /// Gated linear unit ([Dauphin et al., 2017](https://arxiv.org/abs/1612.08083)). x `[.., 2 n, ..]`, y
 /// `[.., n, ..]`.
@@ -59,6 +61,26 @@ fn halved(dims: &[usize]) -> Result<(Shape, usize)> {
 /// Along the last axis.
 struct Rows;
 
+impl Rows {
+    #[inline(always)]
+    fn value<N: Number>(a: N, b: N) -> N {
+        a * b.sigmoid()
+    }
+
+    /// The slope in a.
+    #[inline(always)]
+    fn slope_a<N: Number>(_: N, b: N) -> N {
+        b.sigmoid()
+    }
+
+    /// The slope in b.
+    #[inline(always)]
+    fn slope_b<N: Number>(a: N, b: N) -> N {
+        let s = b.sigmoid();
+        a * s * (-s + 1.0)
+    }
+}
+
 impl Operation for Rows {
     type Saved = ();
 
@@ -70,16 +92,16 @@ impl Operation for Rows {
         let (_, half) = halved(inputs[0].dims())?;
         let a = inputs[0].narrow(D::Minus1, 0, half)?;
         let b = inputs[0].narrow(D::Minus1, half, half)?;
-        one(a * composed::sigmoid(&b)?)
+        one(compute([&a, &b], |[a, b]| Self::value(a, b)))
     }
 
     fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
         let dy = pass.dy()?;
         let (_, half) = halved(pass.input(0).dims())?;
         let a = pass.input(0).narrow(D::Minus1, 0, half)?;
-        let s = composed::sigmoid(&pass.input(0).narrow(D::Minus1, half, half)?)?;
-        let da = (dy * &s)?;
-        let db = ((&da * a)? * (1.0 - s)?)?;
+        let b = pass.input(0).narrow(D::Minus1, half, half)?;
+        let da = compute([dy, &a, &b], |[dy, a, b]| dy * Self::slope_a(a, b))?;
+        let db = compute([dy, &a, &b], |[dy, a, b]| dy * Self::slope_b(a, b))?;
         pass.give(0, Tensor::cat(&[da, db], D::Minus1)?)
     }
 
@@ -100,7 +122,7 @@ impl Kernel<()> for Rows {
                     for (y, x) in y.chunks_exact_mut(half).zip(x.chunks_exact(2 * half)) {
                         let (a, b) = x.split_at(half);
                         for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
-                            *y = a * math::sigmoid(*b);
+                            *y = Self::value(Scalar(*a), Scalar(*b)).0;
                         }
                     }
                 },
@@ -123,9 +145,9 @@ impl Kernel<()> for Rows {
                         for (x, dy) in dx.chunks_exact_mut(2 * half).zip(dy.chunks_exact(half)) {
                             let (a, b) = x.split_at_mut(half);
                             for ((a, b), dy) in a.iter_mut().zip(b).zip(dy) {
-                                let s = math::sigmoid(*b);
-                                *b = dy * *a * s * (1.0 - s);
-                                *a = dy * s;
+                                let (x, z) = (Scalar(*a), Scalar(*b));
+                                *a = dy * Self::slope_a(x, z).0;
+                                *b = dy * Self::slope_b(x, z).0;
                             }
                         }
                     },

@@ -1,8 +1,7 @@
 //! `hard_shrink(x) = x` for |x| > threshold, else 0.
 
 use super::Elementwise;
-use super::composed::flag;
-use candle_core::{Result, Tensor};
+use crate::number::{Mask, Number};
 use sconce_core::Config;
 
 /// Drops everything up to a threshold. The slope is 0 up to the threshold and there.
@@ -22,20 +21,12 @@ impl Elementwise for HardShrink {
     }
 
     #[inline(always)]
-    fn value(self, x: f32) -> f32 {
-        if x.abs() <= self.threshold as f32 { 0.0 } else { x }
+    fn value<N: Number>(self, x: N) -> N {
+        x.abs().le(self.threshold).select(0.0, x)
     }
 
     #[inline(always)]
-    fn slope(self, _: f32, y: f32) -> f32 {
-        if y == 0.0 { 0.0 } else { 1.0 }
-    }
-
-    fn compose(self, x: &Tensor) -> Result<Tensor> {
-        x.abs()?.le(self.threshold)?.where_cond(&x.zeros_like()?, x)
-    }
-
-    fn compose_slope(self, _: &Tensor, y: &Tensor) -> Result<Tensor> {
-        flag(&y.ne(0f64)?, y)
+    fn slope<N: Number>(self, _: N, y: N) -> N {
+        y.eq(0.0).select(0.0, 1.0)
     }
 }

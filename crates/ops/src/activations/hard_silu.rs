@@ -1,8 +1,7 @@
 //! `hard_silu(x) = x * hard_sigmoid(x)`.
 
-use super::composed::flag;
 use super::{Elementwise, HardSigmoid};
-use candle_core::{Result, Tensor};
+use crate::number::{Mask, Number};
 use sconce_core::Config;
 
 /// A silu of a parabola and two straight lines, also called hard swish
@@ -15,23 +14,13 @@ impl Elementwise for HardSilu {
     const NAME: &'static str = "hard_silu";
 
     #[inline(always)]
-    fn value(self, x: f32) -> f32 {
+    fn value<N: Number>(self, x: N) -> N {
         x * HardSigmoid {}.value(x)
     }
 
     #[inline(always)]
-    fn slope(self, x: f32, _: f32) -> f32 {
+    fn slope<N: Number>(self, x: N, _: N) -> N {
         let gate = HardSigmoid {}.value(x);
-        let bent = gate + x * (1.0 / 6.0);
-        if x.abs() < 3.0 { bent } else { gate }
-    }
-
-    fn compose(self, x: &Tensor) -> Result<Tensor> {
-        x * HardSigmoid {}.compose(x)?
-    }
-
-    fn compose_slope(self, x: &Tensor, _: &Tensor) -> Result<Tensor> {
-        let inside = flag(&x.abs()?.lt(3f64)?, x)?;
-        HardSigmoid {}.compose(x)? + ((x * inside)? * (1.0 / 6.0))?
+        x.abs().lt(3.0).select(gate + x / 6.0, gate)
     }
 }

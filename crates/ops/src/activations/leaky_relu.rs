@@ -1,8 +1,7 @@
 //! `leaky_relu(x) = x` for x >= 0, else `negative_slope * x`.
 
 use super::Elementwise;
-use super::composed::or_number;
-use candle_core::{Result, Tensor};
+use crate::number::{Mask, Number};
 use sconce_core::Config;
 
 /// Rectified linear unit that lets a little through. The slope at 0 is 1.
@@ -23,21 +22,13 @@ impl Elementwise for LeakyRelu {
     }
 
     #[inline(always)]
-    fn value(self, x: f32) -> f32 {
-        if x >= 0.0 { x } else { self.negative_slope as f32 * x }
+    fn value<N: Number>(self, x: N) -> N {
+        x.ge(0.0).select(x, x * self.negative_slope)
     }
 
     #[inline(always)]
-    fn slope(self, x: f32, _: f32) -> f32 {
+    fn slope<N: Number>(self, x: N, _: N) -> N {
         // Where it runs on the result, `x` is the result, which has the same sign.
-        if x >= 0.0 { 1.0 } else { self.negative_slope as f32 }
-    }
-
-    fn compose(self, x: &Tensor) -> Result<Tensor> {
-        x.ge(0f64)?.where_cond(x, &(x * self.negative_slope)?)
-    }
-
-    fn compose_slope(self, x: &Tensor, _: &Tensor) -> Result<Tensor> {
-        or_number(&x.ge(0f64)?, &x.ones_like()?, self.negative_slope)
+        x.ge(0.0).select(1.0, self.negative_slope)
     }
 }

@@ -1,9 +1,8 @@
 //! `log_sigmoid(x) = ln(sigmoid(x)) = -softplus(-x)`.
 
-use super::{Elementwise, composed};
-use candle_core::{Result, Tensor};
+use super::Elementwise;
+use crate::number::Number;
 use sconce_core::Config;
-use sconce_kernels::math;
 
 /// The logarithm of the logistic function.
 #[derive(Clone, Copy, Debug, Config)]
@@ -18,21 +17,13 @@ impl Elementwise for LogSigmoid {
     }
 
     #[inline(always)]
-    fn value(self, x: f32) -> f32 {
-        -math::softplus(-x)
+    fn value<N: Number>(self, x: N) -> N {
+        -(-x).softplus()
     }
 
     #[inline(always)]
-    fn slope(self, _: f32, y: f32) -> f32 {
+    fn slope<N: Number>(self, _: N, y: N) -> N {
         // sigmoid(-x) = 1 - e^y.
-        -math::exp_m1(y)
-    }
-
-    fn compose(self, x: &Tensor) -> Result<Tensor> {
-        composed::softplus(&x.neg()?)?.neg()
-    }
-
-    fn compose_slope(self, _: &Tensor, y: &Tensor) -> Result<Tensor> {
-        composed::exp_m1(y)?.neg()
+        -y.exp_m1()
     }
 }

@@ -1,9 +1,8 @@
 //! `mish(x) = x * tanh(softplus(x))`.
 
-use super::{Elementwise, composed};
-use candle_core::{Result, Tensor};
+use super::Elementwise;
+use crate::number::{Mask, Number};
 use sconce_core::Config;
-use sconce_kernels::math;
 
 /// A self-gated unit ([Misra, 2019](https://arxiv.org/abs/1908.08681)).
 #[derive(Clone, Copy, Debug, Config)]
@@ -11,17 +10,17 @@ use sconce_kernels::math;
 pub struct Mish {}
 
 impl Mish {
-    /// tanh(softplus(x)) = n / d and 1 - its square as r (n + d) / d^2, r = d - n; and sigmoid(x). With
-    /// e = e^x these are n = e (e + 2), d = n + 2, and for x > 0 the same divided by e^2, so that nothing
-    /// overflows.
+    /// tanh(softplus(x)), 1 - its square, and sigmoid(x). With e = e^x the first is n / d, where
+    /// n = e (e + 2) and d = n + 2; for x > 0 both are divided by e^2, so that nothing overflows. With
+    /// r = d - n the second is r (n + d) / d^2.
     #[inline(always)]
-    fn gates(x: f32) -> (f32, f32, f32) {
-        let e = math::exp(-x.abs());
-        let (n, r) = if x > 0.0 { (1.0 + 2.0 * e, 2.0 * e * e) } else { (e * (e + 2.0), 2.0) };
-        let inverse = 1.0 / (n + r);
+    fn gates<N: Number>(x: N) -> (N, N, N) {
+        let (e, above) = ((-x.abs()).exp(), x.gt(0.0));
+        let n = above.select(e * 2.0 + 1.0, e * (e + 2.0));
+        let r = above.select(e * e * 2.0, 2.0);
+        let inverse = (n + r).recip();
         let gate = n * inverse;
-        let sigmoid = if x > 0.0 { 1.0 } else { e } / (1.0 + e);
-        (gate, r * inverse * (1.0 + gate), sigmoid)
+        (gate, r * inverse * (gate + 1.0), above.select(1.0, e) / (e + 1.0))
     }
 }
 
@@ -29,23 +28,13 @@ impl Elementwise for Mish {
     const NAME: &'static str = "mish";
 
     #[inline(always)]
-    fn value(self, x: f32) -> f32 {
+    fn value<N: Number>(self, x: N) -> N {
         x * Self::gates(x).0
     }
 
     #[inline(always)]
-    fn slope(self, x: f32, _: f32) -> f32 {
+    fn slope<N: Number>(self, x: N, _: N) -> N {
         let (gate, rest, sigmoid) = Self::gates(x);
         gate + x * rest * sigmoid
-    }
-
-    fn compose(self, x: &Tensor) -> Result<Tensor> {
-        x * composed::softplus(x)?.tanh()?
-    }
-
-    fn compose_slope(self, x: &Tensor, _: &Tensor) -> Result<Tensor> {
-        let gate = composed::softplus(x)?.tanh()?;
-        let rest = (1.0 - gate.sqr()?)?;
-        gate + ((x * rest)? * composed::sigmoid(x)?)?
     }
 }

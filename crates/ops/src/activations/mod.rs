@@ -1,12 +1,11 @@
-//! Keras's activation functions. One file each: the scalar function and its slope for the fused
-//! kernel, and the composed form; one line each in the registry, whose rows `tests.rs` walks.
+//! Keras's activation functions. One file each, the formulas of the function and of its slope; one
+//! line each in the registry, whose rows `tests.rs` walks.
 //!
 //! Parameters are public fields with Keras's defaults, for the layers that share them. Formulas and
 //! the slopes at kinks are those of Keras on JAX, but not-a-numbers always stay what they are.
 
 mod axis;
 mod celu;
-mod composed;
 mod elu;
 mod exponential;
 mod gelu;
@@ -70,6 +69,8 @@ pub use tanh::Tanh;
 pub use tanh_shrink::TanhShrink;
 pub use threshold::Threshold;
 
+use crate::expression::compute;
+use crate::number::{Number, Scalar};
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use sconce_core::registry::Style;
@@ -169,7 +170,7 @@ pub trait Activation: Send + Sync {
     fn chain_in_place(&self, _y: &[f32], _gradient: &mut [f32]) {}
 }
 
-/// An elementwise function with its slope, in scalars for the fused kernel and composed.
+/// An elementwise function and its slope, as formulas: in f32 for the fused kernel, and on tensors.
 pub trait Elementwise: Copy + Send + Sync + 'static {
     /// Name for messages.
     const NAME: &'static str;
@@ -182,17 +183,11 @@ pub trait Elementwise: Copy + Send + Sync + 'static {
         false
     }
 
-    /// `f(x)`. Must be `#[inline(always)]` plain arithmetic that vectorises, and keep a NaN.
-    fn value(self, x: f32) -> f32;
+    /// `f(x)`. Must be `#[inline(always)]`, or its loop does not vectorise.
+    fn value<N: Number>(self, x: N) -> N;
 
     /// `f'(x)`, where `y = f(x)`. As [`Elementwise::value`].
-    fn slope(self, x: f32, y: f32) -> f32;
-
-    /// The composed `f(x)`.
-    fn compose(self, x: &Tensor) -> Result<Tensor>;
-
-    /// The composed `f'(x)`, where `y = f(x)`.
-    fn compose_slope(self, x: &Tensor, y: &Tensor) -> Result<Tensor>;
+    fn slope<N: Number>(self, x: N, y: N) -> N;
 }
 
 /// The differentiable operation of an [`Elementwise`] function.
@@ -207,13 +202,12 @@ impl<E: Elementwise> Operation for Map<E> {
     }
 
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, ())> {
-        one(self.0.compose(inputs[0]))
+        one(compute([inputs[0]], |[x]| self.0.value(x)))
     }
 
     fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
-        let y = pass.output(0);
-        let dy = pass.dy()?;
-        pass.give(0, (self.0.compose_slope(pass.input(0), y)? * dy)?)
+        let inputs = [pass.dy()?, pass.input(0), pass.output(0)];
+        pass.give(0, compute(inputs, |[dy, x, y]| dy * self.0.slope(x, y))?)
     }
 
     fn kernel(&self, device: &Device, dtype: DType) -> Option<&dyn Kernel<()>> {
@@ -227,7 +221,7 @@ impl<E: Elementwise> Kernel<()> for Map<E> {
         let y = map(
             inputs[0].data,
             #[inline(always)]
-            move |x| function.value(x),
+            move |x| function.value(Scalar(x)).0,
         );
         Ok((vec![(y, Shape::from(inputs[0].dims))], ()))
     }
@@ -243,7 +237,7 @@ impl<E: Elementwise> Kernel<()> for Map<E> {
                         dy,
                         y,
                         #[inline(always)]
-                        move |dy, y| dy * function.slope(y, y),
+                        move |dy, y| dy * function.slope(Scalar(y), Scalar(y)).0,
                     ));
                 }
                 with_slice(pass.input(0), |x| {
@@ -252,7 +246,7 @@ impl<E: Elementwise> Kernel<()> for Map<E> {
                         x,
                         y,
                         #[inline(always)]
-                        move |dy, x, y| dy * function.slope(x, y),
+                        move |dy, x, y| dy * function.slope(Scalar(x), Scalar(y)).0,
                     ))
                 })
             })
@@ -279,14 +273,15 @@ impl<E: Elementwise> Activation for E {
     }
 
     fn map_in_place(&self, values: &mut [f32]) {
-        let function = *self;
         for_chunks([values], |_, [values]| {
+            // A copy: read through a reference, its parameters might be what is written.
+            let function = *self;
             vectorized(
                 #[inline(always)]
-                || {
+                move || {
                     // Not `for_each`: a large closure would not be inlined, nor vectorised.
                     for v in values {
-                        *v = function.value(*v);
+                        *v = function.value(Scalar(*v)).0;
                     }
                 },
             );
@@ -294,14 +289,13 @@ impl<E: Elementwise> Activation for E {
     }
 
     fn chain_in_place(&self, y: &[f32], gradient: &mut [f32]) {
-        let function = *self;
         for_chunks([gradient], |start, [gradient]| {
-            let y = &y[start..start + gradient.len()];
+            let (function, y) = (*self, &y[start..start + gradient.len()]);
             vectorized(
                 #[inline(always)]
-                || {
+                move || {
                     for (g, y) in gradient.iter_mut().zip(y) {
-                        *g *= function.slope(*y, *y);
+                        *g *= function.slope(Scalar(*y), Scalar(*y)).0;
                     }
                 },
             );

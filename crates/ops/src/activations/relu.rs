@@ -1,7 +1,7 @@
 //! `relu(x) = max(x, 0)`, and its general form.
 
-use super::composed::{flag, step};
 use super::{Activation, Elementwise, LeakyRelu};
+use crate::number::{Mask, Number};
 use candle_core::{Result, Tensor};
 use sconce_core::Config;
 
@@ -74,22 +74,13 @@ impl Elementwise for Plain {
     }
 
     #[inline(always)]
-    fn value(self, x: f32) -> f32 {
-        // Not `max`, which would hide a NaN.
-        if x < 0.0 { 0.0 } else { x }
+    fn value<N: Number>(self, x: N) -> N {
+        x.max(0.0)
     }
 
     #[inline(always)]
-    fn slope(self, _: f32, y: f32) -> f32 {
-        if y > 0.0 { 1.0 } else { 0.0 }
-    }
-
-    fn compose(self, x: &Tensor) -> Result<Tensor> {
-        x.relu()
-    }
-
-    fn compose_slope(self, _: &Tensor, y: &Tensor) -> Result<Tensor> {
-        flag(&y.gt(0f64)?, y)
+    fn slope<N: Number>(self, _: N, y: N) -> N {
+        y.gt(0.0).select(1.0, 0.0)
     }
 }
 
@@ -98,10 +89,13 @@ impl Elementwise for Plain {
 struct General(Relu);
 
 impl General {
-    /// Keras's relu6, which it takes for `max_value` 6 without threshold, has slope 0 at both ends;
-    /// a clip has 1/2 there.
-    fn is_relu6(self) -> bool {
-        self.0.max_value == Some(6.0) && self.0.threshold == 0.0
+    /// The slope of max(x, 0). At 0 it is 1/2, as JAX has it; but Keras takes its relu6 for `max_value`
+    /// 6 without threshold, whose slope is 0 at both ends.
+    #[inline(always)]
+    fn step<N: Number>(self, x: N) -> N {
+        let relu6 = self.0.max_value == Some(6.0) && self.0.threshold == 0.0;
+        let tie = x.eq(0.0).select(if relu6 { 0.0 } else { 0.5 }, 0.0);
+        x.gt(0.0).select(1.0, tie)
     }
 }
 
@@ -109,59 +103,26 @@ impl Elementwise for General {
     const NAME: &'static str = "relu";
 
     #[inline(always)]
-    fn value(self, x: f32) -> f32 {
-        let (slope, threshold) = (self.0.negative_slope as f32, self.0.threshold as f32);
-        let (low, high) = match self.0.max_value {
-            Some(high) => (0.0, high as f32),
-            None => (f32::NEG_INFINITY, f32::INFINITY),
+    fn value<N: Number>(self, x: N) -> N {
+        let Relu { negative_slope, max_value, threshold } = self.0;
+        let (low, high) = match max_value {
+            Some(high) => (0.0, high),
+            None => (f64::NEG_INFINITY, f64::INFINITY),
         };
-        let kept = if x <= threshold { 0.0 } else { x };
-        let kept = if kept < low { low } else { kept };
-        let kept = if kept > high { high } else { kept };
-        let below = if x < threshold && slope != 0.0 { slope * (x - threshold) } else { 0.0 };
-        kept + below
+        let kept = x.le(threshold).select(0.0, x).max(low).min(high);
+        if negative_slope == 0.0 {
+            return kept;
+        }
+        kept + x.lt(threshold).select((x - threshold) * negative_slope, 0.0)
     }
 
     #[inline(always)]
-    fn slope(self, x: f32, _: f32) -> f32 {
-        let (slope, threshold) = (self.0.negative_slope as f32, self.0.threshold as f32);
-        let tie = if self.is_relu6() { 0.0 } else { 0.5 };
-        let step = |above: f32| {
-            let equal = if above == 0.0 { tie } else { 0.0 };
-            if above > 0.0 { 1.0 } else { equal }
-        };
-        let inside = match self.0.max_value {
-            Some(high) => step(x) * step(high as f32 - x),
-            None => 1.0,
-        };
-        let kept = if x <= threshold { 0.0 } else { inside };
-        if x < threshold { slope } else { kept }
-    }
-
-    fn compose(self, x: &Tensor) -> Result<Tensor> {
+    fn slope<N: Number>(self, x: N, _: N) -> N {
         let Relu { negative_slope, max_value, threshold } = self.0;
-        let kept = x.le(threshold)?.where_cond(&x.zeros_like()?, x)?;
-        let kept = match max_value {
-            Some(high) => kept.maximum(0f64)?.minimum(high)?,
-            None => kept,
-        };
-        if negative_slope == 0.0 {
-            return Ok(kept);
+        let below = x.lt(threshold).select(negative_slope, 0.0);
+        match max_value {
+            Some(high) => x.gt(threshold).select(self.step(x) * self.step(-x + high), below),
+            None => x.gt(threshold).select(1.0, below),
         }
-        kept + ((x.minimum(threshold)? - threshold)? * negative_slope)?
-    }
-
-    fn compose_slope(self, x: &Tensor, _: &Tensor) -> Result<Tensor> {
-        let Relu { negative_slope, max_value, threshold } = self.0;
-        let kept = flag(&x.gt(threshold)?, x)?;
-        let kept = match max_value {
-            Some(high) if self.is_relu6() => kept * flag(&x.lt(high)?, x)?,
-            Some(high) => (kept * step(x, 0.0)?)? * (1.0 - step(x, high)?)?,
-            None => Ok(kept),
-        }?;
-        if negative_slope == 0.0 {
-            return Ok(kept);
-        }
-        kept + (flag(&x.lt(threshold)?, x)? * negative_slope)?
     }
 }

@@ -1,8 +1,7 @@
 //! `relu6(x) = min(max(x, 0), 6)`.
 
 use super::Elementwise;
-use super::composed::flag;
-use candle_core::{Result, Tensor};
+use crate::number::{Mask, Number};
 use sconce_core::Config;
 
 /// Rectified linear unit up to 6. The slope is 0 at both ends.
@@ -18,21 +17,12 @@ impl Elementwise for Relu6 {
     }
 
     #[inline(always)]
-    fn value(self, x: f32) -> f32 {
-        let y = if x < 0.0 { 0.0 } else { x };
-        if y > 6.0 { 6.0 } else { y }
+    fn value<N: Number>(self, x: N) -> N {
+        x.max(0.0).min(6.0)
     }
 
     #[inline(always)]
-    fn slope(self, _: f32, y: f32) -> f32 {
-        if y > 0.0 && y < 6.0 { 1.0 } else { 0.0 }
-    }
-
-    fn compose(self, x: &Tensor) -> Result<Tensor> {
-        x.maximum(0f64)?.minimum(6f64)
-    }
-
-    fn compose_slope(self, _: &Tensor, y: &Tensor) -> Result<Tensor> {
-        flag(&y.gt(0f64)?, y)? * flag(&y.lt(6f64)?, y)?
+    fn slope<N: Number>(self, _: N, y: N) -> N {
+        y.gt(0.0).select(y.lt(6.0).select(1.0, 0.0), 0.0)
     }
 }

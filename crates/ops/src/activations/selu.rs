@@ -1,10 +1,8 @@
 //! `selu(x) = scale * elu(x, alpha)`, with fixed `scale` and `alpha`.
 
 use super::Elementwise;
-use super::composed::exp_m1;
-use candle_core::{Result, Tensor};
+use crate::number::{Mask, Number};
 use sconce_core::Config;
-use sconce_kernels::math;
 
 /// Scaled exponential linear unit ([Klambauer et al., 2017](https://arxiv.org/abs/1706.02515)): its
 /// constants keep mean 0 and variance 1 with the `lecun_normal` initializer. The slope at 0 is
@@ -24,21 +22,12 @@ impl Elementwise for Selu {
     }
 
     #[inline(always)]
-    fn value(self, x: f32) -> f32 {
-        let low = SCALE_ALPHA as f32 * math::exp_m1(x);
-        if x > 0.0 { SCALE as f32 * x } else { low }
+    fn value<N: Number>(self, x: N) -> N {
+        x.gt(0.0).select(x * SCALE, x.exp_m1() * SCALE_ALPHA)
     }
 
     #[inline(always)]
-    fn slope(self, x: f32, y: f32) -> f32 {
-        if x > 0.0 { SCALE as f32 } else { y + SCALE_ALPHA as f32 }
-    }
-
-    fn compose(self, x: &Tensor) -> Result<Tensor> {
-        x.gt(0f64)?.where_cond(&(x * SCALE)?, &(exp_m1(&x.minimum(0f64)?)? * SCALE_ALPHA)?)
-    }
-
-    fn compose_slope(self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
-        x.gt(0f64)?.where_cond(&x.ones_like()?.affine(SCALE, 0.0)?, &(y + SCALE_ALPHA)?)
+    fn slope<N: Number>(self, x: N, y: N) -> N {
+        x.gt(0.0).select(SCALE, y + SCALE_ALPHA)
     }
 }

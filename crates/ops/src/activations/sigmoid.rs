@@ -1,9 +1,8 @@
 //! `sigmoid(x) = 1 / (1 + e^-x)`.
 
-use super::{Elementwise, Range, composed};
-use candle_core::{Result, Tensor};
+use super::{Elementwise, Range};
+use crate::number::Number;
 use sconce_core::Config;
-use sconce_kernels::math;
 
 /// The logistic function.
 #[derive(Clone, Copy, Debug, Config)]
@@ -19,20 +18,12 @@ impl Elementwise for Sigmoid {
     }
 
     #[inline(always)]
-    fn value(self, x: f32) -> f32 {
-        math::sigmoid(x)
+    fn value<N: Number>(self, x: N) -> N {
+        x.sigmoid()
     }
 
     #[inline(always)]
-    fn slope(self, _: f32, y: f32) -> f32 {
-        y * (1.0 - y)
-    }
-
-    fn compose(self, x: &Tensor) -> Result<Tensor> {
-        composed::sigmoid(x)
-    }
-
-    fn compose_slope(self, _: &Tensor, y: &Tensor) -> Result<Tensor> {
-        y * (1.0 - y)?
+    fn slope<N: Number>(self, _: N, y: N) -> N {
+        y * (-y + 1.0)
     }
 }

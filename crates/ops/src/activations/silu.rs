@@ -1,9 +1,8 @@
 //! `silu(x) = x * sigmoid(x)`.
 
-use super::{Elementwise, composed};
-use candle_core::{Result, Tensor};
+use super::Elementwise;
+use crate::number::Number;
 use sconce_core::Config;
-use sconce_kernels::math;
 
 /// Sigmoid linear unit, also called swish
 /// ([Ramachandran et al., 2017](https://arxiv.org/abs/1710.05941)).
@@ -15,27 +14,13 @@ impl Elementwise for Silu {
     const NAME: &'static str = "silu";
 
     #[inline(always)]
-    fn value(self, x: f32) -> f32 {
-        x * math::sigmoid(x)
+    fn value<N: Number>(self, x: N) -> N {
+        x * x.sigmoid()
     }
 
     #[inline(always)]
-    fn slope(self, x: f32, _: f32) -> f32 {
+    fn slope<N: Number>(self, x: N, _: N) -> N {
         // s + x s (1 - s), where 1 - s is sigmoid(-x).
-        let e = math::exp(-x.abs());
-        let large = 1.0 / (1.0 + e);
-        let small = e * large;
-        let (s, rest) = if x >= 0.0 { (large, small) } else { (small, large) };
-        s * (1.0 + x * rest)
-    }
-
-    fn compose(self, x: &Tensor) -> Result<Tensor> {
-        x * composed::sigmoid(x)?
-    }
-
-    fn compose_slope(self, x: &Tensor, _: &Tensor) -> Result<Tensor> {
-        let s = composed::sigmoid(x)?;
-        let rest = composed::sigmoid(&x.neg()?)?;
-        &s * ((x * rest)? + 1.0)?
+        x.sigmoid() * (x * (-x).sigmoid() + 1.0)
     }
 }

@@ -1,8 +1,7 @@
 //! `soft_shrink(x) = sign(x) * max(|x| - threshold, 0)`.
 
 use super::Elementwise;
-use super::composed::flag;
-use candle_core::{Result, Tensor};
+use crate::number::{Mask, Number};
 use sconce_core::Config;
 
 /// Moves everything towards 0 by a threshold. The slope is 0 up to the threshold and there.
@@ -22,21 +21,12 @@ impl Elementwise for SoftShrink {
     }
 
     #[inline(always)]
-    fn value(self, x: f32) -> f32 {
-        let threshold = self.threshold as f32;
-        if x.abs() <= threshold { 0.0 } else { x - threshold.copysign(x) }
+    fn value<N: Number>(self, x: N) -> N {
+        x - x.max(-self.threshold).min(self.threshold)
     }
 
     #[inline(always)]
-    fn slope(self, _: f32, y: f32) -> f32 {
-        if y == 0.0 { 0.0 } else { 1.0 }
-    }
-
-    fn compose(self, x: &Tensor) -> Result<Tensor> {
-        x - x.maximum(-self.threshold)?.minimum(self.threshold)?
-    }
-
-    fn compose_slope(self, _: &Tensor, y: &Tensor) -> Result<Tensor> {
-        flag(&y.ne(0f64)?, y)
+    fn slope<N: Number>(self, _: N, y: N) -> N {
+        y.eq(0.0).select(0.0, 1.0)
     }
 }

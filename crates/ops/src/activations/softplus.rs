@@ -1,9 +1,8 @@
 //! `softplus(x) = ln(1 + e^x)`.
 
-use super::{Elementwise, composed};
-use candle_core::{Result, Tensor};
+use super::Elementwise;
+use crate::number::Number;
 use sconce_core::Config;
-use sconce_kernels::math;
 
 /// A smooth max(x, 0).
 #[derive(Clone, Copy, Debug, Config)]
@@ -18,21 +17,13 @@ impl Elementwise for Softplus {
     }
 
     #[inline(always)]
-    fn value(self, x: f32) -> f32 {
-        math::softplus(x)
+    fn value<N: Number>(self, x: N) -> N {
+        x.softplus()
     }
 
     #[inline(always)]
-    fn slope(self, _: f32, y: f32) -> f32 {
+    fn slope<N: Number>(self, _: N, y: N) -> N {
         // sigmoid(x) = 1 - e^-y.
-        -math::exp_m1(-y)
-    }
-
-    fn compose(self, x: &Tensor) -> Result<Tensor> {
-        composed::softplus(x)
-    }
-
-    fn compose_slope(self, _: &Tensor, y: &Tensor) -> Result<Tensor> {
-        composed::exp_m1(&y.neg()?)?.neg()
+        -(-y).exp_m1()
     }
 }

@@ -1,7 +1,7 @@
 //! `softsign(x) = x / (1 + |x|)`.
 
 use super::Elementwise;
-use candle_core::{Result, Tensor};
+use crate::number::Number;
 use sconce_core::Config;
 
 /// A sigmoid-like curve from -1 to 1 with polynomial tails.
@@ -17,22 +17,14 @@ impl Elementwise for Softsign {
     }
 
     #[inline(always)]
-    fn value(self, x: f32) -> f32 {
-        x / (1.0 + x.abs())
+    fn value<N: Number>(self, x: N) -> N {
+        x / (x.abs() + 1.0)
     }
 
     #[inline(always)]
-    fn slope(self, _: f32, y: f32) -> f32 {
+    fn slope<N: Number>(self, _: N, y: N) -> N {
         // 1 / (1 + |x|) = 1 - |y|.
-        let t = 1.0 - y.abs();
+        let t = -y.abs() + 1.0;
         t * t
-    }
-
-    fn compose(self, x: &Tensor) -> Result<Tensor> {
-        x / (x.abs()? + 1.0)?
-    }
-
-    fn compose_slope(self, _: &Tensor, y: &Tensor) -> Result<Tensor> {
-        (1.0 - y.abs()?)?.sqr()
     }
 }

@@ -1,8 +1,9 @@
 //! `sparsemax(x)_i = max(x_i - t(x), 0)` along an axis.
 
 use super::axis::{LAST, along};
-use super::composed::{flag, step};
 use super::{Activation, Range};
+use crate::expression::compute;
+use crate::number::{Mask, Number};
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{D, DType, Device, Result, Shape, Tensor};
 use sconce_core::Config;
@@ -73,7 +74,7 @@ impl Rows {
         let sums = sorted.cumsum(1)?;
         let index = Tensor::arange(0u32, width as u32, x.device())?.to_dtype(x.dtype())?;
         let limits = (&sums - 1.0)?.broadcast_div(&(&index + 1.0)?)?;
-        let support = flag(&sorted.gt(&limits)?, x)?;
+        let support = sorted.gt(&limits)?.to_dtype(x.dtype())?;
         let count = support.sum_keepdim(1)?.maximum(1f64)?;
         let (total, slope) = if self.projection {
             ((&support * sorted)?, support.clone())
@@ -128,7 +129,10 @@ impl Operation for Rows {
         let dy = pass.dy()?;
         let x = pass.input(0).reshape(((), pass.input(0).dim(D::Minus1)?))?;
         let Composed { threshold, slope } = self.compose(&x)?;
-        let open = step(&x.broadcast_sub(&threshold)?, 0.0)?;
+        // At the threshold itself JAX's slope of max is 1/2.
+        let open = compute([&x.broadcast_sub(&threshold)?], |[above]| {
+            above.gt(0.0).select(1.0, above.eq(0.0).select(0.5, 0.0))
+        })?;
         let dy = (dy.reshape(x.shape())? * open)?;
         let dx = (&dy - slope.broadcast_mul(&dy.sum_keepdim(1)?)?)?;
         pass.give(0, dx.reshape(pass.input(0).shape())?)
@@ -167,7 +171,7 @@ impl Kernel<()> for Rows {
                 for (dx, x) in dx.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
                     let (count, threshold) = self.threshold(x, &mut order);
                     for (dx, x) in dx.iter_mut().zip(x) {
-                        // At the threshold itself JAX's slope of max is 1/2.
+                        // As in the composed form.
                         *dx *= match f64::from(*x).partial_cmp(&threshold) {
                             Some(Ordering::Less) => 0.0,
                             Some(Ordering::Equal) => 0.5,

@@ -1,9 +1,8 @@
 //! `tanh(x) = (e^x - e^-x) / (e^x + e^-x)`.
 
 use super::Elementwise;
-use candle_core::{Result, Tensor};
+use crate::number::Number;
 use sconce_core::Config;
-use sconce_kernels::math;
 
 /// The hyperbolic tangent.
 #[derive(Clone, Copy, Debug, Config)]
@@ -18,21 +17,13 @@ impl Elementwise for Tanh {
     }
 
     #[inline(always)]
-    fn value(self, x: f32) -> f32 {
-        math::tanh(x)
-    }
-
-    #[inline(always)]
-    fn slope(self, _: f32, y: f32) -> f32 {
-        // More exact near 1 than 1 - y^2.
-        (1.0 - y) * (1.0 + y)
-    }
-
-    fn compose(self, x: &Tensor) -> Result<Tensor> {
+    fn value<N: Number>(self, x: N) -> N {
         x.tanh()
     }
 
-    fn compose_slope(self, _: &Tensor, y: &Tensor) -> Result<Tensor> {
-        (1.0 - y)? * (1.0 + y)?
+    #[inline(always)]
+    fn slope<N: Number>(self, _: N, y: N) -> N {
+        // More exact near 1 than 1 - y^2.
+        (-y + 1.0) * (y + 1.0)
     }
 }

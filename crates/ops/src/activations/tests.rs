@@ -160,9 +160,11 @@ fn gradients() {
     }
 }
 
+/// [300, 300] is more than one chunk.
 #[test]
 fn forms_agree() {
-    for dims in [&[1][..], &[15], &[16], &[17], &[33], &[3, 5], &[5, 34], &[2, 3, 4]] {
+    let few = [&[1][..], &[15], &[16], &[17], &[33], &[3, 5], &[5, 34], &[2, 3, 4]];
+    for dims in few.into_iter().chain([&[300, 300][..]]) {
         let x = (sample("x", dims).unwrap() * 5.0).unwrap();
         for (name, activation) in all() {
             if activation.output_dims(&Dims::known(dims)).is_err() {
@@ -197,6 +199,26 @@ fn fused_ones_agree_with_themselves() {
     }
 }
 
+/// Inside another operation on more than one chunk: the values and gradients of the composed form.
+#[test]
+fn fused_ones_agree_over_chunks() {
+    let len = 2 * sconce_kernels::CHUNK + 5;
+    let f32 = |x: Tensor| x.to_dtype(DType::F32).unwrap();
+    let x = Var::from_tensor(&f32((sample("x", &[len]).unwrap() * 5.0).unwrap())).unwrap();
+    let dy = f32(sample("dy", &[len]).unwrap());
+    for (name, activation) in all().into_iter().filter(|(_, activation)| activation.fuses()) {
+        let _tape = Tape::current_or_new();
+        let y = activation.call_composed(&x).unwrap();
+        let composed = gradient(&(&y * &dy).unwrap(), &x).unwrap();
+        let (mut values, mut gradient) = (f32s(&x), f32s(&dy));
+        activation.map_in_place(&mut values);
+        activation.chain_in_place(&values, &mut gradient);
+        let fused = |values| Tensor::from_vec(values, len, &Device::Cpu).unwrap();
+        assert_close(&name, &fused(values), &y, 2e-6);
+        assert_close(&format!("{name}: gradient"), &fused(gradient), &composed, 1e-5);
+    }
+}
+
 #[test]
 fn empty_inputs() {
     for dims in [&[0][..], &[0, 4], &[4, 0], &[2, 0, 4]] {
@@ -215,8 +237,10 @@ fn empty_inputs() {
 fn not_a_number_stays() {
     let x = Tensor::new(&[1f32, f32::NAN], &Device::Cpu).unwrap();
     for (name, activation) in all() {
-        let y = f32s(&activation.call(&x).unwrap());
-        assert!(y.iter().any(|v| v.is_nan()), "{name}: {y:?}");
+        for y in [activation.call(&x), activation.call_composed(&x)] {
+            let y = f32s(&y.unwrap());
+            assert!(y.iter().any(|v| v.is_nan()), "{name}: {y:?}");
+        }
     }
 }
 

@@ -1,11 +1,7 @@
 //! Crossentropy of a single probability p and target t: `-t ln(p) - (1 - t) ln(1 - p)`.
 
 use super::{EPSILON, Pointwise};
-use candle_core::{Result, Tensor};
-use sconce_kernels::math;
-
-const LOW: f32 = EPSILON as f32;
-const HIGH: f32 = (1.0 - EPSILON) as f32;
+use crate::number::{Mask, Number};
 
 /// From probabilities, kept in `EPSILON..1 - EPSILON`; beyond them the slope is 0, as in Keras.
 #[derive(Clone, Copy, Debug)]
@@ -15,28 +11,16 @@ impl Pointwise for BinaryCrossentropy {
     const NAME: &'static str = "binary_crossentropy";
 
     #[inline(always)]
-    fn value(self, x: f32, t: f32) -> f32 {
-        let p = x.clamp(LOW, HIGH);
-        -(t * math::ln(p) + (1.0 - t) * math::ln(1.0 - p))
+    fn value<N: Number>(self, x: N, t: N) -> N {
+        let p = x.max(EPSILON).min(1.0 - EPSILON);
+        -(t * p.ln() + (-t + 1.0) * (-p + 1.0).ln())
     }
 
     #[inline(always)]
-    fn slope(self, x: f32, t: f32) -> f32 {
-        let p = x.clamp(LOW, HIGH);
-        let slope = (p - t) / (p * (1.0 - p));
-        if p == x { slope } else { 0.0 }
-    }
-
-    fn compose(self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
-        let p = x.clamp(EPSILON, 1.0 - EPSILON)?;
-        let rest = t.affine(-1.0, 1.0)?;
-        ((t * p.log()?)? + (rest * p.affine(-1.0, 1.0)?.log()?)?)?.neg()
-    }
-
-    fn compose_slope(self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
-        let p = x.clamp(EPSILON, 1.0 - EPSILON)?;
-        let inside = p.eq(x)?.to_dtype(x.dtype())?;
-        (((&p - t)? / (&p * p.affine(-1.0, 1.0)?)?)? * inside)?.contiguous()
+    fn slope<N: Number>(self, x: N, t: N) -> N {
+        let p = x.max(EPSILON).min(1.0 - EPSILON);
+        let slope = (p - t) / (p * (-p + 1.0));
+        x.lt(EPSILON).select(0.0, x.gt(1.0 - EPSILON).select(0.0, slope))
     }
 }
 
@@ -49,25 +33,13 @@ impl Pointwise for LogitBinaryCrossentropy {
     const NAME: &'static str = "binary_crossentropy";
 
     #[inline(always)]
-    fn value(self, x: f32, t: f32) -> f32 {
-        x.max(0.0) - x * t + math::ln_1p(math::exp(-x.abs()))
+    fn value<N: Number>(self, x: N, t: N) -> N {
+        x.max(0.0) - x * t + (-x.abs()).exp().ln_1p()
     }
 
     #[inline(always)]
-    fn slope(self, x: f32, t: f32) -> f32 {
-        math::sigmoid(x) - t
-    }
-
-    fn compose(self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
-        let tail = (x.abs()?.neg()?.exp()? + 1.0)?.log()?;
-        ((x.relu()? - (x * t)?)? + tail)?.contiguous()
-    }
-
-    fn compose_slope(self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
-        // 1 / (1 + e^-x) without overflow: e^-|x| on either side.
-        let e = x.abs()?.neg()?.exp()?;
-        let p = x.ge(0.0)?.where_cond(&e.ones_like()?, &e)?.div(&(e + 1.0)?)?;
-        p - t
+    fn slope<N: Number>(self, x: N, t: N) -> N {
+        x.sigmoid() - t
     }
 }
 
@@ -75,7 +47,7 @@ impl Pointwise for LogitBinaryCrossentropy {
 mod tests {
     use super::*;
     use crate::losses::mean_loss;
-    use candle_core::{Device, Var};
+    use candle_core::{DType, Device, Tensor, Var};
 
     #[test]
     fn saturated_logits_keep_loss_and_gradient() {
@@ -100,5 +72,22 @@ mod tests {
             (loss[1] - 15.942_385).abs() < 1e-4 && loss[2] < 2e-7 && loss[3] < 2e-7,
             "{loss:?}"
         );
+    }
+
+    #[test]
+    fn beyond_the_limits_the_slope_is_0() {
+        let t = Tensor::new(&[[0.25], [0.25], [0.25], [0.25], [1.0]], &Device::Cpu).unwrap();
+        for dtype in [DType::F32, DType::F64] {
+            let _tape = sconce_core::Tape::current_or_new();
+            let p = [[0.0], [1.0], [1e-8], [f64::NAN], [0.5]];
+            let p = Tensor::new(&p, &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+            let p = Var::from_tensor(&p).unwrap();
+            let loss = mean_loss(BinaryCrossentropy, &t, &p).unwrap().sum_all().unwrap();
+            let g = sconce_core::gradients(&loss, &[&p]).unwrap().remove(0).unwrap();
+            let g =
+                g.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+            assert_eq!(g[..3], [0.0, 0.0, 0.0], "{dtype:?}");
+            assert!(g[3].is_nan() && g[4] == -2.0, "{dtype:?}: {g:?}");
+        }
     }
 }

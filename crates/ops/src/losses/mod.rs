@@ -17,6 +17,8 @@ pub use probability_crossentropy::ProbabilityCrossentropy;
 pub use softmax_crossentropy::SoftmaxCrossentropy;
 pub use squared_error::SquaredError;
 
+use crate::expression::compute;
+use crate::number::{Number, Scalar};
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{D, DType, Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
@@ -26,23 +28,17 @@ use sconce_kernels::{with_labels, with_slice};
 /// Keras's epsilon: probabilities are kept in `EPSILON..1 - EPSILON` before a logarithm.
 pub const EPSILON: f64 = 1e-7;
 
-/// A loss of one prediction `x` and its target `t`, with its slope, in scalars for the fused kernel
-/// and composed.
+/// A loss of one prediction `x` and its target `t`, and its slope, as formulas: in f32 for the fused
+/// kernel, and on tensors.
 pub trait Pointwise: Copy + Send + Sync + 'static {
     /// Name for messages.
     const NAME: &'static str;
 
-    /// `f(x, t)`. Must be `#[inline(always)]` plain arithmetic that vectorises.
-    fn value(self, x: f32, t: f32) -> f32;
+    /// `f(x, t)`. Must be `#[inline(always)]`, or its loop does not vectorise.
+    fn value<N: Number>(self, x: N, t: N) -> N;
 
     /// `df/dx`. As [`Pointwise::value`].
-    fn slope(self, x: f32, t: f32) -> f32;
-
-    /// The composed `f(x, t)`.
-    fn compose(self, x: &Tensor, t: &Tensor) -> Result<Tensor>;
-
-    /// The composed `df/dx`.
-    fn compose_slope(self, x: &Tensor, t: &Tensor) -> Result<Tensor>;
+    fn slope<N: Number>(self, x: N, t: N) -> N;
 }
 
 /// `mean(f(y_pred, y_true))` over the last axis, for two tensors of one shape. Differentiable in
@@ -75,12 +71,14 @@ impl<P: Pointwise> Operation for MeanLoss<P> {
     }
 
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, ())> {
-        one(self.function.compose(inputs[0], &self.y_true)?.mean(D::Minus1))
+        let losses = compute([inputs[0], &self.y_true], |[x, t]| self.function.value(x, t))?;
+        one(losses.mean(D::Minus1))
     }
 
     fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
         let gradient = pass.dy()?;
-        let slope = self.function.compose_slope(pass.input(0), &self.y_true)?;
+        let inputs = [pass.input(0), &self.y_true];
+        let slope = compute(inputs, |[x, t]| self.function.slope(x, t))?;
         let gradient = (gradient.unsqueeze(D::Minus1)? / slope.dim(D::Minus1)? as f64)?;
         pass.give(0, slope.broadcast_mul(&gradient)?)
     }
@@ -103,18 +101,18 @@ impl<P: Pointwise> Kernel<()> for MeanLoss<P> {
             // One value a row: parts of as many rows as make a chunk.
             for_parts(&mut values, CHUNK / width.max(1), |start, values| {
                 let (x, t) = (&x[start * width..], &t[start * width..]);
+                // The losses before the mean; of rows of one element they are the results.
+                let mut losses = vec![0f32; if width == 1 { 0 } else { values.len() * width }];
                 vectorized(
                     #[inline(always)]
                     || {
-                        if width == 1 {
-                            for ((v, x), t) in values.iter_mut().zip(x).zip(t) {
-                                *v = function.value(*x, *t);
-                            }
-                            return;
+                        let each = if width == 1 { &mut *values } else { &mut losses };
+                        // A loop of its own: one with the sum in it would not vectorise.
+                        for ((v, x), t) in each.iter_mut().zip(x).zip(t) {
+                            *v = function.value(Scalar(*x), Scalar(*t)).0;
                         }
-                        let rows = x.chunks_exact(width).zip(t.chunks_exact(width));
-                        for (v, (x, t)) in values.iter_mut().zip(rows) {
-                            *v = scale * lane_sum(width, |i| function.value(x[i], t[i]));
+                        for (v, row) in values.iter_mut().zip(losses.chunks_exact(width)) {
+                            *v = scale * lane_sum(width, |i| row[i]);
                         }
                     },
                 );
@@ -141,7 +139,17 @@ impl<P: Pointwise> Kernel<()> for MeanLoss<P> {
                             || {
                                 if width == 1 {
                                     for (((dx, x), t), g) in dx.iter_mut().zip(x).zip(t).zip(g) {
-                                        *dx = g * function.slope(*x, *t);
+                                        *dx = g * function.slope(Scalar(*x), Scalar(*t)).0;
+                                    }
+                                    return;
+                                }
+                                if width < 16 {
+                                    // Rows too narrow for vectors: slopes of all of them first.
+                                    for ((dx, x), t) in dx.iter_mut().zip(x).zip(t) {
+                                        *dx = function.slope(Scalar(*x), Scalar(*t)).0;
+                                    }
+                                    for (dx, g) in dx.chunks_exact_mut(width).zip(g) {
+                                        dx.iter_mut().for_each(|dx| *dx *= g * scale);
                                     }
                                     return;
                                 }
@@ -149,7 +157,7 @@ impl<P: Pointwise> Kernel<()> for MeanLoss<P> {
                                 for (dx, ((x, t), g)) in dx.chunks_exact_mut(width).zip(rows) {
                                     let g = g * scale;
                                     for ((dx, x), t) in dx.iter_mut().zip(x).zip(t) {
-                                        *dx = g * function.slope(*x, *t);
+                                        *dx = g * function.slope(Scalar(*x), Scalar(*t)).0;
                                     }
                                 }
                             },
@@ -234,7 +242,7 @@ fn for_labels(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gradient_check::{check_operation, sample};
+    use crate::gradient_check::{check_forms, check_operation, sample};
     use candle_core::{Device, Var};
     use sconce_core::Tape;
 
@@ -275,20 +283,72 @@ mod tests {
         pointwise(BinaryCrossentropy, &p, &t);
     }
 
+    /// Both forms over several parts: of rows, of one wide row each, of narrow rows and of elements.
+    fn forms_agree_over_parts<P: Pointwise>(function: P, from: f64, to: f64) {
+        for dims in [[300, 130], [3, CHUNK + 5], [CHUNK, 3], [2 * CHUNK + 3, 1]] {
+            let x =
+                sample("x", &dims).unwrap().affine((to - from) / 4.0, (to + from) / 2.0).unwrap();
+            let t = sample("t", &dims).unwrap();
+            let make = |x: &Tensor| MeanLoss::new(function, &t, x).unwrap();
+            let (fused, composed) =
+                (|x: &[&Tensor]| make(x[0]).apply(x), |x: &[&Tensor]| make(x[0]).apply_composed(x));
+            let result = check_forms(fused, composed, &[x]);
+            assert!(result.is_ok(), "{} {dims:?}: {result:?}", P::NAME);
+        }
+    }
+
     #[test]
     fn forms_agree_over_several_parts() {
-        let x = sample("x", &[300, 130]).unwrap().to_dtype(DType::F32).unwrap();
-        let t = sample("t", &[300, 130]).unwrap().to_dtype(DType::F32).unwrap();
-        let var = Var::from_tensor(&x).unwrap();
-        let run = |fused: bool| {
-            let _tape = Tape::current_or_new();
-            let loss = MeanLoss::new(Huber { delta: 1.0 }, &t, &x).unwrap();
-            let y = if fused { loss.apply(&[&var]) } else { loss.apply_composed(&[&var]) };
-            let total = y.unwrap().sqr().unwrap().sum_all().unwrap();
-            let gradient = sconce_core::gradients(&total, &[&var]).unwrap().remove(0);
-            gradient.unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
-        };
-        assert!(run(true).iter().zip(run(false)).all(|(a, b)| (a - b).abs() < 1e-6));
+        forms_agree_over_parts(SquaredError, -2.0, 2.0);
+        forms_agree_over_parts(AbsoluteError, -2.0, 2.0);
+        forms_agree_over_parts(Huber { delta: 1.0 }, -2.0, 2.0);
+        forms_agree_over_parts(LogitBinaryCrossentropy, -20.0, 20.0);
+        forms_agree_over_parts(BinaryCrossentropy, 0.1, 0.9);
+    }
+
+    #[test]
+    fn crossentropies_agree_over_several_parts() {
+        let z = [sample("z", &[3000, 13]).unwrap()];
+        let p = [z[0].affine(0.2, 0.5).unwrap()];
+        let labels: Vec<i64> = (0..3000).map(|row| row * 7 % 13).collect();
+        let labels = Tensor::new(labels, &Device::Cpu).unwrap();
+        let weights = sample("t", &[3000, 13]).unwrap().abs().unwrap();
+        for target in [
+            Target::Labels { labels: labels.clone(), ignored: Some(3) },
+            Target::labels(labels),
+            Target::Weights(weights),
+        ] {
+            let of_logits = || SoftmaxCrossentropy::new(target.clone());
+            check_forms(|z| of_logits().apply(z), |z| of_logits().apply_composed(z), &z).unwrap();
+            let of_probabilities = || ProbabilityCrossentropy::new(target.clone());
+            check_forms(
+                |p| of_probabilities().apply(p),
+                |p| of_probabilities().apply_composed(p),
+                &p,
+            )
+            .unwrap();
+        }
+    }
+
+    #[test]
+    fn not_a_number_stays() {
+        fn check<P: Pointwise>(function: P) {
+            let t = Tensor::new(&[[0.5f32, 1.0]], &Device::Cpu).unwrap();
+            let x = Var::new(&[[f32::NAN, 0.25]], &Device::Cpu).unwrap();
+            for fused in [true, false] {
+                let _tape = Tape::current_or_new();
+                let loss = MeanLoss::new(function, &t, &x).unwrap();
+                let y = if fused { loss.apply(&[&x]) } else { loss.apply_composed(&[&x]) }.unwrap();
+                assert!(y.to_vec1::<f32>().unwrap()[0].is_nan(), "{}", P::NAME);
+                let dx = sconce_core::gradients(&y, &[&x]).unwrap().remove(0).unwrap();
+                assert!(dx.to_vec2::<f32>().unwrap()[0][1].is_finite(), "{}", P::NAME);
+            }
+        }
+        check(SquaredError);
+        check(AbsoluteError);
+        check(Huber { delta: 1.0 });
+        check(LogitBinaryCrossentropy);
+        check(BinaryCrossentropy);
     }
 
     fn labels() -> Tensor {
