@@ -37,6 +37,7 @@ GROUPS = [
     "schedules",
     "layers",
     "training",
+    "heads",
     "keras_files",
     "keras_forms",
     "metrics",

@@ -386,7 +386,7 @@ fn a_tensor_and_a_weight_read_three_times_have_the_same_bits_everywhere() {
     let (xs, ys) = (tensor(&[0.3, -0.2, 0.9, 1.1, 0.4, -0.7], &[2, 3]), tensor(&[0.5; 6], &[2, 3]));
     let bits = |model: &Model| -> Vec<u32> {
         let weights = model.network().unwrap().get_weights().unwrap();
-        weights.iter().flat_map(|w| f32s(w)).map(f32::to_bits).collect()
+        weights.iter().flat_map(f32s).map(f32::to_bits).collect()
     };
     let mut fitted = make();
     fitted.compile(SGD::new(0.1), "mse").unwrap();

@@ -67,7 +67,6 @@ struct Record {
 
 struct Entry {
     kind: Kind,
-    /// Detached.
     outputs: Vec<Tensor>,
     /// The place of the first output's gradient; the others follow.
     first: usize,
@@ -83,7 +82,6 @@ enum Kind {
 }
 
 struct Input {
-    /// Detached.
     value: Tensor,
     target: Target,
 }
@@ -165,7 +163,8 @@ impl Tape {
     }
 
     /// Adds an operation with its results, and returns them as tracked tensors. `values` are the
-    /// inputs as its backward pass shall see them, detached.
+    /// inputs as its backward pass shall see them; `detach` says whether it shall see its results
+    /// detached, as candle operations must (kernels only read their memory).
     pub fn push(
         &self,
         name: &'static str,
@@ -173,12 +172,13 @@ impl Tape {
         inputs: &[&Tensor],
         values: Vec<Tensor>,
         outputs: Vec<Output>,
+        detach: bool,
     ) -> Result<Vec<Tensor>> {
         let mut record = self.lock();
         let inputs = record.inputs(inputs, values);
         let results =
             outputs.into_iter().map(|o| record.result(name, o)).collect::<Result<Vec<_>>>()?;
-        record.add(Kind::Operation { operation, inputs }, &results);
+        record.add(Kind::Operation { operation, inputs }, &results, detach);
         Ok(results)
     }
 
@@ -187,7 +187,7 @@ impl Tape {
     pub fn push_view(&self, operation: Box<dyn Recorded>, input: &Tensor, result: &Tensor) {
         let mut record = self.lock();
         let inputs = record.inputs(&[input], vec![input.detach()]);
-        record.add(Kind::Operation { operation, inputs }, std::slice::from_ref(result));
+        record.add(Kind::Operation { operation, inputs }, std::slice::from_ref(result), true);
     }
 
     /// Ends a region of candle's own graph: the result has the same values, and what is computed from
@@ -255,19 +255,19 @@ impl Record {
             Some(place) => *place,
             None => {
                 let place = self.count;
-                self.add(Kind::Seal(tensor.clone()), std::slice::from_ref(tensor));
+                self.add(Kind::Seal(tensor.clone()), std::slice::from_ref(tensor), false);
                 place
             }
         }
     }
 
-    fn add(&mut self, kind: Kind, results: &[Tensor]) {
+    fn add(&mut self, kind: Kind, results: &[Tensor], detach: bool) {
         let first = self.count;
         for (index, result) in results.iter().enumerate() {
             self.places.insert(result.id(), first + index);
         }
         self.count += results.len();
-        let outputs = results.iter().map(Tensor::detach).collect();
+        let outputs = results.iter().map(|t| if detach { t.detach() } else { t.clone() }).collect();
         self.entries.push(Entry { kind, outputs, first });
     }
 
@@ -576,12 +576,12 @@ impl<'a> Pass<'a> {
         self.inputs.len()
     }
 
-    /// An input, detached.
+    /// An input: detached, unless the operation ran in a fused form, which reads memory only.
     pub fn input(&self, index: usize) -> &'a Tensor {
         &self.inputs[index].value
     }
 
-    /// A result, detached.
+    /// A result: detached, unless the operation ran in a fused form, which reads memory only.
     pub fn output(&self, index: usize) -> &'a Tensor {
         &self.outputs[index]
     }
@@ -622,7 +622,7 @@ impl<'a> Pass<'a> {
                 gradient.dims()
             )
         }
-        self.walk.give(input.target, gradient)
+        self.walk.give(input.target, gradient.detach())
     }
 
     /// As [`Pass::give`], in place, for f32 on the CPU: `write(values, accumulate)` must overwrite the

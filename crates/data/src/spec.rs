@@ -215,6 +215,8 @@ mod tests {
         let types: Vec<&str> = forms.iter().map(|form| form["type"].as_str().unwrap()).collect();
         assert_eq!(types, ["string", "array", "object"]);
         assert_eq!(forms[2]["additionalProperties"], json!({"type": "string"}));
+        // As `load`, which refuses an empty list or object.
+        assert_eq!((&forms[1]["minItems"], &forms[2]["minProperties"]), (&json!(1), &json!(1)));
         for key in ["y", "sample_weight"] {
             let text = schema["$defs"]["Arrays"]["properties"][key]["anyOf"].to_string();
             assert!(text.contains("#/$defs/Files"), "{key}: {text}");

@@ -4,7 +4,7 @@
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use sconce_core::tape::Pass;
-use sconce_kernels::map2;
+use sconce_kernels::{map, map2, map3, with_slice};
 
 /// An operator between two tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,9 @@ pub enum Operator {
 pub fn arithmetic(operator: Operator, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     Arithmetic { operator, one_shape: a.dims() == b.dims() }.apply(&[a, b])
 }
+
+/// A new vector from two.
+type Pairwise<'a> = dyn Fn(&[f32], &[f32]) -> Vec<f32> + 'a;
 
 /// The operation.
 struct Arithmetic {
@@ -92,8 +95,32 @@ impl Kernel<()> for Arithmetic {
         Ok((vec![(y, Shape::from(inputs[0].dims))], ()))
     }
 
-    fn backward(&self, saved: (), pass: &mut Pass<'_>) -> Result<()> {
-        Operation::backward(self, saved, pass)
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let (a, b, dy) = (pass.input(0), pass.input(1), pass.dy()?);
+        let with = |x: &Tensor, f: &Pairwise<'_>| {
+            let values = with_slice(dy, |dy| with_slice(x, |x| Ok(f(dy, x))))?;
+            Tensor::from_vec(values, dy.shape(), dy.device())
+        };
+        if pass.needs(0) {
+            let da = match self.operator {
+                Operator::Add | Operator::Subtract => dy.clone(),
+                Operator::Multiply => with(b, &|dy, b| map2(dy, b, |dy, b| dy * b))?,
+                Operator::Divide => with(b, &|dy, b| map2(dy, b, |dy, b| dy / b))?,
+            };
+            pass.give(0, da)?;
+        }
+        if pass.needs(1) {
+            let db = match self.operator {
+                Operator::Add => dy.clone(),
+                Operator::Subtract => with(dy, &|dy, _| map(dy, |dy| -dy))?,
+                Operator::Multiply => with(a, &|dy, a| map2(dy, a, |dy, a| dy * a))?,
+                Operator::Divide => with_slice(pass.output(0), |y| {
+                    with(b, &|dy, b| map3(dy, y, b, |dy, y, b| -(dy * y) / b))
+                })?,
+            };
+            pass.give(1, db)?;
+        }
+        Ok(())
     }
 }
 

@@ -146,7 +146,12 @@ fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Vec
         false => None,
     };
     let fused = kernel.is_some();
-    let values = inputs.iter().map(|t| t.detach().contiguous()).collect::<Result<Vec<Tensor>>>()?;
+    // Kernels read the memory of tensors; candle operations would go on building their graph.
+    let value = |t: &&Tensor| match fused && t.is_contiguous() {
+        true => Ok((*t).clone()),
+        false => t.detach().contiguous(),
+    };
+    let values = inputs.iter().map(value).collect::<Result<Vec<Tensor>>>()?;
     let (outputs, saved) = match kernel {
         Some(kernel) => {
             let (results, saved) = run_kernel(kernel, &values)?;
@@ -165,7 +170,7 @@ fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Vec
     match Tape::current() {
         Some(tape) => {
             let ran = Ran { operation, saved, fused: fused.then_some((device, dtype)) };
-            tape.push(name, Box::new(ran), inputs, values, outputs)
+            tape.push(name, Box::new(ran), inputs, values, outputs, !fused)
         }
         None => outputs.into_iter().map(|output| unrecorded(name, output)).collect(),
     }

@@ -9,6 +9,8 @@ pub mod evaluate;
 pub mod files;
 pub mod fit;
 pub mod head;
+#[cfg(test)]
+mod head_tests;
 pub mod history;
 pub mod model;
 pub mod own_loop;

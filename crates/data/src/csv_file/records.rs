@@ -24,10 +24,10 @@ enum State {
 /// Reads records; after [`Records::next`] the fields of one are at hand.
 pub(super) struct Records<R> {
     reader: R,
-    /// The current line, from 1.
-    line: u64,
+    /// The line that is being read, from 1.
+    current: u64,
     /// The line on which the record at hand starts.
-    start: u64,
+    line: u64,
     after_cr: bool,
     bytes: Vec<u8>,
     ends: Vec<usize>,
@@ -50,7 +50,7 @@ impl<R: BufRead> Records<R> {
             reader.consume(3);
         }
         let (bytes, ends) = (Vec::new(), Vec::new());
-        Ok(Self { reader, line: 1, start: 1, after_cr: false, bytes, ends })
+        Ok(Self { reader, current: 1, line: 1, after_cr: false, bytes, ends })
     }
 
     /// Reads the next record; `false` at the end of the file.
@@ -62,7 +62,7 @@ impl<R: BufRead> Records<R> {
         self.bytes.clear();
         self.ends.clear();
         let mut state = State::RecordStart;
-        let mut opened = self.line;
+        let mut opened = self.current;
         loop {
             let buffer = self.reader.fill_buf().map_err(unreadable)?;
             if buffer.is_empty() {
@@ -79,17 +79,17 @@ impl<R: BufRead> Records<R> {
             let mut complete = false;
             for &byte in buffer {
                 used += 1;
-                let line = self.line;
+                let line = self.current;
                 let newline = matches!(byte, b'\n' | b'\r');
                 if newline && !(byte == b'\n' && self.after_cr) {
-                    self.line += 1;
+                    self.current += 1;
                 }
                 self.after_cr = byte == b'\r';
                 if state == State::RecordStart {
                     if newline {
                         continue;
                     }
-                    self.start = line;
+                    self.line = line;
                     state = State::FieldStart;
                 }
                 match (state, byte) {
@@ -143,7 +143,7 @@ impl<R: BufRead> Records<R> {
 
     /// The line on which the record starts.
     pub fn first_line(&self) -> u64 {
-        self.start
+        self.line
     }
 
     /// The number of fields of the record.

@@ -171,6 +171,33 @@ fn npy_files_of_other_types_arrive_in_their_own() {
     assert_eq!(batches(&source, 0, 0), [[[16_777_217.0]], [[-1.0]]]);
 }
 
+/// 16 GiB by its length, of which the disk holds a few pages: read as a whole it would end the test.
+#[cfg(unix)]
+#[test]
+fn npy_files_may_be_larger_than_memory() {
+    use std::os::unix::fs::FileExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("huge.npy");
+    let file = std::fs::File::create(&path).unwrap();
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1048576, 4096), }";
+    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    bytes.extend(format!("{header:<117}\n").bytes());
+    file.write_all_at(&bytes, 0).unwrap();
+    let end = 128 + 4 * 4096 * 1_048_576u64;
+    file.set_len(end).unwrap();
+    file.write_all_at(&7f32.to_le_bytes(), end - 4).unwrap();
+    let files = Arrays { x: Files::One(path), y: None, sample_weight: None };
+    for shuffle in [Shuffle::Off, Shuffle::Rows] {
+        let source = NpySource::open(&files, options(32, shuffle, None)).unwrap();
+        let last = source.checked_batches(0, 32_767).unwrap().next().unwrap().unwrap();
+        assert_eq!(last.x[0].dims(), [32, 4096]);
+        if shuffle == Shuffle::Off {
+            let value = last.x[0].narrow(0, 31, 1).unwrap().flatten_all().unwrap();
+            assert_eq!(value.to_vec1::<f32>().unwrap()[4095], 7.0);
+        }
+    }
+}
+
 #[test]
 fn npy_errors_say_which_file_and_batch() {
     let (dir, data) = (tempfile::tempdir().unwrap(), dataset(8));

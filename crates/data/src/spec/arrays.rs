@@ -35,8 +35,10 @@ pub enum Files {
     /// One file.
     One(PathBuf),
     /// Several files, in the order of the model's inputs or outputs.
+    #[schemars(extend("minItems" = 1))]
     Many(Vec<PathBuf>),
     /// Files by the names of the model's inputs or outputs.
+    #[schemars(extend("minProperties" = 1))]
     Named(BTreeMap<String, PathBuf>),
 }
 
