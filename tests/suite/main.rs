@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::duplicate_mod)]
 
 mod custom_objects;
+mod examples;
 mod freezing;
 mod keras_files;
 mod keras_forms;

@@ -43,7 +43,7 @@ use std::sync::Arc;
 /// # Ok::<(), sconce_core::Error>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct CustomObjects(Vec<Arc<dyn Any + Send + Sync>>);
+pub struct CustomObjects(Vec<(String, Arc<dyn Any + Send + Sync>)>);
 
 thread_local! {
     /// The scopes around the code that runs, innermost last.
@@ -109,12 +109,9 @@ impl CustomObjects {
     }
 
     fn add<K: Kind>(mut self, custom: Custom<K>) -> Self {
-        self.0.retain(|object| {
-            object
-                .downcast_ref::<Custom<K>>()
-                .is_none_or(|other| other.registered_name() != custom.registered_name())
-        });
-        self.0.push(Arc::new(custom));
+        let name = custom.registered_name().to_string();
+        self.0.retain(|(other, object)| *other != name || !object.is::<Custom<K>>());
+        self.0.push((name, Arc::new(custom)));
         self
     }
 
@@ -140,11 +137,18 @@ impl std::fmt::Debug for CustomObjects {
     }
 }
 
+/// Whether an object of any kind is known here by this registered name.
+pub fn is_registered(registered_name: &str) -> bool {
+    SCOPES.with_borrow(|scopes| {
+        scopes.iter().flat_map(|scope| &scope.0).any(|(name, _)| name == registered_name)
+    })
+}
+
 /// All objects of a kind that are known here, the innermost scope's first.
 pub(crate) fn of_kind<K: Kind>() -> Vec<Arc<Custom<K>>> {
     SCOPES.with_borrow(|scopes| {
         let objects = scopes.iter().rev().flat_map(|scope| scope.0.iter());
-        objects.filter_map(|object| object.clone().downcast().ok()).collect()
+        objects.filter_map(|(_, object)| object.clone().downcast().ok()).collect()
     })
 }
 

@@ -39,6 +39,12 @@ pub struct Optimizers;
 /// An optimizer as `compile` takes it: by name, configured, or from JSON.
 pub type Optimizer = Part<Optimizers>;
 
+impl<T: UpdateRule + 'static> sconce_core::Holds<T> for Optimizers {
+    fn hold(value: T) -> std::sync::Arc<Self::Object> {
+        std::sync::Arc::new(value)
+    }
+}
+
 impl Kind for Optimizers {
     type Object = dyn UpdateRule;
     const NAME: &'static str = "optimizer";

@@ -3,6 +3,7 @@
 //!
 //! Source: `serialization_lib.py` of Keras 3.15.
 
+use sconce_core::custom_objects::is_registered;
 use sconce_core::{Error, Json, Result};
 use serde_json::Map;
 
@@ -106,7 +107,11 @@ impl Scan<'_> {
             self.report(path, &format!("the operation `{class}`: {what}"));
         } else if is_operation(map) {
             // A supported one has nothing else to look at.
-        } else if is_layer && path != self.root && !(self.is_supported)(Class::Layer(class)) {
+        } else if is_layer
+            && path != self.root
+            && !is_own(map)
+            && !(self.is_supported)(Class::Layer(class))
+        {
             self.report(path, &format!("the layer class `{class}` is not supported"));
         } else if is_layer && path != self.root {
             unsupported_settings(map, class).iter().for_each(|what| self.report(path, what));
@@ -219,16 +224,28 @@ fn policy_name(config: &Json) -> String {
     }
 }
 
+/// Whether an object is registered in the scope that the file is read in.
+fn is_own(map: &Map<String, Json>) -> bool {
+    map.get("registered_name").and_then(Json::as_str).is_some_and(is_registered)
+}
+
 fn is_operation(map: &Map<String, Json>) -> bool {
     let module = map.get("module").and_then(Json::as_str).unwrap_or_default();
     ["keras.src.ops.", "keras.ops."].iter().any(|ops| format!("{module}.").starts_with(ops))
 }
 
-/// A class or function that is not Keras's: it was registered by its author, or comes from another
-/// module.
+/// What to do about code of somebody's own.
+const UNREGISTERED: &str = ", which only Python can run; write it in Rust, register it under this \
+    name in `CustomObjects`, and load the file within its `scope`";
+
+/// A class or function that is not Keras's and not registered here: it was registered by its author,
+/// or comes from another module.
 fn own_thing(map: &Map<String, Json>, class: &str) -> Option<String> {
     let module = map.get("module").and_then(Json::as_str);
     let registered = map.get("registered_name").and_then(Json::as_str);
+    if is_own(map) {
+        return None;
+    }
     if module.is_some_and(is_keras) && !registered.is_some_and(|name| name.contains('>')) {
         return None;
     }
@@ -237,7 +254,7 @@ fn own_thing(map: &Map<String, Json>, class: &str) -> Option<String> {
         if module == Some("builtins") && FUNCTIONS.contains(&name) {
             return None;
         }
-        return Some(format!("the author's own function `{name}`, which only Python can run"));
+        return Some(format!("the author's own function `{name}`{UNREGISTERED}"));
     }
     // JSON written by hand has neither key.
     let name = match (module, registered) {
@@ -245,7 +262,7 @@ fn own_thing(map: &Map<String, Json>, class: &str) -> Option<String> {
         (_, Some(name)) => name.to_string(),
         (Some(module), None) => format!("{module}.{class}"),
     };
-    Some(format!("the author's own class `{name}`, which only Python can run"))
+    Some(format!("the author's own class `{name}`{UNREGISTERED}"))
 }
 
 /// Python's marshalled code in base64, as Keras writes functions: the type byte of a code object, with

@@ -11,8 +11,8 @@ pub use sconce_train as train;
 /// Everything a program that trains needs.
 pub mod prelude {
     pub use crate::core::{
-        Arg, Args, Context, DType, Device, Dims, Error, Gradients, Result, Spec, Tensor, Value,
-        WeightSpec,
+        Arg, Args, Config, Context, CustomObjects, DType, Device, Dims, Error, Gradients, Result,
+        Spec, Tensor, Value, WeightSpec,
     };
     pub use crate::layers::{
         Activation, Call, Child, Configured, Dense, Dropout, Flatten, Identity, InputLayer, Layer,

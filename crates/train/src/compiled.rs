@@ -93,18 +93,12 @@ impl Compiled {
         Ok(())
     }
 
-    /// For each head, the target among the arrays of y: those of outputs without a loss may be left
-    /// out.
-    pub(crate) fn targets(&self, name: &str, count: usize) -> Result<Vec<Option<usize>>> {
+    /// Refuses a number of arrays of y that is neither that of the outputs nor that of the losses:
+    /// targets of outputs without a loss may be left out.
+    pub(crate) fn check_targets(&self, name: &str, count: usize) -> Result<()> {
         let outputs = self.heads.len();
-        let with_loss = self.heads.iter().filter(|head| head.loss().is_some()).count();
-        if count == outputs {
-            return Ok((0..outputs).map(Some).collect());
-        }
-        if count == with_loss {
-            let mut next = 0..count;
-            let target = |head: &Head| head.loss().and_then(|_| next.next());
-            return Ok(self.heads.iter().map(target).collect());
+        if count == outputs || count == self.losses() {
+            return Ok(());
         }
         let names: Vec<&str> = self.heads.iter().map(Head::name).collect();
         Err(Error::data(format!(
@@ -113,6 +107,20 @@ impl Compiled {
             if outputs == 1 { "" } else { "s" },
             names.join(", ")
         )))
+    }
+
+    /// How many outputs have a loss.
+    fn losses(&self) -> usize {
+        self.heads.iter().filter(|head| head.loss().is_some()).count()
+    }
+
+    /// Which of `count` arrays of y is the target of an output.
+    pub(crate) fn target_of(&self, output: usize, count: usize) -> Option<usize> {
+        if count == self.heads.len() {
+            return Some(output);
+        }
+        let before = self.heads.get(..output)?.iter().filter(|head| head.loss().is_some()).count();
+        self.heads.get(output)?.loss().map(|_| before)
     }
 
     /// Resolves what needs the shapes of the targets, and refuses targets that do not match the
@@ -126,9 +134,9 @@ impl Compiled {
         sample_weight: &[Option<Tensor>],
         whole: bool,
     ) -> Result<()> {
-        let places = self.targets(name, y.len())?;
-        let y: Vec<Option<&Tensor>> =
-            places.iter().map(|place| place.and_then(|i| y.get(i))).collect();
+        self.check_targets(name, y.len())?;
+        let target = |index| self.target_of(index, y.len()).and_then(|place| y.get(place));
+        let y: Vec<Option<&Tensor>> = (0..self.heads.len()).map(target).collect();
         self.resolve_losses(network, Some(&y))?;
         let dims = network.graph().output_dims();
         for (index, head) in self.heads.iter_mut().enumerate() {
@@ -218,7 +226,7 @@ impl Compiled {
 
     /// Whether each loss is logged: if there are several.
     fn logs_losses(&self) -> bool {
-        self.heads.iter().filter(|head| head.loss().is_some()).count() > 1
+        self.losses() > 1
     }
 
     pub(crate) fn reset_metrics(&mut self) {
@@ -237,12 +245,13 @@ impl Compiled {
         let rows = |value: &Value| value.tensor.dims().first().copied().unwrap_or(1) as f64;
         self.loss_mean.add(loss, y_pred.first().map_or(1.0, rows))?;
         let track_losses = self.logs_losses();
-        let places = self.targets("y", batch.y.len())?;
-        for (index, (head, y_pred)) in self.heads.iter_mut().zip(y_pred).enumerate() {
+        for (index, y_pred) in y_pred.iter().enumerate() {
+            let place = self.target_of(index, batch.y.len());
+            let Some(head) = self.heads.get_mut(index) else { break };
             if let (true, Some(Some(loss))) = (track_losses, losses.get(index)) {
-                head.add_loss(loss, rows(y_pred))?;
+                head.add_loss(&loss.detach(), rows(y_pred))?;
             }
-            if let Some(y_true) = places[index].and_then(|place| batch.y.get(place)) {
+            if let Some(y_true) = place.and_then(|place| batch.y.get(place)) {
                 let weight = weight_of(&batch.sample_weight, index);
                 head.update(y_true, y_pred, weight)?;
             }

@@ -75,9 +75,10 @@ fn build(model: &mut Model, spec: &Spec) -> Result<()> {
 
 /// Targets and weights in the types that the losses take, on the device.
 fn targets_to(compiled: &Compiled, device: &Device, data: Batch) -> Result<Batch> {
-    let places = compiled.targets("y", data.y.len())?;
     let mut y = data.y;
-    for (head, place) in compiled.heads().iter().zip(places) {
+    let count = y.len();
+    for (index, head) in compiled.heads().iter().enumerate() {
+        let place = compiled.target_of(index, count);
         if let Some(array) = place.and_then(|place| y.get_mut(place)) {
             let dtype = head.target_dtype()?.unwrap_or(array.dtype());
             *array = array.to_dtype(dtype)?.to_device(device)?.contiguous()?;
@@ -104,9 +105,10 @@ pub(crate) fn batch_for<'a>(
     };
     let inputs_ready = batch.x.len() == graph.inputs().len()
         && graph.inputs().iter().zip(&batch.x).all(|(e, x)| ready(x, graph.spec(*e).dtype));
-    let places = compiled.targets("y", batch.y.len())?;
+    compiled.check_targets("y", batch.y.len())?;
     let mut targets_ready = true;
-    for (head, place) in compiled.heads().iter().zip(places) {
+    for (index, head) in compiled.heads().iter().enumerate() {
+        let place = compiled.target_of(index, batch.y.len());
         if let (Some(dtype), Some(y)) = (head.target_dtype()?, place.and_then(|p| batch.y.get(p))) {
             targets_ready &= ready(y, dtype);
         }

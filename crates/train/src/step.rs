@@ -21,7 +21,6 @@ pub(crate) fn forward(
     cx: &mut Context,
 ) -> Result<Outcome> {
     let y_pred = network.forward_masked(&batch.x, cx)?;
-    let places = compiled.targets("y", batch.y.len())?;
     let mut losses = Vec::with_capacity(y_pred.len());
     let mut total: Option<Tensor> = None;
     let add = |total: Option<Tensor>, more: Tensor| match total {
@@ -29,7 +28,8 @@ pub(crate) fn forward(
         None => Ok(more),
     };
     for (index, (head, y_pred)) in compiled.heads().iter().zip(&y_pred).enumerate() {
-        let y_true = places[index].and_then(|place| batch.y.get(place));
+        let place = compiled.target_of(index, batch.y.len());
+        let y_true = place.and_then(|place| batch.y.get(place));
         let loss = head.loss_of(y_true, y_pred, weight_of(&batch.sample_weight, index))?;
         if let Some(loss) = &loss {
             let weighted = match head.weight() {
@@ -65,10 +65,7 @@ pub(crate) fn train(parts: Parts<'_>, batch: &Batch, seed: u64, first: bool) -> 
         return Err(non_finite(network, batch, seed, step));
     }
     let scaled = match compiled.optimizer()?.rule().common().loss_scale_factor {
-        Some(factor) => {
-            // Recorded too: the tape must see the scaled loss.
-            &(&outcome.loss * factor)?
-        }
+        Some(factor) => &(&outcome.loss * factor)?,
         None => &outcome.loss,
     };
     let gradients = network.store().backward_into(scaled, &tape, sink)?;
@@ -77,8 +74,7 @@ pub(crate) fn train(parts: Parts<'_>, batch: &Batch, seed: u64, first: bool) -> 
     }
     compiled.optimizer()?.apply(network.store(), &gradients)?;
     cx.apply_updates()?;
-    let losses: Vec<_> = outcome.losses.iter().map(|l| l.as_ref().map(Tensor::detach)).collect();
-    compiled.update_metrics(&outcome.loss.detach(), &losses, batch, &outcome.y_pred)
+    compiled.update_metrics(&outcome.loss.detach(), &outcome.losses, batch, &outcome.y_pred)
 }
 
 /// Loss and metrics of a batch, without training.

@@ -34,6 +34,12 @@ pub struct Losses;
 /// A loss as `compile` takes it: by name, configured, or from JSON.
 pub type LossFn = Part<Losses>;
 
+impl<T: Loss + 'static> sconce_core::Holds<T> for Losses {
+    fn hold(value: T) -> std::sync::Arc<Self::Object> {
+        std::sync::Arc::new(value)
+    }
+}
+
 impl Kind for Losses {
     type Object = dyn Loss;
     const NAME: &'static str = "loss";

@@ -48,6 +48,12 @@ pub struct Metrics;
 /// A metric as `compile` takes it: by name, configured, or from JSON.
 pub type MetricFn = Part<Metrics>;
 
+impl<T: Metric + 'static> sconce_core::Holds<T> for Metrics {
+    fn hold(value: T) -> std::sync::Arc<Self::Object> {
+        std::sync::Arc::new(value)
+    }
+}
+
 impl Kind for Metrics {
     type Object = dyn Metric;
     const NAME: &'static str = "metric";

@@ -175,6 +175,12 @@ pub trait CallbackConfig: Send + Sync {
     fn start(&self) -> Box<dyn Callback>;
 }
 
+impl<T: CallbackConfig + 'static> sconce_core::Holds<T> for Callbacks {
+    fn hold(value: T) -> std::sync::Arc<Self::Object> {
+        std::sync::Arc::new(value)
+    }
+}
+
 impl Kind for Callbacks {
     type Object = dyn CallbackConfig;
     const NAME: &'static str = "callback";

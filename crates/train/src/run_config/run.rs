@@ -65,7 +65,7 @@ impl RunConfig {
         }
         for (key, batch) in [("train", Some(&train)), ("validation", validation.as_ref())] {
             if let Some(batch) = batch {
-                let counted = model.compiled()?.targets("y", batch.y.len());
+                let counted = model.compiled()?.check_targets("y", batch.y.len());
                 counted.map_err(|e| Error::config(format!("data.{key}.y"), e.to_string()))?;
             }
         }
