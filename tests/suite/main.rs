@@ -13,5 +13,6 @@ mod layers;
 mod properties;
 mod protocol;
 mod reference;
+mod sources;
 mod steps;
 mod styles;

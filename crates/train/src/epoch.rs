@@ -1,6 +1,6 @@
 //! The loop of a run: epochs, batches, validation, and what callbacks are notified of.
 
-use crate::callbacks::{Callback, End, Event, Flow, Logged, Progress, Run, Verbose};
+use crate::callbacks::{Callback, End, Event, Flow, Logged, Progress, Run, Verbose, notice};
 use crate::evaluate::evaluate_source;
 use crate::fit::Fit;
 use crate::history::{History, Logs};
@@ -189,6 +189,14 @@ impl<'a> Training<'a> {
             None => evaluate_source(self.model, validation)?,
             Some(_) => self.test_own_step(validation)?,
         };
+        if logs.get("loss").is_some_and(|loss| !loss.is_finite()) {
+            // As in Keras the run goes on: the training loss may be as it should be.
+            notice(&format!(
+                "the validation loss of epoch {} is not finite ({}); check the validation data",
+                epoch + 1,
+                logs.get("loss").unwrap_or(f64::NAN)
+            ));
+        }
         self.notify(&Event::TestEnd { logs: logs.clone() }, steps).map(join)?;
         Ok(logs)
     }

@@ -31,13 +31,14 @@ impl Model {
     ) -> Result<Scores> {
         let sample_weight = sample_weight.map(|weight| Some(weight.clone())).into_iter().collect();
         let data = Batch { x: x.to_tensors()?, y: y.to_tensors()?, sample_weight };
-        self.evaluate_batch(data, batch_size)
+        finite(self.evaluate_batch(data, batch_size)?)
     }
 
+    /// Loss and metrics on arrays, finite or not.
     pub(crate) fn evaluate_batch(&mut self, data: Batch, batch_size: usize) -> Result<Scores> {
         let data = prepare::prepare(self, data, TRAINING, true)?;
         let options = BatchOptions { batch_size, shuffle: Shuffle::Off, ..BatchOptions::default() };
-        finite(evaluate_source(self, &source_of(data, options)?)?)
+        evaluate_source(self, &source_of(data, options)?)
     }
 
     /// Loss and metrics on the batches of a source.
