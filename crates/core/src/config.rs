@@ -1,7 +1,7 @@
 //! Configurations: what `#[derive(Config)]` writes for a struct, and the helpers its code calls.
 //!
 //! Separation of concerns: [`Config`] is a struct as Keras's `config` object, [`ConfigValue`](crate::ConfigValue)
-//! one value in it, [`Definitions`](crate::schema::Definitions) collects the JSON Schema of both.
+//! one value in it, [`Definitions`] collects the JSON Schema of both.
 
 use crate::json::{Map, shown};
 use crate::registry::unknown;

@@ -212,7 +212,7 @@ pub fn object(value: Json, what: &str) -> Result<Map> {
 }
 
 /// Writes the table of a [`Kind`], one line a member: `Type ["alias", ...];`, and `From<Type>` for its
-/// [`Part`]. The trait of the kind's objects stands in parentheses: `registry! { Losses(Loss): Huber
+/// [`Part`](crate::Part). The trait of the kind's objects stands in parentheses: `registry! { Losses(Loss): Huber
 /// ["huber"]; }`. `Type` implements it and [`Config`](trait@crate::Config).
 ///
 /// Types that are serde structs instead are written `Type = "ClassName" ["alias", ...];`, without the

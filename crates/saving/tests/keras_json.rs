@@ -157,7 +157,9 @@ fn functions_of_keras_are_known_by_their_names() {
         json!({"class_name": "Sequential", "config": {}, "compile_config": {"loss": function}})
     };
     scan(&model("mean_squared_error"), "", &|_| true).unwrap();
-    let own = "compile_config.loss: the author's own function `mine`, which only Python can run";
+    let own = "compile_config.loss: the author's own function `mine`, which only Python can run; write \
+               it in Rust, register it under this name in `CustomObjects`, and load the file within its \
+               `scope`";
     assert_eq!(lines(&model("mine"), &ALL), [own]);
 }
 

@@ -14,7 +14,7 @@ pub enum PerOutput<T> {
 }
 
 impl<T> PerOutput<T> {
-    /// Every value that was given, with the end of its JSON path: "", "[1]" or ".name".
+    /// Every value that was given, with the end of its JSON path: nothing, `[1]` or `.name`.
     pub fn values(&self) -> Vec<(String, &T)> {
         match self {
             Self::One(value) => vec![(String::new(), value)],
