@@ -38,6 +38,7 @@ GROUPS = [
     "layers",
     "training",
     "heads",
+    "functional_training",
     "keras_files",
     "keras_forms",
     "metrics",

@@ -8,6 +8,8 @@ mod epoch;
 pub mod evaluate;
 pub mod files;
 pub mod fit;
+#[cfg(test)]
+mod functional_tests;
 pub mod head;
 #[cfg(test)]
 mod head_tests;

@@ -2,9 +2,10 @@
 
 use crate::compiled::{Compiled, weight_of};
 use crate::model::Parts;
-use sconce_core::{Context, Error, Result, Tape, Tensor, Value};
+use sconce_core::{Context, Error, Gradients, Result, Tape, Tensor, Value};
 use sconce_data::Batch;
-use sconce_model::Network;
+use sconce_model::{EdgeId, Network};
+use std::collections::HashSet;
 
 /// The loss of a batch (with penalties), that of each head without its weight, and the outputs.
 pub(crate) struct Outcome {
@@ -70,7 +71,7 @@ pub(crate) fn train(parts: Parts<'_>, batch: &Batch, seed: u64, first: bool) -> 
     };
     let gradients = network.store().backward_into(scaled, &tape, sink)?;
     if first {
-        gradients.audit(network.store())?;
+        audit(network, compiled, &gradients)?;
     }
     compiled.optimizer()?.apply(network.store(), &gradients)?;
     cx.apply_updates()?;
@@ -81,6 +82,38 @@ pub(crate) fn train(parts: Parts<'_>, batch: &Batch, seed: u64, first: bool) -> 
 pub(crate) fn test(network: &Network, compiled: &mut Compiled, batch: &Batch) -> Result<()> {
     let outcome = forward(network, compiled, batch, &mut Context::inference())?;
     compiled.update_metrics(&outcome.loss, &outcome.losses, batch, &outcome.y_pred)
+}
+
+/// Refuses weights without a gradient, unless they lead only to outputs without a loss: those stay as
+/// they are, as in Keras.
+fn audit(network: &Network, compiled: &Compiled, gradients: &Gradients) -> Result<()> {
+    let Err(error) = gradients.audit(network.store()) else { return Ok(()) };
+    let graph = network.graph();
+    let mut edges: Vec<EdgeId> = graph
+        .outputs()
+        .iter()
+        .zip(compiled.heads())
+        .filter(|(_, head)| head.loss().is_some())
+        .map(|(edge, _)| *edge)
+        .collect();
+    // Those that a loss reads, and the layers that make them.
+    let mut seen: HashSet<EdgeId> = edges.iter().copied().collect();
+    let mut read: HashSet<&str> = HashSet::new();
+    while let Some(edge) = edges.pop() {
+        let (node, _) = graph.producer(edge);
+        read.extend(graph.layers().get(node.layer).map(|layer| layer.name()));
+        node.args.each(&mut |edge| {
+            if seen.insert(*edge) {
+                edges.push(*edge);
+            }
+        });
+    }
+    let without = network.store().trainable().zip(&gradients.0).filter(|(_, g)| g.is_none());
+    let layer = |path: &str| path.split('/').next().unwrap_or_default().to_string();
+    match without.into_iter().any(|(weight, _)| read.contains(layer(&weight.path).as_str())) {
+        true => Err(error),
+        false => Ok(()),
+    }
 }
 
 fn finite(loss: &Tensor) -> Result<bool> {
