@@ -4,7 +4,7 @@
 
 use crate::atomic::{Sink, write_atomic};
 use crate::first_error::FirstError;
-use crate::{NamedTensors, h5, metadata};
+use crate::{NamedTensors, h5, keras_json, metadata};
 use sconce_core::{Error, Json, Result};
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, Write};
@@ -188,7 +188,7 @@ impl<'a, R: Read + Seek> Members<'a, R> {
     fn json(&mut self, name: &str) -> Result<Option<Json>> {
         let Some(bytes) = self.bytes(name, MAX_JSON)? else { return Ok(None) };
         let place = Place { file: self.file, member: Some(name) };
-        let parsed = serde_json::from_slice(&bytes);
+        let parsed = keras_json::parse(&bytes);
         parsed.map(Some).map_err(|error| place.error(explain(&error, &bytes)))
     }
 
@@ -229,8 +229,8 @@ fn explain(error: &serde_json::Error, bytes: &[u8]) -> String {
     let from = error.column().saturating_sub(20).min(line.len());
     let near = line.get(from..(from + 40).min(line.len())).unwrap_or_default();
     let near = String::from_utf8_lossy(near);
-    let hint = match near.contains("NaN") || near.contains("Infinity") {
-        true => ". Python writes numbers that are not finite this way, JSON has none of them",
+    let hint = match near.contains("NaN") {
+        true => ". Python writes what is no number this way; JSON has no word for it",
         false => "",
     };
     format!("is not JSON: {error}, near `{near}`{hint}")

@@ -7,6 +7,45 @@ use sconce_core::custom_objects::is_registered;
 use sconce_core::{Error, Json, Result};
 use serde_json::Map;
 
+/// Reads JSON as Python writes it: `Infinity` and `-Infinity`, which JSON has no words for, are the
+/// largest numbers there are, which are infinite to every type that models compute in.
+///
+/// # Errors
+/// What is no JSON otherwise; `NaN`, which stands for no number.
+pub fn parse(bytes: &[u8]) -> serde_json::Result<Json> {
+    match serde_json::from_slice(bytes) {
+        // Files without such words, nearly all, are read once and as they are.
+        Err(_) if bytes.windows(8).any(|word| word == b"Infinity") => {
+            serde_json::from_slice(&without_infinity(bytes))
+        }
+        read => read,
+    }
+}
+
+fn without_infinity(bytes: &[u8]) -> Vec<u8> {
+    const LARGEST: &[u8] = b"1.7976931348623157e308";
+    let mut out = Vec::with_capacity(bytes.len());
+    let (mut at, mut in_string) = (0, false);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'\\' if in_string => {
+                out.extend(bytes.get(at..(at + 2).min(bytes.len())).unwrap_or_default());
+                at += 2;
+            }
+            b'I' if !in_string && bytes.get(at..).is_some_and(|b| b.starts_with(b"Infinity")) => {
+                out.extend(LARGEST);
+                at += b"Infinity".len();
+            }
+            byte => {
+                in_string ^= *byte == b'"';
+                out.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
 /// A class that a model is made of.
 #[derive(Clone, Copy, Debug)]
 pub enum Class<'a> {

@@ -3,7 +3,7 @@
 
 use sconce_saving::{
     KerasArchive,
-    keras_json::{Class, explain, scan},
+    keras_json::{Class, explain, parse, scan},
 };
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
@@ -197,4 +197,22 @@ fn legacy_lambda_layers_hold_code_too() {
         found[1].starts_with("config.layers[0].config.x.code (layer `d`): Python code"),
         "{found:?}"
     );
+}
+
+#[test]
+fn infinity_is_read_as_python_writes_it() {
+    let text =
+        r#"{"a": Infinity, "b": [-Infinity, 1.5], "c": "Infinity \" Infinity", "Infinity": 1}"#;
+    let expected =
+        json!({"a": f64::MAX, "b": [f64::MIN, 1.5], "c": "Infinity \" Infinity", "Infinity": 1});
+    assert_eq!(parse(text.as_bytes()).unwrap(), expected);
+    assert!((f64::MAX as f32).is_infinite());
+    for wrong in [
+        r#"{"a": NaN, "b": Infinity}"#,
+        r#"{"a": Infinit}"#,
+        "[Infinity",
+        r#"{"a": InfinityInfinity}"#,
+    ] {
+        parse(wrong.as_bytes()).unwrap_err();
+    }
 }

@@ -161,7 +161,14 @@ impl<'a> Training<'a> {
         self.counted = Some(batch);
         let mut logs = self.model.logs()?;
         if logs.0.first().is_some_and(|(_, loss)| !loss.is_finite()) {
-            return Err(Error::training(format!("the loss of epoch {} is not finite", epoch + 1)));
+            let name = logs.names().first().copied().unwrap_or("loss").to_string();
+            return Err(Error::training(format!(
+                "the {name} of epoch {} is not finite",
+                epoch + 1
+            )));
+        }
+        if self.own_step.is_none() {
+            self.model.check_finite_weights(&format!("after epoch {}", epoch + 1))?;
         }
         for (name, value) in self.validate(epoch, steps, &mut join)?.0 {
             logs.0.push((format!("val_{name}"), value));

@@ -8,8 +8,8 @@ use crate::optimizers::Optimizer;
 use crate::per_output::IntoPerOutput;
 use crate::step_logs::StepLogs;
 use sconce_core::{
-    Context, Device, Dims, Error, FirstValues, GradientSink, Gradients, Json, Result, Spec, Store,
-    Tensor,
+    Context, DType, Device, Dims, Error, FirstValues, GradientSink, Gradients, Json, Result, Spec,
+    Store, Tensor,
 };
 use sconce_layers::LayerEntry;
 use sconce_model::{Architecture, Graph, GraphLayer, Network, SymbolicTensor};
@@ -87,7 +87,7 @@ impl Model {
     /// # Errors
     /// With the JSON path of what is unknown or wrong, and the nearest known name.
     pub fn from_json(json: &str) -> Result<Self> {
-        let value: Json = serde_json::from_str(json)
+        let value: Json = keras_json::parse(json.as_bytes())
             .map_err(|e| Error::config("", format!("this is not JSON: {e}")))?;
         Self::from_json_value(&value)
     }
@@ -300,6 +300,29 @@ impl Model {
         match &self.step_logs {
             Some(logs) => logs.result(),
             None => self.compiled()?.logs(),
+        }
+    }
+
+    /// Refuses weights that are not finite, since a model or checkpoint of them is of no use. `when`
+    /// begins the message.
+    pub(crate) fn check_finite_weights(&self, when: &str) -> Result<()> {
+        let Some(network) = &self.network else { return Ok(()) };
+        let mut wrong = Vec::new();
+        for weight in network.store().parameters().iter().filter(|w| w.var.dtype().is_float()) {
+            // 0 of a finite value, NaN of any other; one number is read from the device.
+            let weight_value = weight.var.as_tensor().detach();
+            let differences = (&weight_value - &weight_value)?.sum_all()?.to_dtype(DType::F32)?;
+            if differences.to_scalar::<f32>()? != 0.0 {
+                wrong.push(weight.path.as_str());
+            }
+        }
+        match wrong.as_slice() {
+            [] => Ok(()),
+            paths => Err(Error::training(format!(
+                "{when} these weights are not finite: {}; the last updates were too large. Try a \
+                 smaller learning rate, or clipnorm",
+                paths.join(", ")
+            ))),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The values of each epoch as a CSV file.
 
-use super::{Callback, CallbackConfig, CallbackState, Event, Flow, Run};
+use super::{Callback, CallbackConfig, CallbackState, Event, Flow, Run, python_float};
 use crate::history::Logs;
 use sconce_core::atomic::check_writable;
 use sconce_core::{Error, Result, json};
@@ -130,7 +130,7 @@ impl CSVLogger {
                 keys
             }
         };
-        let value = |key: &String| logs.get(key).map_or("NA".to_string(), |v| format!("{v:?}"));
+        let value = |key: &String| logs.get(key).map_or("NA".to_string(), python_float::repr);
         let row = std::iter::once(epoch.to_string()).chain(keys.iter().map(value));
         rows.write_record(row).map_err(csv_error)?;
         self.memory.keys = Some(keys);

@@ -1,5 +1,6 @@
 //! File names with values in them: Python's `str.format` for numbers, as Keras's users write it.
 
+use super::python_float;
 use crate::history::Logs;
 use sconce_core::registry::unknown;
 use sconce_core::{Error, Result};
@@ -157,11 +158,15 @@ impl Spec {
 
     fn float(&self, value: f64) -> String {
         let decimals = self.precision.unwrap_or(6);
+        if !value.is_finite() {
+            let percent = if self.kind == Some('%') { "%" } else { "" };
+            return self.pad(&format!("{}{percent}", python_float::repr(value)));
+        }
         self.pad(&match self.kind {
             Some('f') => format!("{value:.decimals$}"),
             Some('%') => format!("{:.decimals$}%", value * 100.0),
-            Some('e') => python_exponent(&format!("{value:.decimals$e}")),
-            _ => format!("{value:?}"),
+            Some('e') => python_float::exponent(&format!("{value:.decimals$e}")),
+            _ => python_float::repr(value),
         })
     }
 
@@ -180,13 +185,6 @@ impl Spec {
             _ => format!("{}{sign}{digits}", fill(missing)),
         }
     }
-}
-
-/// "1.5e-7" as "1.5e-07".
-fn python_exponent(text: &str) -> String {
-    let Some((digits, exponent)) = text.split_once('e') else { return text.to_string() };
-    let (sign, exponent) = exponent.strip_prefix('-').map_or(("+", exponent), |e| ("-", e));
-    format!("{digits}e{sign}{exponent:0>2}")
 }
 
 #[cfg(test)]

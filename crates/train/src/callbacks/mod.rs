@@ -13,6 +13,7 @@ mod lambda_callback;
 mod model_checkpoint;
 mod monitor;
 mod progress;
+mod python_float;
 #[cfg(test)]
 mod tests;
 

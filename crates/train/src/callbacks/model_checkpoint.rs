@@ -187,10 +187,11 @@ impl ModelCheckpoint {
     fn save(&mut self, batch: usize, logs: &Logs, run: &Run<'_>) -> Result<()> {
         let before = self.memory.clone();
         let Some(path) = self.decide(batch, logs) else { return Ok(()) };
-        let saved = match self.save_weights_only {
+        let finite = run.model.check_finite_weights("before they were to be saved");
+        let saved = finite.and_then(|()| match self.save_weights_only {
             true => run.model.save_weights(&path),
             false => run.model.save(&path),
-        };
+        });
         if saved.is_err() {
             self.memory = before;
         }

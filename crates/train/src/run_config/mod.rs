@@ -29,6 +29,7 @@ pub use sections::{
 use crate::callbacks::CallbackPart;
 use schemars::JsonSchema;
 use sconce_core::{Error, Json, Result, json};
+use sconce_saving::keras_json;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -87,7 +88,7 @@ impl RunConfig {
 pub fn read_json(path: &Path) -> Result<(String, Json)> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
-    let value = serde_json::from_str(&text).map_err(|e| Error::Config {
+    let value = keras_json::parse(text.as_bytes()).map_err(|e| Error::Config {
         file: Some(path.to_path_buf()),
         line: Some(e.line()),
         path: String::new(),
