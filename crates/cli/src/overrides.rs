@@ -160,6 +160,9 @@ mod tests {
         for (text, pointer, value) in [
             ("fit.epochs=3", "/fit/epochs", json!(3)),
             ("fit.seed=7", "/fit/seed", json!(7)),
+            ("fit.validation_split=0.25", "/fit/validation_split", json!(0.25)),
+            ("fit.learning_rate=-1.5e-3", "/fit/learning_rate", json!(-0.0015)),
+            ("fit.seed=\"7\"", "/fit/seed", json!("7")),
             ("fit.shuffle=false", "/fit/shuffle", json!(false)),
             ("fit.verbose=auto", "/fit/verbose", json!("auto")),
             ("output.model=a=b.keras", "/output/model", json!("a=b.keras")),

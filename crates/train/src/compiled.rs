@@ -109,6 +109,12 @@ impl Compiled {
         )))
     }
 
+    /// The outputs that so many targets are for: those with a loss, if that is their number, or all.
+    pub fn names_of_targets(&self, count: usize) -> Vec<&str> {
+        let all = count == self.heads.len() || count != self.losses();
+        self.heads.iter().filter(|head| all || head.loss().is_some()).map(Head::name).collect()
+    }
+
     /// How many outputs have a loss.
     fn losses(&self) -> usize {
         self.heads.iter().filter(|head| head.loss().is_some()).count()

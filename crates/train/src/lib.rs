@@ -9,6 +9,8 @@ pub mod evaluate;
 pub mod files;
 pub mod fit;
 #[cfg(test)]
+mod fit_tests;
+#[cfg(test)]
 mod functional_tests;
 pub mod head;
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! `sconce evaluate`
 
-use super::{must_end_in, read_all};
+use super::arrays::ArrayFile;
+use super::{inputs, must_end_in, outputs, read_all};
 use sconce::core::{Error, Json, Result, device};
-use sconce::data::read_npy;
 use sconce::train::Model;
 use std::path::PathBuf;
 
@@ -10,12 +10,13 @@ use std::path::PathBuf;
 pub struct Args {
     /// The model, a .keras file with its compile state
     model: PathBuf,
-    /// An input, a .npy file; once for each input of the model, in its order
-    #[arg(long, required = true, value_name = "X.npy")]
-    x: Vec<PathBuf>,
-    /// The targets, a .npy file
-    #[arg(long, value_name = "Y.npy")]
-    y: PathBuf,
+    /// An input, a .npy file; once for each input of the model, in its order or by name
+    #[arg(long, required = true, value_name = "[NAME=]X.npy")]
+    x: Vec<ArrayFile>,
+    /// Targets, a .npy file; once for each output of the model that has a loss, in its order or by
+    /// name
+    #[arg(long, required = true, value_name = "[NAME=]Y.npy")]
+    y: Vec<ArrayFile>,
     /// Rows in a batch
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..))]
     batch_size: u64,
@@ -38,7 +39,12 @@ pub fn run(args: &Args) -> Result<()> {
              or use `sconce predict`",
         ));
     }
-    let (x, y) = (read_all(&args.x)?, read_npy(&args.y)?);
+    let (x, y) = {
+        let graph = model.network()?.graph();
+        let targets = model.compiled()?.names_of_targets(args.y.len());
+        let x = read_all(&inputs("--x", graph, &graph.input_names()), &args.x)?;
+        (x, read_all(&outputs("--y", graph, &targets), &args.y)?)
+    };
     let batch_size = usize::try_from(args.batch_size).unwrap_or(usize::MAX);
     let scores = model.evaluate_with(&x, &y, batch_size, None)?;
     if args.json {

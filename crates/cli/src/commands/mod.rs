@@ -1,5 +1,6 @@
 //! The commands.
 
+mod arrays;
 pub mod convert;
 pub mod evaluate;
 pub mod predict;
@@ -7,13 +8,25 @@ pub mod schema;
 pub mod summary;
 pub mod train;
 
+use arrays::{ArrayFile, Slots};
 use sconce::core::{Error, Result, Tensor};
 use sconce::data::read_npy;
-use std::path::{Path, PathBuf};
+use sconce::model::Graph;
+use std::path::Path;
 
-/// The arrays of several `.npy` files.
-fn read_all(paths: &[PathBuf]) -> Result<Vec<Tensor>> {
-    paths.iter().map(read_npy).collect()
+/// The arrays for a model's inputs or outputs, in their order.
+fn read_all(slots: &Slots<'_>, files: &[ArrayFile]) -> Result<Vec<Tensor>> {
+    slots.order(files)?.into_iter().map(|file| read_npy(&file.path)).collect()
+}
+
+/// The inputs of a model, for which files are given with an argument.
+fn inputs<'a>(argument: &'a str, graph: &Graph, names: &'a [&'a str]) -> Slots<'a> {
+    Slots { argument, kind: "input", names, is_dict: graph.input_keys().is_some() }
+}
+
+/// Some or all outputs of a model, for which files are given with an argument.
+fn outputs<'a>(argument: &'a str, graph: &Graph, names: &'a [&'a str]) -> Slots<'a> {
+    Slots { argument, kind: "output", names, is_dict: graph.output_keys().is_some() }
 }
 
 /// Refuses a file that does not end as it must.

@@ -6,6 +6,7 @@
 mod configs;
 mod convert;
 mod errors;
+mod several;
 mod train;
 
 use serde_json::{Value, json};

@@ -303,6 +303,60 @@ fn what_cannot_work_is_found_before_training() {
 }
 
 #[test]
+fn a_checkpoint_that_cannot_be_written_is_found_before_training() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let path = file.join("{epoch}.keras");
+    let mut model = model();
+    let before = weight(&model);
+    let run = Fit::new(1, 4).callback(ModelCheckpoint::new(path.to_str().unwrap()));
+    let error = fit(&mut model, run).unwrap_err().to_string();
+    assert!(error.contains("1.keras"), "{error}");
+    assert_eq!(weight(&model), before, "nothing was trained");
+}
+
+/// A save that fails is no improvement: the value is saved when it comes again.
+#[test]
+fn a_failed_save_does_not_count_as_best() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("run");
+    let path = folder.join("best.keras");
+    let mut model = model();
+    let logged = logged();
+    let mut callback =
+        ModelCheckpoint::new(path.to_str().unwrap()).monitor("loss").save_best_only(true);
+    let mut run = Run { model: &mut model, epochs: 2, steps: Some(1), logged: &logged };
+    callback.prepare(&run).unwrap();
+    let event = Event::EpochEnd { epoch: 0, logs: Logs(vec![("loss".into(), 1.0)]) };
+    // A file where the folder was.
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::write(&folder, "").unwrap();
+    callback.on(&event, &mut run).unwrap_err();
+    assert!(callback.state().unwrap().values["best"].is_null());
+    std::fs::remove_file(&folder).unwrap();
+    callback.on(&event, &mut run).unwrap();
+    assert!(path.exists());
+}
+
+#[test]
+fn weights_that_are_not_finite_are_not_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.keras");
+    let (mut model, logged) = (model(), logged());
+    let mut callback = ModelCheckpoint::new(path.to_str().unwrap());
+    let mut run = Run { model: &mut model, epochs: 2, steps: Some(1), logged: &logged };
+    callback.prepare(&run).unwrap();
+    let event = Event::EpochEnd { epoch: 0, logs: Logs(vec![("loss".into(), 1.0)]) };
+    callback.on(&event, &mut run).unwrap();
+    let good = std::fs::read(&path).unwrap();
+    set_weight(run.model, f32::NAN);
+    let error = callback.on(&event, &mut run).unwrap_err().to_string();
+    assert!(error.contains("weights are not finite: dense/kernel"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), good);
+}
+
+#[test]
 fn configurations_are_keras_s() {
     let part = |config: Json| CallbackPart::from_json(&config);
     let config = serde_json::json!({"class_name": "EarlyStopping", "config": {"patience": 3}});

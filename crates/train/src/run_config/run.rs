@@ -1,7 +1,9 @@
 //! Carrying out a run configuration.
 
 use super::{DataSection, ModelSource, RunConfig, read_json};
+use crate::callbacks::{Flow, LambdaCallback};
 use crate::fit::{Fit, Validation, split_batch};
+use crate::head::Head;
 use crate::history::{History, Scores};
 use crate::model::Model;
 use sconce_core::atomic::{check_writable, write_atomic};
@@ -9,7 +11,8 @@ use sconce_core::{Device, Dims, Error, FirstValues, Json, Result, Spec};
 use sconce_data::Batch;
 use sconce_data::datasets::Dataset;
 use sconce_data::spec::{load, load_validation};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A run with its data loaded and its model built and compiled, ready to train.
 pub struct PreparedRun {
@@ -40,16 +43,6 @@ impl RunConfig {
         let mut model = self.load_model(device)?;
         let (train, validation) = self.data.load()?;
         build(&mut model, &train)?;
-        let train = arrays(train, &model, "data.train")?;
-        let validation =
-            validation.map(|data| arrays(data, &model, "data.validation")).transpose()?;
-        let (train, validation) = match validation {
-            None if self.fit.validation_split > 0.0 => {
-                let (train, held_out) = split_batch(train, self.fit.validation_split)?;
-                (train, Some(held_out))
-            }
-            validation => (train, validation),
-        };
         match &self.compile {
             Some(compile) => {
                 model.compile_with(compile.0.clone()).map_err(|e| e.under("compile"))?;
@@ -63,12 +56,16 @@ impl RunConfig {
             }
             None => {}
         }
-        for (key, batch) in [("train", Some(&train)), ("validation", validation.as_ref())] {
-            if let Some(batch) = batch {
-                let counted = model.compiled()?.check_targets("y", batch.y.len());
-                counted.map_err(|e| Error::config(format!("data.{key}.y"), e.to_string()))?;
+        let train = arrays(train, &model, "data.train")?;
+        let validation =
+            validation.map(|data| arrays(data, &model, "data.validation")).transpose()?;
+        let (train, validation) = match validation {
+            None if self.fit.validation_split > 0.0 => {
+                let (train, held_out) = split_batch(train, self.fit.validation_split)?;
+                (train, Some(held_out))
             }
-        }
+            validation => (train, validation),
+        };
         Ok(PreparedRun { model, config: self.clone(), train, validation })
     }
 
@@ -165,13 +162,48 @@ fn build(model: &mut Model, data: &Dataset) -> Result<()> {
 
 /// The arrays of a data set in the order of the model's inputs and outputs.
 fn arrays(data: Dataset, model: &Model, key: &str) -> Result<Batch> {
-    let graph = model.network()?.graph();
-    let outputs = graph.output_names();
-    let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-    let data = data.in_order_of(&graph.input_names(), &outputs).map_err(|e| e.under(key))?;
+    let (graph, compiled) = (model.network()?.graph(), model.compiled()?);
+    let inputs = graph.input_names();
     if data.y.is_empty() {
         return Err(Error::config(key, "the key `y` is missing"));
     }
+    // Members of a dict have no order that a list could follow.
+    for (member, arrays, names, keys) in [
+        ("x", &data.x, &data.x_names, graph.input_keys()),
+        ("y", &data.y, &data.y_names, graph.output_keys()),
+    ] {
+        if let (2.., None, Some(keys)) = (arrays.len(), names, keys) {
+            let example = keys.first().map_or("name", String::as_str);
+            let kind = if member == "x" { "inputs" } else { "outputs" };
+            return Err(Error::config(
+                format!("{key}.{member}"),
+                format!(
+                    "the {kind} of this model are a dict ({}), which has no order; give an object \
+                     such as {{\"{example}\": \"{example}.npy\", ..}}",
+                    keys.join(", ")
+                ),
+            ));
+        }
+    }
+    if data.x_names.is_none() && data.x.len() != inputs.len() {
+        let message = format!(
+            "x holds {} array{}, the model has {} input{} ({})",
+            data.x.len(),
+            if data.x.len() == 1 { "" } else { "s" },
+            inputs.len(),
+            if inputs.len() == 1 { "" } else { "s" },
+            inputs.join(", ")
+        );
+        return Err(Error::config(format!("{key}.x"), message));
+    }
+    // Targets of outputs without a loss may be left out.
+    let outputs: Vec<&str> = match data.y_names.as_ref().map(Vec::len) {
+        Some(count) => compiled.names_of_targets(count),
+        None => compiled.heads().iter().map(Head::name).collect(),
+    };
+    let data = data.in_order_of(&inputs, &outputs).map_err(|e| e.under(key))?;
+    let counted = compiled.check_targets("y", data.y.len());
+    counted.map_err(|e| Error::config(format!("{key}.y"), e.to_string()))?;
     Ok(Batch { x: data.x, y: data.y, sample_weight: data.sample_weight })
 }
 
@@ -195,7 +227,15 @@ impl PreparedRun {
         let Batch { x, y, sample_weight } = self.train.clone();
         fit.sample_weight = sample_weight;
         fit.validation = self.validation.clone().map(Validation::Arrays);
-        let history = self.model.fit_arrays(x, y, fit)?;
+        let finished = Arc::new(Mutex::new(History::default()));
+        let epochs = finished.clone();
+        fit.callbacks.push(Box::new(LambdaCallback::new().on_epoch_end(move |epoch, logs, _| {
+            epochs.lock().unwrap_or_else(PoisonError::into_inner).push(epoch, logs);
+            Ok(Flow::Continue)
+        })));
+        let history = self.model.fit_arrays(x, y, fit).inspect_err(|_| {
+            self.keep(&finished.lock().unwrap_or_else(PoisonError::into_inner));
+        })?;
         self.write(&history)?;
         let batch_size =
             self.config.fit.validation_batch_size.unwrap_or(self.config.fit.batch_size);
@@ -206,10 +246,42 @@ impl PreparedRun {
         Ok(Outcome { history, validation })
     }
 
+    /// What a run that failed had made: the history of its whole epochs and, unless there is a file
+    /// already, the model as it is. That it failed is the error to report, whatever happens here.
+    fn keep(&self, history: &History) {
+        if history.epoch.is_empty() {
+            return;
+        }
+        let mut kept = Vec::new();
+        let output = &self.config.output;
+        if let Some(path) = output.history.as_ref().filter(|_| self.write_history(history).is_ok())
+        {
+            kept.push(format!(
+                "the history of {} whole epochs in {}",
+                history.epoch.len(),
+                path.display()
+            ));
+        }
+        let is_new =
+            |path: &&PathBuf| !path.exists() && self.model.check_finite_weights("").is_ok();
+        if let Some(path) = output.model.as_ref().filter(is_new)
+            && self.model.save(path).is_ok()
+        {
+            kept.push(format!("the model as it was then in {}", path.display()));
+        }
+        if !kept.is_empty() {
+            tracing::warn!("the run failed and left {}", kept.join(" and "));
+        }
+    }
+
     fn write(&self, history: &History) -> Result<()> {
         if let Some(path) = &self.config.output.model {
             self.model.save(path)?;
         }
+        self.write_history(history)
+    }
+
+    fn write_history(&self, history: &History) -> Result<()> {
         if let Some(path) = &self.config.output.history {
             let text = serde_json::to_string_pretty(history)
                 .map_err(|e| Error::file(path, format!("cannot be written: {e}")))?;

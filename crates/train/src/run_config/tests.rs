@@ -141,3 +141,86 @@ fn named_inputs_and_targets_find_their_place() {
         "{error}"
     );
 }
+
+/// A run of a model that gives 0 and does not learn, in files.
+fn zero_run(data: Json) -> Result<(f64, Option<f64>)> {
+    let config = json!({
+        "model": {"class_name": "Sequential", "config": {"layers": [
+            {"class_name": "Dense", "config": {"units": 1, "kernel_initializer": "zeros"}},
+        ]}},
+        "compile": {"optimizer": {"class_name": "SGD", "config": {"learning_rate": 0.0}}, "loss": "mse"},
+        "data": data,
+    });
+    let mut run = RunConfig::from_json(&config)?.prepare(&sconce_core::Device::Cpu)?;
+    let outcome = run.train_quietly()?;
+    let validation = outcome.validation.and_then(|scores| scores.get("loss"));
+    Ok((outcome.history.last("loss").unwrap(), validation))
+}
+
+#[test]
+fn sample_weights_reach_training_and_validation() {
+    use sconce_data::{ToTensor, write_npy};
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name).display().to_string();
+    let write = |name: &str, values: [f32; 4]| {
+        write_npy(file(name), &values.to_tensor().unwrap()).unwrap();
+    };
+    write("y.npy", [1., 2., 3., 4.]);
+    write("w.npy", [1., 0., 2., 0.5]);
+    let x = file("x.npy");
+    write_npy(&x, &[[1f32], [1.], [1.], [1.]].to_tensor().unwrap()).unwrap();
+    let plain = json!({"x": x, "y": file("y.npy")});
+    let weighted = json!({"x": x, "y": file("y.npy"), "sample_weight": file("w.npy")});
+    let losses = zero_run(json!({"train": weighted, "validation": plain})).unwrap();
+    assert_eq!(losses, (27.0 / 4.0, Some(30.0 / 4.0)));
+    let losses = zero_run(json!({"train": plain, "validation": weighted})).unwrap();
+    assert_eq!(losses, (30.0 / 4.0, Some(27.0 / 4.0)));
+}
+
+#[test]
+fn classes_of_validation_must_be_those_of_training() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name).display().to_string();
+    std::fs::write(file("train.csv"), "a,y\n1,cat\n2,dog\n3,cat\n").unwrap();
+    std::fs::write(file("more.csv"), "a,y\n1,cat\n2,cow\n3,dog\n").unwrap();
+    let csv = |name: &str| json!({"csv": file(name), "target": "y"});
+    let data = json!({"train": csv("train.csv"), "validation": csv("more.csv")});
+    let error = zero_run(data).unwrap_err().to_string();
+    assert!(error.contains("at `data.validation`") || error.contains("more.csv"), "{error}");
+    assert!(error.contains("cow"), "{error}");
+}
+
+/// What a run that fails had made is kept.
+#[test]
+fn a_run_that_fails_keeps_the_history_of_its_whole_epochs() {
+    use sconce_data::{ToTensor, write_npy};
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name).display().to_string();
+    write_npy(file("x.npy"), &[[1f32]].to_tensor().unwrap()).unwrap();
+    write_npy(file("y.npy"), &[[5f32]].to_tensor().unwrap()).unwrap();
+    // The error is multiplied by -1e10 in each epoch, until the loss overflows in the fourth.
+    let config = json!({
+        "model": {"class_name": "Sequential", "config": {"layers": [
+            {"class_name": "Dense", "config": {"units": 1, "use_bias": false, "kernel_initializer": "zeros"}},
+        ]}},
+        "compile": {"optimizer": {"class_name": "SGD", "config": {"learning_rate": 5e9}}, "loss": "mse"},
+        "data": {"train": {"x": file("x.npy"), "y": file("y.npy")}},
+        "fit": {"epochs": 10},
+        "output": {"model": file("m.keras"), "history": file("h.json")},
+    });
+    let mut run =
+        RunConfig::from_json(&config).unwrap().prepare(&sconce_core::Device::Cpu).unwrap();
+    let error = run.train_quietly().unwrap_err().to_string();
+    assert!(error.contains("the loss is not finite at update"), "{error}");
+    let history: crate::History =
+        serde_json::from_str(&std::fs::read_to_string(file("h.json")).unwrap()).unwrap();
+    assert!(history.epoch.len() > 1 && history.get("loss").iter().all(|loss| loss.is_finite()));
+    // The weights before the update that was not made.
+    crate::Model::load(file("m.keras")).unwrap();
+    // A file that is there stays.
+    let good = std::fs::read(file("m.keras")).unwrap();
+    let mut run =
+        RunConfig::from_json(&config).unwrap().prepare(&sconce_core::Device::Cpu).unwrap();
+    run.train_quietly().unwrap_err();
+    assert_eq!(std::fs::read(file("m.keras")).unwrap(), good);
+}
