@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Opens a .keras file with Keras itself and checks that nothing in it was lost.
 
-    python check_with_keras.py MODEL.keras [--x X.npy] [--expect PRED.npy] [--train Y.npy]
+    python check_with_keras.py MODEL.keras [--x X.npy ...] [--expect PRED.npy ...] [--train Y.npy ...]
+
+A file for each of the model's inputs (--x) and outputs, in their order.
 
 - The file loads, and every weight and optimizer variable equals what model.weights.h5 holds.
 - With --x and --expect: predict(x) is close to the expected array.
@@ -68,22 +70,31 @@ def check_variables(model, arrays):
     return len(variables) if slots else 0
 
 
+def read(files):
+    """An array, or a list of those of several files."""
+    arrays = [np.load(file) for file in files]
+    return arrays if len(arrays) > 1 else arrays[0]
+
+
 def check(arguments):
     model = keras.models.load_model(arguments.model)
     arrays = stored_arrays(arguments.model)
     report = {"compiled": bool(model.compiled), "weights": len(model.weights)}
     report["optimizer_variables"] = check_variables(model, arrays)
-    x = np.load(arguments.x) if arguments.x else None
+    x = read(arguments.x) if arguments.x else None
 
     if arguments.expect:
-        expected = np.load(arguments.expect)
         predictions = model.predict(x, verbose=0)
-        if predictions.shape != expected.shape:
-            raise Failed(f"predict gives {predictions.shape}, expected {expected.shape}")
-        difference = float(np.max(np.abs(predictions - expected), initial=0.0))
-        report["max_difference"] = difference
-        if not np.allclose(predictions, expected, rtol=arguments.rtol, atol=arguments.atol):
-            raise Failed(f"predictions differ by up to {difference}")
+        predictions = predictions if isinstance(predictions, list) else [predictions]
+        report["max_difference"] = 0.0
+        for predicted, file in zip(predictions, arguments.expect, strict=True):
+            expected = np.load(file)
+            if predicted.shape != expected.shape:
+                raise Failed(f"predict gives {predicted.shape}, expected {expected.shape}")
+            difference = float(np.max(np.abs(predicted - expected), initial=0.0))
+            report["max_difference"] = max(difference, report["max_difference"])
+            if not np.allclose(predicted, expected, rtol=arguments.rtol, atol=arguments.atol):
+                raise Failed(f"predictions differ by up to {difference}")
 
     if arguments.train:
         if not model.compiled:
@@ -92,7 +103,7 @@ def check(arguments):
         report["iterations"] = before
         if before <= 0 or not report["optimizer_variables"]:
             raise Failed(f"the optimizer has not taken a step: iterations = {before}")
-        history = model.fit(x, np.load(arguments.train), epochs=1, batch_size=arguments.batch_size, verbose=0)
+        history = model.fit(x, read(arguments.train), epochs=1, batch_size=arguments.batch_size, verbose=0)
         report["history"] = {name: float(values[-1]) for name, values in history.history.items()}
         report["iterations_after"] = int(model.optimizer.iterations)
         if not np.isfinite(report["history"]["loss"]):
@@ -105,9 +116,9 @@ def check(arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", metavar="MODEL.keras")
-    parser.add_argument("--x", metavar="X.npy")
-    parser.add_argument("--expect", metavar="PRED.npy")
-    parser.add_argument("--train", metavar="Y.npy")
+    parser.add_argument("--x", metavar="X.npy", nargs="+")
+    parser.add_argument("--expect", metavar="PRED.npy", nargs="+")
+    parser.add_argument("--train", metavar="Y.npy", nargs="+")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rtol", type=float, default=1e-4)
     parser.add_argument("--atol", type=float, default=1e-5)

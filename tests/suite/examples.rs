@@ -2,6 +2,8 @@
 
 #[path = "../../examples/custom_step.rs"]
 mod custom_step;
+#[path = "../../examples/functional.rs"]
+mod functional;
 #[path = "../../examples/own_objects.rs"]
 mod own_objects;
 
@@ -30,4 +32,26 @@ fn a_training_step_of_one_s_own_runs_inside_fit() {
     assert!(history.get("g_loss").iter().all(|loss| loss.is_finite()));
     // Points of a circle of radius 1; an untrained generator stays near the centre.
     assert!((0.5..1.5).contains(&distance), "{distance}");
+}
+
+#[test]
+fn a_functional_model_trains_both_outputs_and_its_features_are_used_again() {
+    let values = |model: &Model| -> Vec<Vec<f32>> {
+        let flat = |w: &Tensor| w.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        model.network().unwrap().get_weights().unwrap().iter().map(flat).collect()
+    };
+    let (model, history) = functional::train().unwrap();
+    let names: Vec<&String> = history.history.keys().take(4).collect();
+    assert_eq!(names, ["loss", "class_loss", "distance_loss", "class_accuracy"]);
+    assert!(history.last("val_class_accuracy").unwrap() > 0.9);
+    let distance = history.get("distance_loss");
+    assert!(distance.last().unwrap() < &(0.5 * distance[0]), "{distance:?}");
+
+    let before = values(&model);
+    let (transferred, history) = functional::transfer(&model).unwrap();
+    assert_eq!(values(&model), before, "the frozen features stay as they are");
+    // The encoder and the features are those of the first model; a kernel and a bias are new.
+    assert_eq!(values(&transferred)[..4], before[..4]);
+    assert_eq!(values(&transferred).len(), 6);
+    assert!(history.last("accuracy").unwrap() > history.get("accuracy")[0]);
 }

@@ -3,6 +3,7 @@
 
 use sconce::prelude::*;
 use sconce_testkit::golden::{self, Case};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -150,36 +151,89 @@ fn weights_come_from_keras_s_file_of_weights() {
     same("float32", "weights", &weights(&model), expected, f64::MIN_POSITIVE);
 }
 
-/// Keras itself opens what we write, when Python and Keras are here (`SCONCE_PYTHON` names one).
+/// A Python with Keras: `SCONCE_PYTHON`, which must work if it is set, or `python3`.
+fn python() -> Option<String> {
+    let named = std::env::var("SCONCE_PYTHON").ok();
+    let python = named.clone().unwrap_or("python3".to_string());
+    let import = ["-c", "import keras, h5py, jax"];
+    let works = Command::new(&python).env("KERAS_BACKEND", "jax").args(import).output();
+    let works = works.is_ok_and(|output| output.status.success());
+    assert!(works || named.is_none(), "`{python} {}` fails", import.join(" "));
+    if !works {
+        // Written past the capture of tests, so that it is seen.
+        let line = "not proved: that Keras opens what Sconce writes, since there is no Python with \
+                    Keras; name one with SCONCE_PYTHON";
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+    works.then_some(python)
+}
+
+/// Keras opens the file, predicts what we predict, and trains on.
+fn keras_takes_it(python: &str, name: &str, model: &Model, x: &[Tensor], y: &[Tensor]) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.keras");
+    model.save(&path).unwrap();
+    let write = |role: &str, arrays: &[Tensor]| -> Vec<PathBuf> {
+        let file = |(index, array): (usize, &Tensor)| {
+            let file = folder.path().join(format!("{role}{index}.npy"));
+            sconce::data::write_npy(&file, array).unwrap();
+            file
+        };
+        arrays.iter().enumerate().map(file).collect()
+    };
+    let predictions = model.predict_all(x, 16).unwrap();
+    let output = Command::new(python)
+        .arg(golden::path("check_with_keras.py"))
+        .arg(&path)
+        .arg("--x")
+        .args(write("x", x))
+        .arg("--expect")
+        .args(write("predictions", &predictions))
+        .arg("--train")
+        .args(write("y", y))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{name}: {text}");
+}
+
 #[test]
 fn keras_opens_what_we_write() {
-    let python = std::env::var("SCONCE_PYTHON").unwrap_or("python3".to_string());
-    let import = ["-c", "import keras, h5py, jax"];
-    let has_keras = Command::new(&python).env("KERAS_BACKEND", "jax").args(import).output();
-    if !has_keras.is_ok_and(|o| o.status.success()) {
-        // Without Keras the same files are compared with Keras's by structure, in sconce-saving.
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
+    let Some(python) = python() else { return };
     for case in supported().filter(|c| ["adam", "functional", "every_layer"].contains(&c.name())) {
-        let path = folder.path().join("model.keras");
         let mut model = Model::load(file(&case, "file")).unwrap();
         let (x, y) = (npy(&case, "x"), npy(&case, "y"));
         model.fit_with(&x, &y, Fit::new(1, 16).verbose(Verbose::Silent)).unwrap();
-        model.save(&path).unwrap();
-        let predictions = folder.path().join("predictions.npy");
-        sconce::data::write_npy(&predictions, &model.predict(&x).unwrap()).unwrap();
-        let output = Command::new(&python)
-            .arg(golden::path("check_with_keras.py"))
-            .arg(&path)
-            .args(["--x".as_ref(), file(&case, "x").as_os_str(), "--expect".as_ref()])
-            .arg(&predictions)
-            .args(["--train".as_ref(), file(&case, "y").as_os_str()])
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{}: {text}", case.name());
+        keras_takes_it(&python, case.name(), &model, &[x], &[y]);
     }
+}
+
+/// Models of several inputs and outputs too, with the losses, weights and metrics of each.
+#[test]
+fn keras_opens_models_of_several_outputs() {
+    let Some(python) = python() else { return };
+    let names = [
+        "loss/none",
+        "loss_weights/by_name",
+        "metrics/lists",
+        "sample_weight/list",
+        "model/shared",
+    ];
+    let mut count = 0;
+    for case in golden::load("functional_training") {
+        if !names.contains(&case.name()) {
+            continue;
+        }
+        let some = |role: &str| case.tensors(role).into_iter().flatten().collect::<Vec<_>>();
+        let mut model = Model::from_json(&case.config().to_string()).unwrap();
+        let compile = Compile::from_json(case.field("compile_config")).unwrap();
+        model.compile_with(compile).unwrap();
+        let (x, y) = (some("x"), some("y"));
+        model.fit_with(&x, &y, Fit::new(1, 16).verbose(Verbose::Silent)).unwrap();
+        keras_takes_it(&python, case.name(), &model, &x, &y);
+        count += 1;
+    }
+    assert_eq!(count, names.len());
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use sconce::core::Error;
 use sconce::data::spec::{Arrays, Files};
 use sconce::data::{
-    ArraySpec, Batch, BatchOptions, BatchSource, NpySource, Prefetch, SourceSpec, ToTensor,
-    from_fn, write_npy,
+    ArraySpec, Batch, BatchOptions, BatchSource, CsvColumns, CsvOptions, CsvSource, CsvTarget,
+    NpySource, Prefetch, SourceSpec, ToTensor, from_fn, write_npy,
 };
 use sconce::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -70,6 +70,26 @@ fn files_closures_and_prefetching_give_the_bits_of_arrays() {
     let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let mut names = threads.filter_map(|t| std::fs::read_to_string(t.path().join("comm")).ok());
     assert!(!names.any(|name| name.starts_with("sconce-prefetch")));
+}
+
+/// A CSV file by chunks, its rows counted beforehand or not, in the order of the file.
+#[test]
+fn chunks_of_a_csv_file_give_the_bits_of_arrays() {
+    let folder = tempfile::tempdir().unwrap();
+    let (x, y) = data();
+    let path = folder.path().join("data.csv");
+    let rows = x.iter().zip(&y).map(|([a, b], y)| format!("{a:?},{y},{b:?}\n"));
+    std::fs::write(&path, format!("a,label,b\n{}", rows.collect::<String>())).unwrap();
+    let mut on_arrays = model();
+    let history = on_arrays.fit_with(&x, &y, fit().shuffle(false)).unwrap();
+    let expected = (bits(&on_arrays), history);
+    let columns = CsvColumns::new("label");
+    for target in [None, Some(CsvTarget::Integers)] {
+        let options = CsvOptions { batch_size: 16, target, ..CsvOptions::default() };
+        let source = CsvSource::open(&path, &columns, options).unwrap();
+        assert_eq!(trained(&source), expected);
+        assert_eq!(trained(&Prefetch::new(Arc::new(source), 2)), expected);
+    }
 }
 
 /// Keeps how runs ended.

@@ -61,8 +61,9 @@ impl Slots<'_> {
         if named.is_empty() {
             if files.len() != names.len() {
                 return Err(wrong(format!(
-                    "{listed}, got {} files; give one for each",
-                    files.len()
+                    "{listed}, got {} file{}; give one for each",
+                    files.len(),
+                    if files.len() == 1 { "" } else { "s" }
                 )));
             }
             if self.is_dict && names.len() > 1 {
@@ -114,7 +115,11 @@ mod tests {
         assert_eq!(ordered(&["./y=a.npy", "b.npy"], false).unwrap(), ["./y=a.npy", "b.npy"]);
         for (files, is_dict, message) in [
             (&["a.npy", "b.npy"][..], true, "a dict (z, y), which has no order; give each by name"),
-            (&["a.npy"], false, "--input: the model has 2 inputs (z, y), got 1 files"),
+            (
+                &["a.npy"],
+                false,
+                "--input: the model has 2 inputs (z, y), got 1 file; give one for each",
+            ),
             (
                 &["y=a.npy", "b.npy"],
                 false,

@@ -42,8 +42,9 @@ pub fn run(args: &Args) -> Result<()> {
     let (x, y) = {
         let graph = model.network()?.graph();
         let targets = model.compiled()?.names_of_targets(args.y.len());
-        let x = read_all(&inputs("--x", graph, &graph.input_names()), &args.x)?;
-        (x, read_all(&outputs("--y", graph, &targets), &args.y)?)
+        let x = inputs("--x", graph, &graph.input_names()).order(&args.x)?;
+        let y = outputs("--y", graph, &targets).order(&args.y)?;
+        (read_all(&x)?, read_all(&y)?)
     };
     let batch_size = usize::try_from(args.batch_size).unwrap_or(usize::MAX);
     let scores = model.evaluate_with(&x, &y, batch_size, None)?;

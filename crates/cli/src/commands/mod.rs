@@ -14,9 +14,9 @@ use sconce::data::read_npy;
 use sconce::model::Graph;
 use std::path::Path;
 
-/// The arrays for a model's inputs or outputs, in their order.
-fn read_all(slots: &Slots<'_>, files: &[ArrayFile]) -> Result<Vec<Tensor>> {
-    slots.order(files)?.into_iter().map(|file| read_npy(&file.path)).collect()
+/// The arrays of files.
+fn read_all(files: &[&ArrayFile]) -> Result<Vec<Tensor>> {
+    files.iter().map(|file| read_npy(&file.path)).collect()
 }
 
 /// The inputs of a model, for which files are given with an argument.

@@ -39,8 +39,10 @@ pub fn run(args: &Args) -> Result<()> {
     let graph = model.network()?.graph();
     let names = graph.output_names();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let input_names = graph.input_names();
+    let sources = inputs("--input", graph, &input_names).order(&args.input)?;
     let files = outputs("--output", graph, &names).order(&args.output)?;
-    let x = read_all(&inputs("--input", graph, &graph.input_names()), &args.input)?;
+    let x = read_all(&sources)?;
     let predictions = model.predict_all(&x, batch_size)?;
     for (file, y) in files.into_iter().zip(&predictions) {
         write_npy(&file.path, y)?;

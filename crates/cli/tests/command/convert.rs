@@ -120,9 +120,9 @@ fn wrong_inputs_are_refused() {
     assert!(err.contains("[6]") && err.contains("(None, 4)"), "{err}");
     let err = fails(
         &["predict", "m.keras", "--input", "x.npy", "--input", "x.npy", "--output", "p.npy"],
-        1,
+        2,
     );
-    assert!(err.contains("takes 1 input"), "{err}");
+    assert!(err.contains("the model has 1 input (input_layer), got 2 files"), "{err}");
     let err = fails(&["predict", "m.keras", "--input", "no.npy", "--output", "p.npy"], 1);
     assert!(err.contains("no.npy: cannot be read"), "{err}");
     let err = fails(&["predict", "m.keras", "--input", "x.npy", "--output", "x.npy/p.npy"], 1);
@@ -166,13 +166,15 @@ fn each_output_has_its_file() {
         let x = Array2::from_shape_fn((5, width), |(i, j)| (i + j) as f32);
         write_npy(dir.path().join(file), &x.to_tensor().unwrap()).unwrap();
     }
-    let input = ["predict", model, "--input", "narrow.npy", "--input", "wide.npy"];
+    let input = ["predict", model, "--input=narrow=narrow.npy", "--input=wide=wide.npy"];
     let error = sconce(dir.path(), &[&input[..], &["--output", "left.npy"]].concat()).fails(2);
     assert!(
-        error.contains("the model has 2 outputs (left, right), got 1 times --output"),
+        error.contains(
+            "--output: the model has 2 outputs (left, right), got 1 file; give one for each"
+        ),
         "{error}"
     );
-    let outputs = ["--output", "left.npy", "--output", "right.npy"];
+    let outputs = ["--output=left=left.npy", "--output=right=right.npy"];
     let out = sconce(dir.path(), &[&input[..], &outputs].concat()).ok().out;
     assert_eq!(out, "left.npy: [5, 2]\nright.npy: [5, 3]\n");
     assert_eq!(read_npy(dir.path().join("right.npy")).unwrap().dims(), [5, 3]);

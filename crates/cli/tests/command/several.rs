@@ -136,7 +136,10 @@ fn evaluate_and_predict_take_names() {
         ]);
         if dicts {
             let error = by_place.fails(2);
-            assert!(error.contains("--output: the outputs of this model are a dict"), "{error}");
+            assert!(
+                error.contains("--input: the inputs of this model are a dict (tall, wide)"),
+                "{error}"
+            );
             let error =
                 evaluate(&["--x=wide.npy", "--x=tall.npy", "--y=a.npy", "--y=b.npy"]).fails(2);
             assert!(
