@@ -6,6 +6,7 @@
 //! Results go to stdout, progress and errors to stderr.
 
 mod commands;
+mod named_path;
 mod notes;
 mod overrides;
 

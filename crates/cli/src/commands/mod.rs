@@ -9,10 +9,10 @@ pub mod train;
 
 use sconce::core::{Error, Result, Tensor};
 use sconce::data::read_npy;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The arrays of several `.npy` files.
-fn read_all(paths: &[PathBuf]) -> Result<Vec<Tensor>> {
+fn read_all(paths: &[impl AsRef<Path>]) -> Result<Vec<Tensor>> {
     paths.iter().map(read_npy).collect()
 }
 
