@@ -38,12 +38,12 @@ pub fn run(args: &Args) -> Result<()> {
     let model = Model::load_without_compile(&args.model, &device)?;
     let batch_size = usize::try_from(args.batch_size).unwrap_or(usize::MAX);
     let graph = model.network()?.graph();
+    let is_dict = graph.input_keys().is_some();
+    let inputs = in_order(&args.input, &graph.input_names(), is_dict, "input")?;
     let is_dict = graph.output_keys().is_some();
     let names = graph.output_names();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let paths = in_order(&args.output, &names, is_dict, "output")?;
-    let is_dict = graph.input_keys().is_some();
-    let inputs = in_order(&args.input, &graph.input_names(), is_dict, "input")?;
     let outputs = model.predict_all(&read_all(&inputs)?, batch_size)?;
     for (path, y) in paths.iter().zip(&outputs) {
         write_npy(path, y)?;
