@@ -3,6 +3,8 @@
 use sconce::core::{Config, CustomObjects, Initializer, Stream};
 use sconce::layers::initializers::Initializers;
 use sconce::prelude::*;
+use sconce::train::RunConfig;
+use sconce::train::callbacks::{CallbackConfig, Callbacks};
 use serde_json::Value as Json;
 
 /// One number everywhere.
@@ -45,4 +47,50 @@ fn an_own_initializer_goes_through_the_models_json() {
         "{error}"
     );
     assert!(error.contains("register::<Initializers, Everywhere>()"), "{error}");
+}
+
+/// Keeps the number of each epoch in a file.
+#[derive(Clone, Config)]
+#[config(package = "my_package", part = sconce::train::callbacks::CallbackPart)]
+struct Epochs {
+    /// The file.
+    filename: String,
+}
+
+impl CallbackConfig for Epochs {
+    fn start(&self) -> Box<dyn Callback> {
+        let filename = self.filename.clone();
+        Box::new(LambdaCallback::new().on_epoch_end(move |epoch, _, _| {
+            std::fs::write(&filename, epoch.to_string()).unwrap();
+            Ok(Flow::Continue)
+        }))
+    }
+}
+
+#[test]
+fn an_own_callback_runs_in_a_run_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("epoch.txt");
+    let config = serde_json::json!({
+        "model": {"class_name": "Sequential", "config": {"layers": [
+            {"class_name": "Dense", "config": {"units": 3}},
+        ]}},
+        "compile": {"loss": "sparse_categorical_crossentropy"},
+        "data": {"train": {"dataset": "iris", "split": "train"}},
+        "fit": {"epochs": 3},
+        "callbacks": [{
+            "class_name": "Epochs", "registered_name": "my_package>Epochs",
+            "config": {"filename": file},
+        }],
+    });
+    let error = RunConfig::from_json(&config).map(drop).unwrap_err().to_string();
+    assert!(error.contains("at `callbacks[0]"), "{error}");
+    assert!(error.contains("register::<Callbacks, Epochs>()"), "{error}");
+
+    let objects = CustomObjects::new().register::<Callbacks, Epochs>();
+    let read = objects.scope(|| RunConfig::from_json(&config)).unwrap();
+    read.prepare(&Device::Cpu).unwrap().train_quietly().unwrap();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "2");
+    let written = serde_json::to_value(&read).unwrap();
+    assert_eq!(written["callbacks"][0]["registered_name"], "my_package>Epochs");
 }

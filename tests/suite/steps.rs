@@ -3,6 +3,8 @@
 use crate::styles::{bits, keras_style};
 use sconce::layers::initializers::Ones;
 use sconce::prelude::*;
+use sconce::train::metrics::Goal;
+use sconce::train::{StepInput, TrainStep};
 use std::sync::Arc;
 
 fn compiled() -> Sequential {
@@ -89,4 +91,57 @@ fn the_first_layer_that_is_not_finite_is_named() {
     let error = model.fit(&x, &y, 1, 32).unwrap_err().to_string();
     assert!(error.contains("the loss is not finite at update 1"), "{error}");
     assert!(error.contains("the first layer whose output is not finite is `second`"), "{error}");
+}
+
+/// Moves no weight; logs the mean of x, or of its square where it is tested.
+struct Means;
+
+impl TrainStep for Means {
+    fn logged(&self) -> Vec<(&'static str, Option<Goal>)> {
+        vec![("mean", Some(Goal::Min))]
+    }
+
+    fn train_step(&mut self, input: StepInput<'_>) -> Result<Vec<Tensor>> {
+        Ok(vec![input.batch.x[0].mean_all()?])
+    }
+
+    fn test_step(&mut self, input: StepInput<'_>) -> Result<Vec<Tensor>> {
+        Ok(vec![input.batch.x[0].sqr()?.mean_all()?])
+    }
+}
+
+/// Has no `test_step`.
+struct Untested;
+
+impl TrainStep for Untested {
+    fn logged(&self) -> Vec<(&'static str, Option<Goal>)> {
+        vec![("mean", None)]
+    }
+
+    fn train_step(&mut self, input: StepInput<'_>) -> Result<Vec<Tensor>> {
+        Ok(vec![input.batch.x[0].mean_all()?])
+    }
+}
+
+#[test]
+fn a_training_step_is_validated_with_its_test_step() {
+    let x: Vec<[f32; 1]> = (0..10).map(|i| [i as f32]).collect();
+    let fit = || {
+        let fit = Fit::new(2, 4).verbose(Verbose::Silent);
+        fit.validation_data(&vec![[3f32], [1.0]], &vec![0f32; 2]).unwrap()
+    };
+    let train = |fit: Fit| {
+        let mut model = Sequential::new().add(Dense::new(1).input_shape([1]));
+        model.build(&Dims::batch_of(&[1])).unwrap();
+        model.fit_with(&x, &[0f32; 10], fit)
+    };
+    // The mean over samples, not over batches; monitored by its validation name.
+    let stopping = EarlyStopping::new("val_mean").patience(0);
+    let history = train(fit().train_step(Means).callback(stopping)).unwrap();
+    assert_eq!(history.get("mean"), [4.5, 4.5]);
+    assert_eq!(history.get("val_mean"), [5.0, 5.0]);
+    let error = train(fit().train_step(Untested)).unwrap_err().to_string();
+    assert!(error.contains("has no `test_step`; implement it, or leave out"), "{error}");
+    let without = Fit::new(1, 4).verbose(Verbose::Silent);
+    assert_eq!(train(without.train_step(Untested)).unwrap().get("mean"), [4.5]);
 }

@@ -170,24 +170,20 @@ impl Head {
         Ok(())
     }
 
-    /// Names all metrics of a model as Keras does: `accuracy`, `accuracy_1`, `weighted_accuracy` for a
-    /// weighted one whose name is taken; with several outputs `a_accuracy`, `a_weighted_accuracy`.
+    /// Names all metrics of a model, see [`unique_names`].
     pub(crate) fn make_names_unique(heads: &mut [Self]) {
-        let mut used: HashMap<String, usize> = HashMap::new();
-        for weighted in [false, true] {
-            for head in heads.iter_mut() {
-                let prefix = if head.several { format!("{}_", head.name) } else { String::new() };
-                for tracked in head.tracked.iter_mut().filter(|t| t.weighted == weighted) {
-                    let mut name = format!("{prefix}{}", tracked.name);
-                    if weighted && used.contains_key(&name) {
-                        name = format!("{prefix}weighted_{}", tracked.name);
-                    }
-                    let count = used.entry(name.clone()).or_default();
-                    *count += 1;
-                    tracked.log_name =
-                        if *count == 1 { name } else { format!("{name}_{}", *count - 1) };
-                }
-            }
+        let mut metrics = Vec::new();
+        for head in heads.iter_mut() {
+            let prefix = if head.several { format!("{}_", head.name) } else { String::new() };
+            metrics.extend(head.tracked.iter_mut().map(|tracked| (prefix.clone(), tracked)));
+        }
+        // As in Keras, all plain metrics come before all weighted ones.
+        metrics.sort_by_key(|(_, tracked)| tracked.weighted);
+        let stated: Vec<(&str, &str, bool)> =
+            metrics.iter().map(|(p, t)| (p.as_str(), t.name.as_str(), t.weighted)).collect();
+        let names = unique_names(&stated);
+        for ((_, tracked), name) in metrics.into_iter().zip(names) {
+            tracked.log_name = name;
         }
     }
 
@@ -268,6 +264,23 @@ impl Head {
     }
 }
 
+/// Names of metrics (prefix, name, whether weighted) as Keras makes them unique: `accuracy`,
+/// `accuracy_1`, `weighted_accuracy` for a weighted one whose name is taken; with several outputs
+/// `a_accuracy`, `a_weighted_accuracy`.
+fn unique_names(metrics: &[(&str, &str, bool)]) -> Vec<String> {
+    let mut used: HashMap<String, usize> = HashMap::new();
+    let unique = |(prefix, name, weighted): &(&str, &str, bool)| {
+        let mut full = format!("{prefix}{name}");
+        if *weighted && used.contains_key(&full) {
+            full = format!("{prefix}weighted_{name}");
+        }
+        let count = used.entry(full.clone()).or_default();
+        *count += 1;
+        if *count == 1 { full } else { format!("{full}_{}", *count - 1) }
+    };
+    metrics.iter().map(unique).collect()
+}
+
 /// A mask `[batch, time]` in the shape of the values of a loss.
 fn mask_for(mask: &Tensor, values: &Tensor, output: &str) -> Result<Tensor> {
     let mask = mask.to_dtype(values.dtype())?;
@@ -284,4 +297,21 @@ fn mask_for(mask: &Tensor, values: &Tensor, output: &str) -> Result<Tensor> {
         mask.dims(),
         values.dims()
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unique_names;
+
+    #[test]
+    fn names_are_made_unique_as_in_keras() {
+        let metrics = ["acc", "mse", "acc"].map(|name| ("", name, false));
+        let weighted = ["acc", "mae", "mse", "acc"].map(|name| ("", name, true));
+        let names = unique_names(&[&metrics[..], &weighted[..]].concat());
+        let expected =
+            ["acc", "mse", "acc_1", "weighted_acc", "mae", "weighted_mse", "weighted_acc_1"];
+        assert_eq!(names, expected);
+        let outputs = [("a_", "acc", false), ("b_", "acc", false), ("b_", "acc", true)];
+        assert_eq!(unique_names(&outputs), ["a_acc", "b_acc", "b_weighted_acc"]);
+    }
 }

@@ -166,7 +166,11 @@ fn each_output_has_its_file() {
         let x = Array2::from_shape_fn((5, width), |(i, j)| (i + j) as f32);
         write_npy(dir.path().join(file), &x.to_tensor().unwrap()).unwrap();
     }
-    let input = ["predict", model, "--input=narrow=narrow.npy", "--input=wide=wide.npy"];
+    let unnamed = ["predict", model, "--input", "narrow.npy", "--input", "wide.npy"];
+    let outputs = ["--output", "left=left.npy", "--output", "right=right.npy"];
+    let error = sconce(dir.path(), &[&unnamed[..], &outputs].concat()).fails(2);
+    assert!(error.contains("the inputs of this model are a dict (narrow, wide)"), "{error}");
+    let input = ["predict", model, "--input", "wide=wide.npy", "--input", "narrow=narrow.npy"];
     let error = sconce(dir.path(), &[&input[..], &["--output", "left.npy"]].concat()).fails(2);
     assert!(
         error.contains(
@@ -174,7 +178,9 @@ fn each_output_has_its_file() {
         ),
         "{error}"
     );
-    let outputs = ["--output=left=left.npy", "--output=right=right.npy"];
+    let wrong = ["--output", "left=left.npy", "--output", "rigth=right.npy"];
+    let error = sconce(dir.path(), &[&input[..], &wrong].concat()).fails(2);
+    assert!(error.contains("unknown output `rigth`. Did you mean `right`?"), "{error}");
     let out = sconce(dir.path(), &[&input[..], &outputs].concat()).ok().out;
     assert_eq!(out, "left.npy: [5, 2]\nright.npy: [5, 3]\n");
     assert_eq!(read_npy(dir.path().join("right.npy")).unwrap().dims(), [5, 3]);

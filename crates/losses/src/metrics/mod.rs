@@ -29,7 +29,7 @@ pub use loss_metrics::{
     SparseCategoricalCrossentropy,
 };
 pub use mean::Mean;
-pub use resolve::{log_name, resolve, unique_names};
+pub use resolve::{log_name, resolve};
 pub use root_mean_squared_error::RootMeanSquaredError;
 pub use sparse_categorical_accuracy::SparseCategoricalAccuracy;
 pub use sparse_top_k_categorical_accuracy::SparseTopKCategoricalAccuracy;

@@ -76,15 +76,6 @@ fn default_names_are_kerass() {
 }
 
 #[test]
-fn names_are_made_unique() {
-    let list = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(
-        unique_names(&list(&["acc", "mse", "acc"]), &list(&["acc", "mae", "mse", "acc"])),
-        ["acc", "mse", "acc_1", "weighted_acc", "mae", "weighted_mse", "weighted_acc_1"]
-    );
-}
-
-#[test]
 fn accuracy_goes_with_the_shapes() {
     let resolved = |y_true: &[usize], output: &[usize], logits: bool| {
         let y_pred = Dims::batch_of(output);
