@@ -6,9 +6,17 @@
 use sconce::core::Stream;
 use sconce::prelude::*;
 
-/// Two views of the same 300 points, the number of each point's cluster, and its distance from the
-/// centre.
-fn data() -> ([Vec<[f32; 2]>; 2], Vec<i64>, Vec<[f32; 1]>) {
+/// 300 points seen from two sides.
+struct Views {
+    left: Vec<[f32; 2]>,
+    right: Vec<[f32; 2]>,
+    /// The number of each point's cluster.
+    labels: Vec<i64>,
+    /// The distance of each point from the centre.
+    distances: Vec<[f32; 1]>,
+}
+
+fn data() -> Views {
     let mut random = Stream::named(3, "views");
     let labels: Vec<i64> = (0..300).map(|i| i % 3).collect();
     let points: Vec<[f32; 2]> = labels
@@ -19,9 +27,9 @@ fn data() -> ([Vec<[f32; 2]>; 2], Vec<i64>, Vec<[f32; 1]>) {
                 .map(|coordinate| coordinate as f32)
         })
         .collect();
-    let turned = points.iter().map(|[x, y]| [-y, *x]).collect();
+    let right = points.iter().map(|[x, y]| [-y, *x]).collect();
     let distances = points.iter().map(|[x, y]| [x.hypot(*y)]).collect();
-    ([points, turned], labels, distances)
+    Views { left: points, right, labels, distances }
 }
 
 /// Two inputs go through the same encoder; from their sum come a class and a distance.
@@ -38,7 +46,7 @@ pub fn model() -> Result<Model> {
 
 /// Trains both outputs at once; returns the model and its history.
 pub fn train() -> Result<(Model, History)> {
-    let ([left, right], labels, distances) = data();
+    let Views { left, right, labels, distances } = data();
     let mut model = model()?;
     let losses = [("class", "sparse_categorical_crossentropy"), ("distance", "mse")];
     let compile = Compile::new(Adam::new(0.01), losses)
@@ -61,7 +69,7 @@ pub fn transfer(trained: &Model) -> Result<(Model, History)> {
     model
         .compile_with(Compile::new(Adam::new(0.02), "binary_crossentropy").metrics(["accuracy"]))?;
 
-    let ([left, right], _, distances) = data();
+    let Views { left, right, distances, .. } = data();
     let near: Vec<[f32; 1]> = distances.iter().map(|[d]| [f32::from(u8::from(*d < 1.0))]).collect();
     let fit = Fit::new(30, 32).verbose(Verbose::Silent);
     let history = model.fit_with(&(&left, &right), &near, fit)?;

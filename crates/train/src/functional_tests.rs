@@ -86,7 +86,7 @@ fn differences(case: &Case) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
     let mut number = |what: &str, ours: Option<f64>, keras: &Json| {
         let (ours, keras) = (ours.unwrap_or(f64::NAN), keras.as_f64().unwrap());
-        if !((ours - keras).abs() <= 2e-5 * keras.abs().max(1.0)) {
+        if ours.is_nan() || (ours - keras).abs() > 2e-5 * keras.abs().max(1.0) {
             wrong.push(format!("{what} is {ours}, Keras's {keras}"));
         }
     };

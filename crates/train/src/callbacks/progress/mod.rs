@@ -157,6 +157,8 @@ impl Progress {
     fn epoch_end(&mut self, run: &Run<'_>, logs: &crate::history::Logs) {
         let now = Instant::now();
         self.measure(run.steps.unwrap_or_default(), now, self.warm.unwrap_or(now));
+        // Known by now, where it was not.
+        self.epoch.steps = run.steps;
         self.epoch.logs = logs.clone();
         match &mut self.bar {
             Some(bar) => bar.finish(&self.epoch),
@@ -184,7 +186,10 @@ impl Callback for Progress {
     fn on(&mut self, event: &Event, run: &mut Run<'_>) -> Result<Flow> {
         match event {
             Event::TrainBegin => {
-                run.model.compiled_mut()?.new_notices().iter().for_each(|n| notice(n))
+                // A model that is fitted by a training step of the user's own may not be compiled.
+                if let Some(compiled) = &mut run.model.compiled {
+                    compiled.new_notices().iter().for_each(|n| notice(n));
+                }
             }
             Event::BatchEnd { batch } => self.batch_end(*batch, run)?,
             Event::EpochBegin { epoch } => self.epoch_begin(*epoch, run),
