@@ -41,7 +41,7 @@ impl Path<'_> {
 impl<'a> Scope<'a> {
     /// The scope of a whole model. `observe` sees the outputs of every layer.
     pub fn new(context: &'a mut Context, observe: Option<&'a mut Observe<'a>>) -> Self {
-        let tape = context.tape().cloned();
+        let tape = context.tape();
         let training = context.is_training();
         let path = Path { parent: None, name: "" };
         Self { context, tape, path, key: 0, training, trainable: true, observe }
