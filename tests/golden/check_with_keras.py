@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Opens a .keras file with Keras itself and checks that nothing in it was lost.
 
-    python check_with_keras.py MODEL.keras [--x X.npy] [--expect PRED.npy] [--train Y.npy]
+    python check_with_keras.py MODEL.keras [--x X.npy ..] [--expect PRED.npy ..] [--train Y.npy]
 
 - The file loads, and every weight and optimizer variable equals what model.weights.h5 holds.
-- With --x and --expect: predict(x) is close to the expected array.
+- With --x (one an input) and --expect (one an output): predict(x) is close to the expected arrays.
 - With --x and --train: the file is compiled, its optimizer has taken steps, and one more epoch of
   fit(x, y) takes further steps with a finite loss.
 
@@ -73,16 +73,18 @@ def check(arguments):
     arrays = stored_arrays(arguments.model)
     report = {"compiled": bool(model.compiled), "weights": len(model.weights)}
     report["optimizer_variables"] = check_variables(model, arrays)
-    x = np.load(arguments.x) if arguments.x else None
+    inputs = [np.load(path) for path in arguments.x]
+    x = inputs[0] if len(inputs) == 1 else inputs
 
     if arguments.expect:
-        expected = np.load(arguments.expect)
-        predictions = model.predict(x, verbose=0)
-        if predictions.shape != expected.shape:
-            raise Failed(f"predict gives {predictions.shape}, expected {expected.shape}")
-        difference = float(np.max(np.abs(predictions - expected), initial=0.0))
-        report["max_difference"] = difference
-        if not np.allclose(predictions, expected, rtol=arguments.rtol, atol=arguments.atol):
+        expected = [np.load(path) for path in arguments.expect]
+        predictions = keras.tree.flatten(model.predict(x, verbose=0))
+        shapes = [[array.shape for array in arrays] for arrays in (predictions, expected)]
+        if shapes[0] != shapes[1]:
+            raise Failed(f"predict gives {shapes[0]}, expected {shapes[1]}")
+        pairs = list(zip(predictions, expected))
+        report["max_difference"] = difference = max(float(np.max(np.abs(a - b), initial=0.0)) for a, b in pairs)
+        if not all(np.allclose(a, b, rtol=arguments.rtol, atol=arguments.atol) for a, b in pairs):
             raise Failed(f"predictions differ by up to {difference}")
 
     if arguments.train:
@@ -105,8 +107,8 @@ def check(arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", metavar="MODEL.keras")
-    parser.add_argument("--x", metavar="X.npy")
-    parser.add_argument("--expect", metavar="PRED.npy")
+    parser.add_argument("--x", metavar="X.npy", action="append", default=[])
+    parser.add_argument("--expect", metavar="PRED.npy", action="append", default=[])
     parser.add_argument("--train", metavar="Y.npy")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rtol", type=float, default=1e-4)

@@ -150,16 +150,19 @@ fn weights_come_from_keras_s_file_of_weights() {
     same("float32", "weights", &weights(&model), expected, f64::MIN_POSITIVE);
 }
 
-/// Keras itself opens what we write, when Python and Keras are here (`SCONCE_PYTHON` names one).
-#[test]
-fn keras_opens_what_we_write() {
+/// The Python that has Keras. Without one, the same files are compared with Keras's by structure, in
+/// sconce-saving.
+pub fn python() -> Option<String> {
     let python = std::env::var("SCONCE_PYTHON").unwrap_or("python3".to_string());
     let import = ["-c", "import keras, h5py, jax"];
     let has_keras = Command::new(&python).env("KERAS_BACKEND", "jax").args(import).output();
-    if !has_keras.is_ok_and(|o| o.status.success()) {
-        // Without Keras the same files are compared with Keras's by structure, in sconce-saving.
-        return;
-    }
+    has_keras.is_ok_and(|o| o.status.success()).then_some(python)
+}
+
+/// Keras itself opens what we write, when Python and Keras are here (`SCONCE_PYTHON` names one).
+#[test]
+fn keras_opens_what_we_write() {
+    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     for case in supported().filter(|c| ["adam", "functional", "every_layer"].contains(&c.name())) {
         let path = folder.path().join("model.keras");

@@ -523,7 +523,9 @@ impl Walk {
             };
             gather(&mut self.gathered[*place], gradient)?;
         }
-        for id in &self.sink.order {
+        // Those of this region only: a model has as many regions as it has layers in plain code. Each
+        // variable has one gradient here, so the order of the map is none of the result.
+        for id in variables.get_ids() {
             if let (Some(gradient), Some(slot)) =
                 (variables.get_id(*id), self.sink.slots.get_mut(id))
             {
