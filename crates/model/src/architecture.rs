@@ -4,6 +4,7 @@
 use crate::functional;
 use crate::graph::Graph;
 use crate::graph_layer::GraphLayer;
+use crate::shared::{SHARED_ID, Shared, SharedIds};
 use crate::symbolic::SymbolicTensor;
 use sconce_core::policy::keras_name;
 use sconce_core::registry::object;
@@ -12,7 +13,6 @@ use sconce_layers::json::to_json;
 use sconce_layers::operations::Operations;
 use sconce_layers::{InputLayer, LayerEntry};
 use serde_json::json;
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -157,7 +157,7 @@ impl Architecture {
     }
 
     /// The layers that its JSON lists.
-    fn listed<'a>(&'a self, graph: Option<&'a Graph>) -> &'a [LayerEntry] {
+    pub(crate) fn listed<'a>(&'a self, graph: Option<&'a Graph>) -> &'a [LayerEntry] {
         match (&self.connections, graph) {
             (Connections::Graph(graph), _) => graph.layers(),
             (_, Some(graph)) => graph.layers(),
@@ -388,79 +388,19 @@ impl Architecture {
 
 type Map = serde_json::Map<String, Json>;
 
-/// Keras's key of an object that stands at several places of a document.
-const SHARED_ID: &str = "shared_object_id";
-
-/// The layers read so far that stand at several places, by their ids.
-#[derive(Default)]
-pub(crate) struct Shared(RefCell<HashMap<u64, LayerEntry>>);
-
-impl Shared {
-    /// The ids of the layers in a model that is known already: Keras writes them at its second place.
-    fn learn(&self, known: &LayerEntry, json: &Json) {
-        let Some(model) = known.downcast::<GraphLayer>() else { return };
-        let listed = model.architecture().listed(model.graph().map(Arc::as_ref));
-        for layer in json.pointer("/config/layers").and_then(Json::as_array).into_iter().flatten() {
-            let name = layer.pointer("/config/name").and_then(Json::as_str);
-            let Some(entry) = listed.iter().find(|e| e.given_name() == name) else { continue };
-            if let Some(id) = layer.get(SHARED_ID).and_then(Json::as_u64) {
-                self.0.borrow_mut().entry(id).or_insert_with(|| entry.clone());
-            }
-            self.learn(entry, layer);
-        }
-    }
-}
-
 /// A layer, or a model as a layer, from its serialized form.
 pub(crate) fn read_layer(value: &Json, shared: &Shared) -> Result<LayerEntry> {
-    let id = value.get(SHARED_ID).and_then(Json::as_u64);
-    let class_name = value.get("class_name").and_then(Json::as_str);
-    let known = id.and_then(|id| shared.0.borrow().get(&id).cloned());
-    if let Some(known) = known.filter(|known| Some(known.class_name()) == class_name) {
-        shared.learn(&known, value);
+    if let Some(known) = shared.find(value) {
         return Ok(known);
     }
-    let entry = match class_name {
+    let entry = match value.get("class_name").and_then(Json::as_str) {
         Some(SEQUENTIAL | FUNCTIONAL | "Model") => {
             GraphLayer::new(Architecture::read(value, shared)?).entry()
         }
         _ => sconce_layers::json::from_json(value)?,
     };
-    if let Some(id) = id {
-        shared.0.borrow_mut().insert(id, entry.clone());
-    }
+    shared.remember(&entry, value);
     Ok(entry)
-}
-
-/// The ids of layers that stand at several places of a document.
-pub(crate) struct SharedIds(HashMap<usize, usize>);
-
-impl SharedIds {
-    fn of(architecture: &Architecture, graph: Option<&Graph>) -> Self {
-        let mut counts: Vec<(usize, usize)> = Vec::new();
-        let mut places: HashMap<usize, usize> = HashMap::new();
-        let mut open = vec![architecture.listed(graph)];
-        while let Some(layers) = open.pop() {
-            for entry in layers {
-                let place = *places.entry(entry.id()).or_insert(counts.len());
-                match counts.get_mut(place) {
-                    Some((_, count)) => *count += 1,
-                    None => counts.push((entry.id(), 1)),
-                }
-                if let Some(model) = entry.downcast::<GraphLayer>() {
-                    open.push(model.architecture().listed(model.graph().map(Arc::as_ref)));
-                }
-            }
-        }
-        let shared = counts.into_iter().filter(|(_, count)| *count > 1).map(|(id, _)| id);
-        Self(shared.zip(1..).collect())
-    }
-
-    fn mark(&self, entry: &LayerEntry, json: &mut Json) {
-        if let (Some(id), Some(map)) = (self.0.get(&entry.id()), json.as_object_mut()) {
-            map.insert(SHARED_ID.into(), json!(id));
-        }
-    }
 }
 
 /// A layer of a graph, or a model as a layer, as Keras writes it.

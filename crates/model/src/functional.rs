@@ -1,8 +1,9 @@
 //! Functional models as Keras's JSON: layers with names, and calls of layers on each other's outputs.
 
-use crate::architecture::{Shared, SharedIds, read_layer, write_layer};
+use crate::architecture::{read_layer, write_layer};
 use crate::graph::{EdgeId, Graph};
 use crate::graph_layer::GraphLayer;
+use crate::shared::{Shared, SharedIds};
 use sconce_core::policy::keras_name;
 use sconce_core::registry::object;
 use sconce_core::{Arg, Args, Error, Json, Result};

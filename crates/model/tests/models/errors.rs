@@ -20,7 +20,7 @@ fn message(change: impl FnOnce(&mut Json)) -> String {
     Architecture::from_json(&json).map(drop).unwrap_err().to_string()
 }
 
-fn reads<'a>(config: &'a mut Json, layer: usize) -> &'a mut Json {
+fn reads(config: &mut Json, layer: usize) -> &mut Json {
     config
         .pointer_mut(&format!("/layers/{layer}/inbound_nodes/0/args/0/config/keras_history"))
         .unwrap()
