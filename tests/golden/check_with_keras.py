@@ -84,8 +84,7 @@ def check(arguments):
     x = read(arguments.x) if arguments.x else None
 
     if arguments.expect:
-        predictions = model.predict(x, verbose=0)
-        predictions = predictions if isinstance(predictions, list) else [predictions]
+        predictions = keras.tree.flatten(model.predict(x, verbose=0))
         report["max_difference"] = 0.0
         for predicted, file in zip(predictions, arguments.expect, strict=True):
             expected = np.load(file)
@@ -116,9 +115,9 @@ def check(arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", metavar="MODEL.keras")
-    parser.add_argument("--x", metavar="X.npy", nargs="+")
-    parser.add_argument("--expect", metavar="PRED.npy", nargs="+")
-    parser.add_argument("--train", metavar="Y.npy", nargs="+")
+    parser.add_argument("--x", metavar="X.npy", nargs="+", action="extend")
+    parser.add_argument("--expect", metavar="PRED.npy", nargs="+", action="extend")
+    parser.add_argument("--train", metavar="Y.npy", nargs="+", action="extend")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rtol", type=float, default=1e-4)
     parser.add_argument("--atol", type=float, default=1e-5)

@@ -152,7 +152,7 @@ fn weights_come_from_keras_s_file_of_weights() {
 }
 
 /// A Python with Keras: `SCONCE_PYTHON`, which must work if it is set, or `python3`.
-fn python() -> Option<String> {
+pub fn python() -> Option<String> {
     let named = std::env::var("SCONCE_PYTHON").ok();
     let python = named.clone().unwrap_or("python3".to_string());
     let import = ["-c", "import keras, h5py, jax"];

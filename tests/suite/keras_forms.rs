@@ -13,7 +13,8 @@ fn close(case: &Case, what: &str, ours: &[Tensor], keras: &[Tensor]) {
     let dims = |all: &[Tensor]| all.iter().map(|t| t.dims().to_vec()).collect::<Vec<_>>();
     assert_eq!(dims(ours), dims(keras), "{}: {what}", case.name());
     for (ours, keras) in ours.iter().zip(keras) {
-        let difference = (ours - keras.to_dtype(DType::F32).unwrap()).unwrap().abs().unwrap();
+        let f32 = |t: &Tensor| t.to_dtype(DType::F32).unwrap();
+        let difference = (f32(ours) - f32(keras)).unwrap().abs().unwrap();
         let worst = difference.flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
         assert!(worst < 1e-5, "{}: {what} differ by {worst}", case.name());
     }
@@ -23,7 +24,7 @@ fn close(case: &Case, what: &str, ours: &[Tensor], keras: &[Tensor]) {
 fn they_predict_and_train_on_as_in_keras() {
     let folder = tempfile::tempdir().unwrap();
     let cases = golden::load("keras_forms");
-    assert!(cases.len() >= 8);
+    assert!(cases.len() >= 12);
     for case in cases {
         let file = golden::path(case.field("file").as_str().unwrap());
         let (x, predictions) = (some(case.tensors("x")), some(case.tensors("predictions")));
@@ -75,4 +76,42 @@ fn one_output_is_not_taken_for_all() {
         golden::load("keras_forms").into_iter().find(|c| c.name() == "several_outputs").unwrap();
     let error = model.predict(&some(x.tensors("x"))).unwrap_err().to_string();
     assert!(error.contains("the model has 4 outputs: use `predict_all`"), "{error}");
+}
+
+/// Models in models, shared, frozen in part, with `training=False`, and operators, written by us.
+#[test]
+fn keras_opens_models_of_models() {
+    let Some(python) = crate::keras_files::python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["shared_models", "models_as_outputs", "operators"];
+    let cases = golden::load("keras_forms").into_iter().filter(|c| names.contains(&c.name()));
+    for (index, case) in cases.enumerate() {
+        let model = Model::load(golden::path(case.field("file").as_str().unwrap())).unwrap();
+        let path = folder.path().join(format!("{index}.keras"));
+        model.save(&path).unwrap();
+        let mut command = std::process::Command::new(&python);
+        command.arg(golden::path("check_with_keras.py")).arg(&path);
+        for (flag, role) in [("--x", "x"), ("--expect", "predictions")] {
+            for (number, tensor) in some(case.tensors(role)).iter().enumerate() {
+                let path = folder.path().join(format!("{index}.{role}.{number}.npy"));
+                sconce::data::write_npy(&path, tensor).unwrap();
+                command.arg(flag).arg(path);
+            }
+        }
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{}: {text}", case.name());
+    }
+}
+
+/// Layers that stand in two models are one after reading, and are written once.
+#[test]
+fn layers_shared_between_models_stay_shared() {
+    let model = Model::load(golden::path("keras_forms/shared_between_models.keras")).unwrap();
+    let inner = model.get_layer("base").unwrap();
+    let deep = model.get_layer("deep").unwrap();
+    let deep = deep.downcast::<sconce::model::GraphLayer>().unwrap().graph().unwrap();
+    assert!(deep.find("base").unwrap().is(&inner));
+    // Kernel and bias: two in the stack, two in the base model, one on top.
+    assert_eq!(model.network().unwrap().get_weights().unwrap().len(), 10);
 }

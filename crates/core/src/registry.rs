@@ -266,3 +266,40 @@ macro_rules! registry {
         })*
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_compared_without_case_and_underscores() {
+        assert_eq!(fold("Sparse_Categorical_Crossentropy"), fold("SparseCategoricalCrossentropy"));
+        assert_eq!(nearest("Re_Lu6", &["relu", "relu6"]), Some("relu6"));
+        assert_eq!(nearest("sigmiod", &["silu", "sigmoid", "softmax"]), Some("sigmoid"));
+        assert_eq!(nearest("completely else", &["relu", "tanh"]), None);
+        assert_eq!(nearest("relu", &[]), None);
+    }
+
+    #[test]
+    fn keys_that_all_share_are_known_too() {
+        let error = Error::config("config", unknown("key", "nmae", ["units", "rate"]));
+        assert_eq!(
+            with_shared_keys(error, &["name", "dtype"]).to_string(),
+            "at `config`: unknown key `nmae`. Did you mean `name`? Known: name, dtype, units, rate."
+        );
+        let without_own = Error::config("", unknown("key", "x", []));
+        let message = with_shared_keys(without_own, &["name"]).to_string();
+        assert_eq!(message, "unknown key `x`. Known: name.");
+        // Others are left as they are.
+        for other in [Error::config("units", "must be a number"), Error::data("no rows")] {
+            let before = other.to_string();
+            assert_eq!(with_shared_keys(other, &["name"]).to_string(), before);
+        }
+    }
+
+    #[test]
+    fn an_object_is_asked_for_by_what_it_is() {
+        let error = object(json!([1]), "a layer").unwrap_err().to_string();
+        assert_eq!(error, "a layer must be an object, not [1]");
+    }
+}

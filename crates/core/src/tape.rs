@@ -204,8 +204,8 @@ impl Tape {
         Ok(result)
     }
 
-    /// The gradients of a scalar with respect to every variable that `sink` watches. The tape is empty
-    /// afterwards.
+    /// The gradients of a scalar with respect to every variable that `sink` watches, in place of those
+    /// it holds. The tape is empty afterwards.
     pub fn backward(&self, loss: &Tensor, sink: &mut GradientSink) -> Result<()> {
         self.backward_from(&[(loss, &loss.ones_like()?)], sink)
     }
@@ -219,7 +219,9 @@ impl Tape {
         let record = std::mem::take(&mut *self.lock());
         let mut gathered = Vec::new();
         gathered.resize_with(record.count, || None);
-        let sink_of_pass = std::mem::take(sink);
+        let mut sink_of_pass = std::mem::take(sink);
+        // What nobody took out of an earlier pass is no part of this one.
+        sink_of_pass.slots.values_mut().for_each(|slot| slot.gathered = None);
         let mut walk = Walk { gathered, places: record.places, sink: sink_of_pass };
         let walked = walk.run(record.entries, results);
         *sink = walk.sink;
@@ -510,7 +512,9 @@ impl Walk {
         let handed_over = REGION.replace(None).unwrap_or_default();
         drop(before);
         for (id, gradient) in handed_over {
-            let Some(place) = self.places.get(&id) else {
+            // A result that is sealed stands on another tape: on this one it would be an operation's.
+            let place = self.places.get(&id).filter(|_| id != end.id());
+            let Some(place) = place else {
                 bail!(
                     "the loss depends on a result that another tape recorded: run the whole forward \
                      pass, and `backward`, under one `Context::training`, `value_and_grad` or \
@@ -519,7 +523,9 @@ impl Walk {
             };
             gather(&mut self.gathered[*place], gradient)?;
         }
-        for id in &self.sink.order {
+        // Those of this region only: a model has as many regions as it has layers in plain code. Each
+        // variable has one gradient here, so the order of the map is none of the result.
+        for id in variables.get_ids() {
             if let (Some(gradient), Some(slot)) =
                 (variables.get_id(*id), self.sink.slots.get_mut(id))
             {
@@ -725,3 +731,6 @@ impl std::fmt::Debug for Tape {
         write!(f, "Tape({} entries)", self.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

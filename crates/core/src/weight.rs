@@ -244,12 +244,16 @@ impl Store {
         Self::default()
     }
 
-    /// Adds a weight at `path`; a weight that is there already, under another path, is left out.
+    /// Adds a weight at `path`; a weight that is there already, under another path, is left out. It is
+    /// trained if it is trainable at all of its paths, as in Keras, where freezing a model freezes the
+    /// layers in it wherever else they stand.
     ///
     /// # Errors
     /// If the path is taken.
     pub fn add(&mut self, path: String, weight: Arc<Weight>, trainable: bool) -> Result<()> {
-        if self.parameters.iter().any(|p| Arc::ptr_eq(&p.weight, &weight)) {
+        let there = self.parameters.iter_mut().find(|p| Arc::ptr_eq(&p.weight, &weight));
+        if let Some(parameter) = there {
+            parameter.trainable &= trainable;
             return Ok(());
         }
         if self.by_path.contains_key(&path) {
@@ -339,3 +343,6 @@ impl Gradients {
         )))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ impl Path<'_> {
 impl<'a> Scope<'a> {
     /// The scope of a whole model. `observe` sees the outputs of every layer.
     pub fn new(context: &'a mut Context, observe: Option<&'a mut Observe<'a>>) -> Self {
-        let tape = context.tape().cloned();
+        let tape = context.tape();
         let training = context.is_training();
         let path = Path { parent: None, name: "" };
         Self { context, tape, path, key: 0, training, trainable: true, observe }
@@ -58,6 +58,7 @@ impl<'a> Scope<'a> {
             Some(Json::Bool(training)) => *training,
             _ => self.training,
         };
+        let (args, given_masks) = take_masks(entry, args);
         let args = accepted(entry, args)?;
         let parent = self.path;
         let path = Path { parent: Some(&parent), name: entry.name() };
@@ -77,10 +78,30 @@ impl<'a> Scope<'a> {
                 None => None,
             },
         };
-        let mut call = Call { scope, entry, args, masks: None };
+        let mut call = Call { scope, entry, args, given_masks, masks: None };
         let ran = call.run();
         ran.map_err(|e| e.in_layer(&path.text()))
     }
+}
+
+/// Takes the argument `mask` out: one for each tensor. As in Keras it decides what the call sees, and
+/// outputs take over what a tensor carries, or else this.
+fn take_masks(entry: &LayerEntry, mut args: Args<Value>) -> (Args<Value>, Vec<Option<Tensor>>) {
+    let Some(index) = args.named.iter().position(|(name, _)| entry.is_mask(name)) else {
+        return (args, Vec::new());
+    };
+    let tensor = |arg: &Arg<Value>| arg.one().map(|value| value.tensor.clone());
+    let masks: Vec<Option<Tensor>> = match &args.named.remove(index).1 {
+        Arg::List(list) => list.iter().map(tensor).collect(),
+        one => vec![tensor(one)],
+    };
+    let mut given = masks.iter();
+    let mut carry = |value: &Value| {
+        let given = given.next().cloned().flatten();
+        Ok(Value { tensor: value.tensor.clone(), mask: value.mask.clone().or(given) })
+    };
+    let carried = args.try_map(&mut carry);
+    (carried.unwrap_or(args), masks)
 }
 
 /// The arguments in the types that a layer takes.
@@ -108,6 +129,9 @@ pub struct Call<'a> {
     scope: Scope<'a>,
     entry: &'a LayerEntry,
     args: Args<Value>,
+    /// Those of the argument `mask`, one for each tensor.
+    given_masks: Vec<Option<Tensor>>,
+    /// Those of the outputs.
     masks: Option<Vec<Option<Tensor>>>,
 }
 
@@ -196,9 +220,11 @@ impl<'a> Call<'a> {
         self.args.flag(name)
     }
 
-    /// The mask of the positional tensor at an index.
+    /// The mask of a tensor, counted as in [`Call::tensors`]: that of the argument `mask`, or else the
+    /// one that the tensor carries.
     pub fn mask(&self, index: usize) -> Option<&Tensor> {
-        self.args.positional.get(index).and_then(Arg::one).and_then(|value| value.mask.as_ref())
+        let given = self.given_masks.get(index).and_then(Option::as_ref);
+        given.or_else(|| self.args.flat().get(index).and_then(|value| value.mask.as_ref()))
     }
 
     /// Sets the masks of the outputs, instead of [`crate::Layer::mask`].

@@ -6,6 +6,7 @@ use crate::regularizers::Regularizer;
 use sconce_core::{
     Args, DTypePolicy, Device, Dims, Error, FirstValues, Result, Spec, Store, Weight,
 };
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -169,14 +170,28 @@ impl LayerEntry {
         Self(Arc::new(Inner { layer, name, trainable, options, built: OnceLock::new() }))
     }
 
-    /// The same layer with the same options and name, but weights of its own.
-    pub fn duplicate(&self) -> Self {
-        let options = Options {
-            name: self.0.name.get().cloned(),
-            trainable: self.is_trainable(),
-            ..self.0.options.clone()
+    /// The same layer with the same options and name, but weights of its own, as the layers inside it.
+    /// `copies`: those made before, by [`LayerEntry::id`]; a layer at several places has one copy.
+    ///
+    /// # Errors
+    /// If a layer that holds others cannot be copied.
+    pub fn duplicate(&self, copies: &mut HashMap<usize, Self>) -> Result<Self> {
+        if let Some(copy) = copies.get(&self.id()) {
+            return Ok(copy.clone());
+        }
+        let children = self.0.layer.children();
+        let children = children.iter().flat_map(Child::entries).map(|e| e.duplicate(copies));
+        let children = children.collect::<Result<Vec<_>>>()?;
+        let layer = match children.is_empty() {
+            true => self.0.layer.clone(),
+            false => {
+                let copy = self.0.layer.with_children(children);
+                copy.map_err(|e| e.in_layer(self.name()))?
+            }
         };
-        Self::new(self.0.layer.clone(), options)
+        let copy = Self::new(layer, self.options());
+        copies.insert(self.id(), copy.clone());
+        Ok(copy)
     }
 
     /// The layer.
@@ -252,8 +267,15 @@ impl LayerEntry {
         self.0.layer.outputs(&self.accepted(x)?)
     }
 
+    /// Whether an argument is the mask of a call, which no layer counts among its inputs.
+    pub(crate) fn is_mask(&self, name: &str) -> bool {
+        name == "mask" && !self.0.layer.arguments().contains(&name)
+    }
+
     fn accepted(&self, x: &Args<Spec>) -> Result<Args<Spec>> {
         let casts = self.0.layer.casts_integers();
+        let mut x = x.clone();
+        x.named.retain(|(name, _)| !self.is_mask(name));
         x.try_map(|spec| {
             let float = spec.dtype.is_float() || casts;
             let dtype = if float { self.policy().compute } else { spec.dtype };

@@ -10,6 +10,7 @@ use crate::call::Call;
 use crate::entry::LayerEntry;
 use sconce_core::{Args, Config, Entry, Error, Json, Kind, Part, Result, Spec, Tensor, WeightSpec};
 use std::any::Any;
+use std::sync::Arc;
 
 /// The configuration of a layer as JSON. `#[derive(Config)]` writes it; a layer that no file needs to
 /// hold can do without and state its name only.
@@ -102,6 +103,21 @@ pub trait Layer: Configured {
     /// with.
     fn child_inputs(&self, _child: &LayerEntry, x: &Args<Spec>) -> Result<Args<Spec>> {
         Ok(x.clone())
+    }
+
+    /// The same layer around other layers, which stand in the order of [`Layer::children`], for a copy
+    /// of a model.
+    ///
+    /// # Errors
+    /// If a layer that holds others does not say how.
+    fn with_children(&self, _children: Vec<LayerEntry>) -> Result<Arc<dyn Layer>> {
+        Err(Error::layer(
+            "",
+            format!(
+                "{} holds layers and cannot be copied: implement `Layer::with_children`",
+                self.class_name()
+            ),
+        ))
     }
 
     /// Computes the outputs.

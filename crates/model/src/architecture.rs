@@ -4,6 +4,7 @@
 use crate::functional;
 use crate::graph::Graph;
 use crate::graph_layer::GraphLayer;
+use crate::shared::{SHARED_ID, Shared, SharedIds};
 use crate::symbolic::SymbolicTensor;
 use sconce_core::policy::keras_name;
 use sconce_core::registry::object;
@@ -12,6 +13,7 @@ use sconce_layers::json::to_json;
 use sconce_layers::operations::Operations;
 use sconce_layers::{InputLayer, LayerEntry};
 use serde_json::json;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 const SEQUENTIAL: &str = "Sequential";
@@ -132,16 +134,35 @@ impl Architecture {
     /// The same architecture with layers that have no weights yet: models made of the two share
     /// nothing. Keras's `clone_model`.
     pub fn duplicate(&self) -> Result<Self> {
-        let mut copy = self.clone();
-        copy.connections = match &self.connections {
-            Connections::Stack(layers) => {
-                Connections::Stack(layers.iter().map(duplicate).collect::<Result<_>>()?)
-            }
-            Connections::Graph(graph) => Connections::Graph(Arc::new(
-                graph.with_layers(graph.layers().iter().map(duplicate).collect::<Result<_>>()?),
-            )),
+        let layers = match &self.connections {
+            Connections::Stack(layers) => layers,
+            Connections::Graph(graph) => graph.layers(),
         };
-        Ok(copy)
+        let mut copies = HashMap::new();
+        let layers = layers.iter().map(|entry| entry.duplicate(&mut copies));
+        Ok(self.with_layers(layers.collect::<Result<_>>()?))
+    }
+
+    /// The same connections with other layers, one for each; those of a stack may come after an input
+    /// layer that was made for it.
+    pub(crate) fn with_layers(&self, layers: Vec<LayerEntry>) -> Self {
+        let connections = match &self.connections {
+            Connections::Stack(stack) => {
+                let made = layers.len().saturating_sub(stack.len());
+                Connections::Stack(layers.into_iter().skip(made).collect())
+            }
+            Connections::Graph(graph) => Connections::Graph(Arc::new(graph.with_layers(layers))),
+        };
+        Self { connections, ..self.clone() }
+    }
+
+    /// The layers that its JSON lists.
+    pub(crate) fn listed<'a>(&'a self, graph: Option<&'a Graph>) -> &'a [LayerEntry] {
+        match (&self.connections, graph) {
+            (Connections::Graph(graph), _) => graph.layers(),
+            (_, Some(graph)) => graph.layers(),
+            (Connections::Stack(layers), None) => layers,
+        }
     }
 
     /// What goes in, if the first layer states it.
@@ -220,7 +241,7 @@ impl Architecture {
                 }
             };
         }
-        graph.set_inputs(&[first], None);
+        graph.set_inputs(&[first], None)?;
         graph.set_outputs(&[edge], None);
         Ok(Arc::new(graph))
     }
@@ -231,8 +252,19 @@ impl Architecture {
     /// # Errors
     /// With the JSON path of what is unknown or wrong.
     pub fn from_json(value: &Json) -> Result<Self> {
-        let known =
-            ["module", "class_name", "config", "registered_name", "build_config", "compile_config"];
+        Self::read(value, &Shared::default())
+    }
+
+    fn read(value: &Json, shared: &Shared) -> Result<Self> {
+        let known = [
+            "module",
+            "class_name",
+            "config",
+            "registered_name",
+            "build_config",
+            "compile_config",
+            SHARED_ID,
+        ];
         let map = object(value.clone(), "a model")?;
         only(&map, &known)?;
         let config = map.get("config").cloned().unwrap_or(json!({}));
@@ -248,11 +280,11 @@ impl Architecture {
                 return Err(Error::config("class_name", "a model needs its class: \"Sequential\""));
             }
         };
-        read(object(config, "a model's `config`").map_err(|e| e.under("config"))?)
+        read(object(config, "a model's `config`").map_err(|e| e.under("config"))?, shared)
             .map_err(|e| e.under("config"))
     }
 
-    fn read_stack(map: Map) -> Result<Self> {
+    fn read_stack(map: Map, shared: &Shared) -> Result<Self> {
         only(&map, &["name", "trainable", "dtype", "layers", "build_input_shape"])?;
         let Some(Json::Array(list)) = map.get("layers") else {
             return Err(Error::config("layers", "a model needs its list of layers"));
@@ -262,7 +294,8 @@ impl Architecture {
         }
         let mut layers = Vec::new();
         for (index, layer) in list.iter().enumerate() {
-            layers.push(read_layer(layer).map_err(|e| e.under(&format!("layers[{index}]")))?);
+            let layer = read_layer(layer, shared);
+            layers.push(layer.map_err(|e| e.under(&format!("layers[{index}]")))?);
         }
         let stack = |layers| Self {
             name: name_of(&map),
@@ -281,9 +314,9 @@ impl Architecture {
         Ok(model)
     }
 
-    fn read_functional(map: Map) -> Result<Self> {
+    fn read_functional(map: Map, shared: &Shared) -> Result<Self> {
         only(&map, &["name", "trainable", "dtype", "layers", "input_layers", "output_layers"])?;
-        let graph = functional::read(&map)?;
+        let graph = functional::read(&map, shared)?;
         let connections = Connections::Graph(Arc::new(graph));
         Ok(Self { name: name_of(&map), trainable: trainable_of(&map), connections })
     }
@@ -291,13 +324,17 @@ impl Architecture {
     /// Keras's JSON of the model. With a graph (a built model) it carries the names and shapes that
     /// Keras needs to build it again.
     pub fn to_json(&self, graph: Option<&Graph>) -> Result<Json> {
+        self.write(graph, &SharedIds::of(self, graph))
+    }
+
+    fn write(&self, graph: Option<&Graph>, shared: &SharedIds) -> Result<Json> {
         let stack = match &self.connections {
             Connections::Stack(layers) => layers,
             Connections::Graph(graph) => {
                 let mut config = Map::new();
                 config.insert("name".into(), json!(self.name()));
                 config.insert("trainable".into(), json!(self.trainable));
-                config.extend(functional::write(graph)?);
+                config.extend(functional::write(graph, shared)?);
                 let inputs = graph.input_dims();
                 let shape = if let [one] = inputs.as_slice() { json!(one) } else { json!(inputs) };
                 return Ok(json!({
@@ -312,7 +349,7 @@ impl Architecture {
         match graph {
             Some(graph) => {
                 for (index, entry) in graph.layers().iter().enumerate() {
-                    layers.push(write_layer(entry, graph, index)?);
+                    layers.push(write_layer(entry, graph, index, shared)?);
                 }
                 // Keras compares it with that of the input layer.
                 let stated = match stack.first().and_then(|l| l.downcast::<InputLayer>()) {
@@ -326,7 +363,9 @@ impl Architecture {
                 let mut names = Graph::reserving(stack);
                 for entry in stack {
                     names.add(entry)?;
-                    layers.push(to_json(entry, entry.name(), None)?);
+                    let mut json = to_json(entry, entry.name(), None)?;
+                    shared.mark(entry, &mut json);
+                    layers.push(json);
                 }
             }
         }
@@ -350,19 +389,40 @@ impl Architecture {
 type Map = serde_json::Map<String, Json>;
 
 /// A layer, or a model as a layer, from its serialized form.
-pub(crate) fn read_layer(value: &Json) -> Result<LayerEntry> {
-    match value.get("class_name").and_then(Json::as_str) {
-        Some(SEQUENTIAL | FUNCTIONAL | "Model") => {
-            Ok(GraphLayer::new(Architecture::from_json(value)?).entry())
-        }
-        _ => sconce_layers::json::from_json(value),
+pub(crate) fn read_layer(value: &Json, shared: &Shared) -> Result<LayerEntry> {
+    if let Some(known) = shared.find(value) {
+        return Ok(known);
     }
+    let entry = match value.get("class_name").and_then(Json::as_str) {
+        Some(SEQUENTIAL | FUNCTIONAL | "Model") => {
+            GraphLayer::new(Architecture::read(value, shared)?).entry()
+        }
+        _ => sconce_layers::json::from_json(value)?,
+    };
+    shared.remember(&entry, value);
+    Ok(entry)
 }
 
 /// A layer of a graph, or a model as a layer, as Keras writes it.
-pub(crate) fn write_layer(entry: &LayerEntry, graph: &Graph, index: usize) -> Result<Json> {
+pub(crate) fn write_layer(
+    entry: &LayerEntry,
+    graph: &Graph,
+    index: usize,
+    shared: &SharedIds,
+) -> Result<Json> {
+    let mut json = write_unmarked(entry, graph, index, shared)?;
+    shared.mark(entry, &mut json);
+    Ok(json)
+}
+
+fn write_unmarked(
+    entry: &LayerEntry,
+    graph: &Graph,
+    index: usize,
+    shared: &SharedIds,
+) -> Result<Json> {
     if let Some(model) = entry.downcast::<GraphLayer>() {
-        let mut json = model.architecture().to_json(model.graph().map(Arc::as_ref))?;
+        let mut json = model.architecture().write(model.graph().map(Arc::as_ref), shared)?;
         json["config"]["name"] = entry.name().into();
         json["config"]["trainable"] = entry.is_trainable().into();
         return Ok(json);
@@ -373,19 +433,6 @@ pub(crate) fn write_layer(entry: &LayerEntry, graph: &Graph, index: usize) -> Re
         _ => None,
     };
     to_json(entry, entry.name(), build_input.as_ref())
-}
-
-/// A layer without weights yet, and the layers inside it.
-fn duplicate(entry: &LayerEntry) -> Result<LayerEntry> {
-    match entry.downcast::<GraphLayer>() {
-        Some(model) => {
-            let copy = GraphLayer::new(model.architecture().duplicate()?).entry();
-            copy.set_name(entry.name());
-            copy.set_trainable(entry.is_trainable());
-            Ok(copy)
-        }
-        None => Ok(entry.duplicate()),
-    }
 }
 
 fn name_of(map: &Map) -> Option<String> {

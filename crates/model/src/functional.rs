@@ -3,6 +3,7 @@
 use crate::architecture::{read_layer, write_layer};
 use crate::graph::{EdgeId, Graph};
 use crate::graph_layer::GraphLayer;
+use crate::shared::{Shared, SharedIds};
 use sconce_core::policy::keras_name;
 use sconce_core::registry::object;
 use sconce_core::{Arg, Args, Error, Json, Result};
@@ -21,7 +22,7 @@ struct Pending {
 }
 
 /// Reads the `config` of a functional model.
-pub(crate) fn read(map: &Map<String, Json>) -> Result<Graph> {
+pub(crate) fn read(map: &Map<String, Json>, shared: &Shared) -> Result<Graph> {
     let list = map.get("layers").and_then(Json::as_array);
     let list = list.ok_or_else(|| Error::config("layers", "a model needs its list of layers"))?;
     let mut entries: Vec<LayerEntry> = Vec::new();
@@ -29,7 +30,7 @@ pub(crate) fn read(map: &Map<String, Json>) -> Result<Graph> {
     let mut pending: Vec<Pending> = Vec::new();
     for (index, json) in list.iter().enumerate() {
         let at = format!("layers[{index}]");
-        let (entry, uses) = read_entry(json).map_err(|e| e.under(&at))?;
+        let (entry, uses) = read_entry(json, shared).map_err(|e| e.under(&at))?;
         let name = entry
             .given_name()
             .map(str::to_string)
@@ -106,7 +107,15 @@ pub(crate) fn read(map: &Map<String, Json>) -> Result<Graph> {
     if outputs.is_empty() {
         return Err(Error::config("output_layers", "a model needs at least one output"));
     }
-    graph.set_inputs(&inputs, input_keys);
+    for (index, entry) in entries.iter().enumerate() {
+        let is_stated = inputs.iter().any(|edge| graph.producer(*edge).0.layer == index);
+        if is_stated != entry.downcast::<InputLayer>().is_some() {
+            let problem = if is_stated { "is no InputLayer" } else { "is missing" };
+            let message = format!("`{}` {problem}", entry.name());
+            return Err(Error::config("input_layers", message));
+        }
+    }
+    graph.set_inputs(&inputs, input_keys)?;
     graph.set_outputs(&outputs, output_keys);
     Ok(graph)
 }
@@ -131,14 +140,14 @@ fn edge(
 }
 
 /// Keras's JSON of layers, inputs and outputs.
-pub(crate) fn write(graph: &Graph) -> Result<Map<String, Json>> {
+pub(crate) fn write(graph: &Graph, shared: &SharedIds) -> Result<Map<String, Json>> {
     let history = |edge: &EdgeId| {
         let (node, output) = graph.producer(*edge);
         (graph.layers()[node.layer].name(), node.use_index, output)
     };
     let mut layers = Vec::new();
     for (index, entry) in graph.layers().iter().enumerate() {
-        let mut layer = write_layer(entry, graph, index)?;
+        let mut layer = write_layer(entry, graph, index, shared)?;
         let uses = graph
             .nodes()
             .iter()
@@ -199,7 +208,7 @@ fn write_arg<T>(arg: &Arg<T>, tensor: &impl Fn(&T) -> Json) -> Json {
 }
 
 /// A layer of a functional model, and what it is called with at each use.
-fn read_entry(json: &Json) -> Result<(LayerEntry, Vec<Args<History>>)> {
+fn read_entry(json: &Json, shared: &Shared) -> Result<(LayerEntry, Vec<Args<History>>)> {
     let mut map = object(json.clone(), "a layer")?;
     let nodes = map.shift_remove("inbound_nodes");
     let outer = map.shift_remove("name");
@@ -209,7 +218,7 @@ fn read_entry(json: &Json) -> Result<(LayerEntry, Vec<Args<History>>)> {
     {
         config.entry("name").or_insert(json!(name));
     }
-    let entry = read_layer(&value)?;
+    let entry = read_layer(&value, shared)?;
     let mut uses = Vec::new();
     for (index, node) in nodes.iter().flat_map(|n| n.as_array()).flatten().enumerate() {
         let at = format!("inbound_nodes[{index}]");

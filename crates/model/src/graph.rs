@@ -123,9 +123,20 @@ impl Graph {
     }
 
     /// Says in which order the inputs are given, and by which keys if they are a dict.
-    pub fn set_inputs(&mut self, inputs: &[EdgeId], keys: Option<Vec<String>>) {
+    ///
+    /// # Errors
+    /// If one is stated twice.
+    pub fn set_inputs(&mut self, inputs: &[EdgeId], keys: Option<Vec<String>>) -> Result<()> {
+        let mut rest = inputs;
+        while let Some((edge, after)) = rest.split_first() {
+            if after.contains(edge) {
+                return Err(Error::layer(self.name_of(*edge), "is stated twice among the inputs"));
+            }
+            rest = after;
+        }
         self.inputs = inputs.to_vec();
         self.input_keys = keys;
+        Ok(())
     }
 
     /// Says which edges come out, and by which keys if they are a dict.
@@ -484,6 +495,13 @@ fn check_arguments<T>(entry: &LayerEntry, args: &Args<T>) -> Result<()> {
             let known = known.iter().copied().chain(shared);
             return refuse(sconce_core::registry::unknown("argument", name, known));
         }
+        let by_position = known.iter().take(args.positional.len()).any(|known| known == name);
+        if by_position || args.named.iter().filter(|(other, _)| other == name).count() > 1 {
+            return refuse(format!("got two values for the argument `{name}`"));
+        }
+    }
+    if args.flat().is_empty() {
+        return refuse("is called without a tensor".to_string());
     }
     Ok(())
 }

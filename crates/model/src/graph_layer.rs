@@ -2,7 +2,7 @@
 
 use crate::architecture::Architecture;
 use crate::graph::Graph;
-use sconce_core::{Args, Error, Json, Result, Spec, Tensor};
+use sconce_core::{Arg, Args, Error, Json, Result, Spec, Tensor, Value};
 use sconce_layers::{Call, Child, Configured, Layer, LayerEntry, Options};
 use std::sync::{Arc, OnceLock};
 
@@ -54,6 +54,23 @@ impl GraphLayer {
     }
 }
 
+/// Which of the tensors that a model is called with goes where: a dict goes by the names of the inputs.
+fn input_order<T>(graph: &Graph, args: &Args<T>) -> Result<Vec<usize>> {
+    let Some(Arg::Dict(dict)) = args.at(0, "inputs") else {
+        return Ok((0..args.flat().len()).collect());
+    };
+    let names = graph.input_names();
+    if let Some((name, _)) = dict.iter().find(|(name, _)| !names.contains(&name.as_str())) {
+        let message = sconce_core::registry::unknown("input", name, names);
+        return Err(Error::layer("", message));
+    }
+    let place = |name: &&str| {
+        let place = dict.iter().position(|(other, arg)| other == name && arg.one().is_some());
+        place.ok_or_else(|| Error::layer("", format!("the input `{name}` is missing")))
+    };
+    names.iter().map(place).collect()
+}
+
 impl Configured for GraphLayer {
     fn class_name(&self) -> &'static str {
         self.architecture.class_name()
@@ -71,8 +88,11 @@ impl Configured for GraphLayer {
 
 impl Layer for GraphLayer {
     fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
-        let inputs: Vec<Spec> = x.flat().into_iter().cloned().collect();
-        self.graph_for(x)?.infer(&inputs)
+        let graph = self.graph_for(x)?;
+        let given = x.flat();
+        let order = input_order(graph, x)?.into_iter();
+        let inputs: Vec<Spec> = order.filter_map(|i| given.get(i).copied().cloned()).collect();
+        graph.infer(&inputs)
     }
 
     fn children(&self) -> Vec<Child<'_>> {
@@ -80,6 +100,12 @@ impl Layer for GraphLayer {
             Some(graph) => vec![Child::Many("layers", graph.layers().iter().collect())],
             None => Vec::new(),
         }
+    }
+
+    fn with_children(&self, children: Vec<LayerEntry>) -> Result<Arc<dyn Layer>> {
+        let graph = self.graph().ok_or_else(|| Error::config("", "the model has no graph"))?;
+        let architecture = self.architecture.with_layers(children.clone());
+        Ok(Arc::new(Self::of_graph(architecture, Arc::new(graph.with_layers(children)))))
     }
 
     fn child_inputs(&self, child: &LayerEntry, _: &Args<Spec>) -> Result<Args<Spec>> {
@@ -92,7 +118,12 @@ impl Layer for GraphLayer {
 
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
         let graph = self.graph().ok_or_else(|| Error::layer("", "was not built"))?.clone();
-        let inputs = call.args().flat().into_iter().cloned().collect();
+        let given = call.args().flat();
+        let input = |i: usize| {
+            let tensor = given.get(i)?.tensor.clone();
+            Some(Value { tensor, mask: call.mask(i).cloned() })
+        };
+        let inputs = input_order(&graph, call.args())?.into_iter().filter_map(input).collect();
         let inputs = graph.cast_values(inputs)?;
         let outputs = graph.run(inputs, call.scope())?;
         call.set_masks(outputs.iter().map(|value| value.mask.clone()).collect());

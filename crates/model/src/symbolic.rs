@@ -246,7 +246,7 @@ impl Graph {
             tensors.iter().map(|t| edge(t).ok_or_else(|| disconnected(t))).collect()
         };
         let (inputs, outputs) = (ends(inputs)?, ends(outputs)?);
-        graph.set_inputs(&inputs, None);
+        graph.set_inputs(&inputs, None)?;
         graph.set_outputs(&outputs, None);
         let symbol = |node: &Arc<SymbolicNode>, index| SymbolicTensor { node: node.clone(), index };
         let symbols = nodes.iter().flat_map(|node| {
@@ -334,7 +334,7 @@ fn operate(
 ) -> Result<SymbolicTensor> {
     let arg = |operand: Operand<&SymbolicTensor>| match operand {
         Operand::Tensor(tensor) => Arg::One(tensor.clone()),
-        Operand::Number(number) => Arg::Json(number.into()),
+        Operand::Number(number) => Arg::Json(number),
     };
     (&operation).apply(Args::new().arg(arg(a)).arg(arg(b)))
 }
@@ -352,14 +352,14 @@ macro_rules! operators {
             type Output = Result<SymbolicTensor>;
             fn $method(self, other: f64) -> Self::Output {
                 let layer = operations::$layer {};
-                operate(layer.into(), Operand::Tensor(self), Operand::Number(other))
+                operate(layer.into(), Operand::Tensor(self), Operand::Number(other.into()))
             }
         }
         impl std::ops::$trait<&SymbolicTensor> for f64 {
             type Output = Result<SymbolicTensor>;
             fn $method(self, other: &SymbolicTensor) -> Self::Output {
                 let layer = operations::$layer {};
-                operate(layer.into(), Operand::Number(self), Operand::Tensor(other))
+                operate(layer.into(), Operand::Number(self.into()), Operand::Tensor(other))
             }
         }
     )*};

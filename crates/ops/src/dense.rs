@@ -184,7 +184,9 @@ fn column_sums(out: &mut [f32], values: &[f32], accumulate: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gradient_check::{check_operation, sample};
+    use crate::gradient_check::{check, check_forms, check_operation, sample};
+    use candle_core::Var;
+    use sconce_core::{GradientSink, Tape};
 
     #[test]
     fn gradients_and_forms_agree() {
@@ -213,5 +215,53 @@ mod tests {
         let w = Tensor::zeros((3, 2), DType::F32, &candle_core::Device::Cpu).unwrap();
         let message = Dense::plain().apply(&[&x, &w]).unwrap_err().to_string();
         assert!(message.contains("[2, 4]") && message.contains("[3, 2]"), "{message}");
+    }
+    /// The value and the gradients of `sum(f(x, w, b) * g)`.
+    fn run(
+        f: impl Fn(&Tensor, &Tensor, &Tensor) -> Result<Tensor>,
+        inputs: &[Tensor],
+    ) -> Vec<Vec<f32>> {
+        let vars: Vec<Var> = inputs.iter().map(|x| Var::from_tensor(x).unwrap()).collect();
+        let (y, tape) = Tape::record(|| f(&vars[0], &vars[1], &vars[2]).unwrap());
+        let g = sample("g", y.dims()).unwrap().to_dtype(DType::F32).unwrap();
+        let mut sink = GradientSink::new(vars.iter().map(Var::as_tensor));
+        tape.backward_from(&[(&y, &g)], &mut sink).unwrap();
+        let gradients = vars.iter().map(|v| sink.take(v).unwrap());
+        let values = |t: Tensor| t.flatten_all().unwrap().to_vec1().unwrap();
+        std::iter::once(y.clone()).chain(gradients).map(values).collect()
+    }
+
+    /// Rows and columns over more than one chunk of every kernel that takes part.
+    #[test]
+    fn a_fused_activation_gives_the_bits_of_one_that_follows() {
+        let relu: Arc<dyn Activation> = Arc::new(crate::activations::Relu::new());
+        let input =
+            |name, dims: &[usize]| sample(name, dims).unwrap().to_dtype(DType::F32).unwrap();
+        let (rows, units) = (300, 300);
+        assert!(rows * units > 2 * sconce_kernels::CHUNK);
+        let inputs = [input("x", &[rows, 7]), input("w", &[7, units]), input("b", &[units])];
+        let fused = run(|x, w, b| dense(x, w, Some(b), &relu), &inputs);
+        let plain = run(|x, w, b| relu.call(&Dense::plain().apply(&[x, w, b])?), &inputs);
+        assert!(fused == plain);
+        let composed = run(|x, w, b| Dense::plain().apply_composed(&[x, w, b])?.relu(), &inputs);
+        for (fused, composed) in fused.iter().zip(&composed) {
+            let wrong = fused.iter().zip(composed).find(|(a, b)| (*a - *b).abs() > 1e-3);
+            assert!(wrong.is_none(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn weights_used_twice_in_a_pass_get_the_sum() {
+        let (x, w, b) = (sample("x", &[3, 2]), sample("w", &[2, 2]), sample("b", &[2]));
+        let inputs = [x.unwrap(), w.unwrap(), b.unwrap()];
+        let twice = |x: &[&Tensor], composed: bool| {
+            let apply = |inputs: &[&Tensor]| match composed {
+                true => Dense::plain().apply_composed(inputs),
+                false => Dense::plain().apply(inputs),
+            };
+            apply(&[&apply(x)?, x[1], x[2]])
+        };
+        check(|x| twice(x, true), &inputs, 1e-6).unwrap();
+        check_forms(|x| twice(x, false), |x| twice(x, true), &inputs).unwrap();
     }
 }

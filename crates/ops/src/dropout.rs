@@ -137,4 +137,27 @@ mod tests {
         let empty = Tensor::zeros(0, DType::F32, &Device::Cpu).unwrap();
         assert_eq!(dropout(&empty, 0.5, &[0], &Stream::named(1, "d")).unwrap().dims(), [0]);
     }
+    /// Threads take chunks of the mask; each must go on in the stream where the one before ended.
+    #[test]
+    fn chunks_of_a_mask_differ() {
+        let chunk = sconce_kernels::CHUNK;
+        let x = Tensor::ones(3 * chunk + 5, DType::F32, &Device::Cpu).unwrap();
+        let mask = |name: &str| {
+            let y = dropout(&x, 0.5, &[x.elem_count()], &Stream::named(1, name)).unwrap();
+            y.to_vec1::<f32>().unwrap()
+        };
+        let (whole, other) = (mask("step 0"), mask("step 1"));
+        let chunks: Vec<&[f32]> = whole.chunks(chunk).collect();
+        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+            let same = chunks[a].iter().zip(chunks[b]).filter(|(a, b)| a == b).count();
+            assert!((same as f64 / chunk as f64 - 0.5).abs() < 0.02, "{a} {b}: {same}");
+        }
+        let same = whole.iter().zip(&other).filter(|(a, b)| a == b).count();
+        assert!((same as f64 / whole.len() as f64 - 0.5).abs() < 0.02, "{same}");
+        assert_eq!(whole, mask("step 0"));
+        // Element i reads word i of the stream.
+        let mut stream = Stream::named(1, "step 0");
+        let words = (0..whole.len()).map(|_| stream.next_u32());
+        assert!(whole.iter().zip(words).all(|(v, word)| (*v == 0.0) == (word < 1 << 31)));
+    }
 }

@@ -15,7 +15,7 @@ pub fn sample(name: &str, dims: &[usize]) -> Result<Tensor> {
 }
 
 /// Compares the gradient of `sum(f(inputs) * g)`, for a fixed random `g`, with central differences,
-/// for every element of every input. `inputs` are taken in f64.
+/// for every element of every float input. Those are taken in f64; integer ones stay as they are.
 ///
 /// # Errors
 /// Names the input, the element and both values where they differ by more than `tolerance`
@@ -34,11 +34,8 @@ pub fn check_all(
     inputs: &[Tensor],
     tolerance: f64,
 ) -> Result<()> {
-    let vars: Vec<Var> = inputs
-        .iter()
-        .map(|x| Var::from_tensor(&x.to_dtype(DType::F64)?))
-        .collect::<candle_core::Result<_>>()?;
-    let tensors: Vec<&Tensor> = vars.iter().map(Var::as_tensor).collect();
+    let variables = variables(inputs, DType::F64)?;
+    let tensors: Vec<&Tensor> = variables.iter().collect();
     let scalar = |inputs: &[&Tensor]| -> candle_core::Result<Tensor> {
         let mut sum: Option<Tensor> = None;
         for (k, y) in f(inputs)?.iter().enumerate() {
@@ -59,16 +56,16 @@ pub fn check_all(
         Ok(scalar(&values)?.to_scalar::<f64>()?)
     };
     let step = 1e-5;
-    for (index, var) in vars.iter().enumerate() {
+    for (index, var) in variables.iter().enumerate().filter(|(_, x)| x.is_variable()) {
         let gradient = sink
-            .take(var.as_tensor())
+            .take(var)
             .ok_or_else(|| Error::training(format!("input {index} gets no gradient")))?
             .flatten_all()?
             .to_vec1::<f64>()?;
         let base = var.flatten_all()?.to_vec1::<f64>()?;
         for (element, ours) in gradient.iter().enumerate() {
             let moved = |by: f64| -> Result<f64> {
-                let mut values: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().detach()).collect();
+                let mut values: Vec<Tensor> = variables.iter().map(Tensor::detach).collect();
                 let mut moved = base.clone();
                 if let Some(value) = moved.get_mut(element) {
                     *value += by;
@@ -87,6 +84,15 @@ pub fn check_all(
         }
     }
     Ok(())
+}
+
+/// Float inputs as variables of a type, integer ones as they are.
+fn variables(inputs: &[Tensor], dtype: DType) -> candle_core::Result<Vec<Tensor>> {
+    let variable = |x: &Tensor| match x.dtype().is_float() {
+        true => Ok(Var::from_tensor(&x.to_dtype(dtype)?)?.into_inner()),
+        false => Ok(x.clone()),
+    };
+    inputs.iter().map(variable).collect()
 }
 
 /// Checks an operation three ways: its composed form against finite differences in f64, and its
@@ -120,11 +126,8 @@ pub fn check_all_forms(
 ) -> Result<()> {
     let run =
         |f: &dyn Fn(&[&Tensor]) -> candle_core::Result<Vec<Tensor>>| -> Result<Vec<Vec<f32>>> {
-            let vars: Vec<Var> = inputs
-                .iter()
-                .map(|x| Var::from_tensor(&x.to_dtype(DType::F32)?))
-                .collect::<candle_core::Result<_>>()?;
-            let tensors: Vec<&Tensor> = vars.iter().map(Var::as_tensor).collect();
+            let variables = variables(inputs, DType::F32)?;
+            let tensors: Vec<&Tensor> = variables.iter().collect();
             let (results, tape) = Tape::record(|| f(&tensors));
             let results = results?;
             let gradients = results
@@ -143,8 +146,8 @@ pub fn check_all_forms(
             for y in &results {
                 out.push(y.flatten_all()?.to_vec1::<f32>()?);
             }
-            for var in &vars {
-                let gradient = sink.take(var.as_tensor());
+            for var in &variables {
+                let gradient = sink.take(var);
                 out.push(gradient.map_or(Ok(Vec::new()), |g| g.flatten_all()?.to_vec1::<f32>())?);
             }
             Ok(out)

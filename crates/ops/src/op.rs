@@ -216,3 +216,6 @@ pub fn reshape(x: &Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
     }
     Ok(y)
 }
+
+#[cfg(test)]
+mod tests;

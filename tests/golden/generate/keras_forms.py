@@ -30,6 +30,8 @@ def make(folder):
         "small": normal(draw, (ROWS, 4), 3.0),
         "bytes": draw.integers(0, 256, (ROWS, 4)),
         "y": normal(draw, (ROWS, 2)),
+        "x1": normal(draw, (ROWS, 1)),
+        "ids": draw.integers(-9, 9, (ROWS, 3)),
     }
     for label, (model, inputs, compile) in CASES.items():
         keys = list(inputs) if isinstance(inputs, dict) else None
@@ -83,6 +85,61 @@ def whole_numbers():
     return keras.Sequential([layers.Input((4,), dtype="int32"), layers.Rescaling(0.5), layers.Dense(2)])
 
 
+def stack():
+    return keras.Sequential([layers.Dense(5, activation="relu"), layers.Dense(3)], name="stack")
+
+
+def base():
+    """A frozen layer, a dropout, and a sum. In `fit` Keras drops under `training=False` too, so the rate is 0."""
+    x = keras.Input((3,))
+    h = layers.Dense(3, activation="tanh", name="frozen", trainable=False)(x)
+    h = layers.Dropout(0.0)(layers.Dense(3, name="free")(h))
+    return keras.Model(x, h + x, name="base")
+
+
+def pair():
+    """Named inputs and outputs, neither in the order of their names."""
+    q, p = keras.Input((3,), name="q"), keras.Input((3,), name="p")
+    return keras.Model({"q": q, "p": p}, {"second": p * q, "first": layers.Dense(2)(p - q)}, name="pair")
+
+
+def shared_models():
+    """Models and a layer used several times, in training as in inference."""
+    a, b = keras.Input((4,)), keras.Input((3,))
+    inner, shared = base(), layers.Dense(3, activation="tanh", name="shared")
+    first = shared(inner(stack()(a), training=False))
+    second = shared(inner(b, training=False))
+    return keras.Model([a, b], layers.Dense(2)(first - 0.5 * inner(second, training=False)))
+
+
+def models_as_outputs():
+    """What comes out of models at once, at their second use, and of models in models."""
+    a, b = keras.Input((4,)), keras.Input((3,))
+    inner, front, two = base(), stack(), pair()
+    z = keras.Input((4,))
+    deep = keras.Model(z, base()(stack()(z)), name="deep")
+    h = front(a)
+    pairs = two({"p": h, "q": b}), two({"q": h, "p": inner(b)})
+    outputs = [inner(h), deep(a), h, pairs[1]["second"], pairs[0]["first"], pairs[1]["first"], front(a), inner(b)]
+    return keras.Model([a, b], outputs)
+
+
+def shared_between_models():
+    """Layers and models that stand in two models at once: files hold their weights once."""
+    a, b = keras.Input((4,)), keras.Input((3,))
+    inner, front, z = base(), stack(), keras.Input((4,))
+    deep = keras.Model(z, inner(front(z)), name="deep")
+    return keras.Model([a, b], layers.Dense(2)(deep(a) + inner.get_layer("free")(inner(b, training=False))))
+
+
+def operators():
+    """Numbers on both sides, broadcasting, and whole numbers."""
+    a, c, ids = keras.Input((4,)), keras.Input((1,)), keras.Input((3,), dtype="int32")
+    outputs = [a + c, c - a, 2 * a, 1 - a, a - 1.5, a / (c * c + 1), 1 / (a * a + 1), -a]
+    outputs += [ids * 2, ids + ids, ids / 2, ids / (ids * ids + 1), ids - 0.5, -ids, ids * c]
+    return keras.Model([a, c, ids], outputs)
+
+
 def dense():
     return keras.Sequential([layers.Input((4,)), layers.Dense(3, activation="relu"), layers.Dense(2)])
 
@@ -109,6 +166,10 @@ CASES = {
     "rescaling": (rescaling, ["bytes"], sgd),
     "whole_numbers": (whole_numbers, ["small"], sgd),
     "functions": (dense, ["x4"], functions),
+    "shared_models": (shared_models, ["x4", "x3"], sgd),
+    "models_as_outputs": (models_as_outputs, ["x4", "x3"], None),
+    "shared_between_models": (shared_between_models, ["x4", "x3"], None),
+    "operators": (operators, ["x4", "x1", "ids"], None),
 }
 
 
@@ -124,7 +185,9 @@ def add(group, place, label, make_model, x, keys, make_compile, y):
     path = place / f"{label}.keras"
     model.save(path)
     keras.backend.clear_session()
-    model = keras.models.load_model(path)
+    # Keras does not open its own files of layers that several models share.
+    if label != "shared_between_models":
+        model = keras.models.load_model(path)
     batch = BATCH if label != "batch_shape" else ROWS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

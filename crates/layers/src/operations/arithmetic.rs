@@ -2,7 +2,7 @@
 
 use super::Operand;
 use crate::{Call, Layer};
-use sconce_core::{Arg, Args, Config, DType, Dims, Error, Result, Spec, Tensor};
+use sconce_core::{Arg, Args, Config, DType, Device, Dims, Error, Result, Spec, Tensor, Value};
 use sconce_ops::arithmetic::{Operator, arithmetic};
 
 macro_rules! binary {
@@ -14,7 +14,7 @@ macro_rules! binary {
 
         impl Layer for $name {
             fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
-                binary_outputs(stringify!($name), x)
+                binary_outputs(Operator::$operator, stringify!($name), x)
             }
 
             fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
@@ -76,66 +76,100 @@ impl Layer for Negative {
     }
 }
 
-/// The two operands, of which at least one is a tensor.
+/// The two operands, at least one of which is a tensor.
 fn operands<T>(x: &Args<T>) -> Result<[Operand<&T>; 2]> {
     let operand = |index: usize, name: &str| match x.at(index, name) {
         Some(Arg::One(tensor)) => Ok(Operand::Tensor(tensor)),
-        Some(Arg::Json(value)) if value.is_number() => {
-            Ok(Operand::Number(value.as_f64().unwrap_or(f64::NAN)))
-        }
+        Some(Arg::Json(number)) if number.is_number() => Ok(Operand::Number(number.clone())),
         _ => Err(Error::layer("", format!("argument {name} must be a tensor or a number"))),
     };
     match [operand(0, "x1")?, operand(1, "x2")?] {
-        [Operand::Number(_), Operand::Number(_)] => Err(no_tensor()),
+        [Operand::Number(_), Operand::Number(_)] => {
+            Err(Error::layer("", "one of the operands must be a tensor"))
+        }
         operands => Ok(operands),
     }
 }
 
-fn no_tensor() -> Error {
-    Error::layer("", "one of the operands must be a tensor")
+/// The type of a result: a float one if there is one, or if there is a division or a number with a
+/// point; else the integer type that holds both.
+fn result_type<T>(
+    operator: Operator,
+    [a, b]: &[Operand<&T>; 2],
+    dtype_of: impl Fn(&T) -> DType,
+) -> DType {
+    let dtype = |operand: &Operand<&T>| match operand {
+        Operand::Tensor(tensor) => Some(dtype_of(tensor)),
+        Operand::Number(number) if number.is_f64() => Some(DType::F32),
+        Operand::Number(_) => None,
+    };
+    let common = match (dtype(a), dtype(b)) {
+        (Some(a), Some(b)) => common_type(a, b),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => DType::F32,
+    };
+    match operator {
+        Operator::Divide if !common.is_float() => DType::F32,
+        _ => common,
+    }
 }
 
-fn binary_outputs(name: &str, x: &Args<Spec>) -> Result<Vec<Spec>> {
-    let spec = match operands(x)? {
+fn common_type(a: DType, b: DType) -> DType {
+    match (a, b) {
+        _ if a == b => a,
+        // A tensor of a wider float type is not narrowed by a number.
+        _ if a.is_float() && b.is_float() => {
+            if a == DType::F32 {
+                b
+            } else {
+                a
+            }
+        }
+        _ if a.is_float() => a,
+        _ if b.is_float() => b,
+        (DType::U8, other) | (other, DType::U8) => other,
+        (DType::I16, DType::I32) | (DType::I32, DType::I16) => DType::I32,
+        _ => DType::I64,
+    }
+}
+
+fn binary_outputs(operator: Operator, name: &str, x: &Args<Spec>) -> Result<Vec<Spec>> {
+    let operands = operands(x)?;
+    let dims = match &operands {
         [Operand::Tensor(a), Operand::Tensor(b)] => {
-            let dims = broadcast(&a.dims, &b.dims).ok_or_else(|| {
-                let (a, b) = (&a.dims, &b.dims);
-                let message = format!("{name}: shapes {a} and {b} cannot be broadcast together");
-                Error::layer("", message)
-            })?;
-            Spec { dims, dtype: common_type(a.dtype, b.dtype) }
+            broadcast(&a.dims, &b.dims).ok_or_else(|| {
+                Error::layer(
+                    "",
+                    format!(
+                        "{name}: shapes {} and {} cannot be broadcast together",
+                        a.dims, b.dims
+                    ),
+                )
+            })?
         }
-        [Operand::Tensor(a), _] | [_, Operand::Tensor(a)] => {
-            Spec { dims: a.dims.clone(), dtype: common_type(a.dtype, DType::F32) }
-        }
-        _ => return Err(no_tensor()),
+        [Operand::Tensor(one), _] | [_, Operand::Tensor(one)] => one.dims.clone(),
+        _ => Dims::default(),
     };
-    Ok(vec![spec])
+    Ok(vec![Spec { dims, dtype: result_type(operator, &operands, |spec| spec.dtype) }])
 }
 
 fn binary_call(operator: Operator, call: &Call<'_>) -> Result<Vec<Tensor>> {
-    let constant = |number: f64, like: &Tensor| -> Result<Tensor> {
-        let dtype = common_type(like.dtype(), DType::F32);
-        Ok(Tensor::new(number, like.device())?.to_dtype(dtype)?)
+    let operands = operands(call.args())?;
+    let dtype = result_type(operator, &operands, |value| value.tensor.dtype());
+    let device = call.tensors().first().map_or(Device::Cpu, |t| t.device().clone());
+    let tensor = |operand: &Operand<&Value>| -> Result<Tensor> {
+        Ok(match operand {
+            Operand::Tensor(value) => value.tensor.to_dtype(dtype)?,
+            Operand::Number(number) => match number.as_i64() {
+                Some(whole) => Tensor::new(whole, &device)?.to_dtype(dtype)?,
+                None => {
+                    Tensor::new(number.as_f64().unwrap_or(f64::NAN), &device)?.to_dtype(dtype)?
+                }
+            },
+        })
     };
-    let (a, b) = match operands(call.args())? {
-        [Operand::Tensor(a), Operand::Tensor(b)] => (a.tensor.clone(), b.tensor.clone()),
-        [Operand::Tensor(a), Operand::Number(b)] => (a.tensor.clone(), constant(b, &a.tensor)?),
-        [Operand::Number(a), Operand::Tensor(b)] => (constant(a, &b.tensor)?, b.tensor.clone()),
-        _ => return Err(no_tensor()),
-    };
-    let dtype = common_type(a.dtype(), b.dtype());
-    Ok(vec![arithmetic(operator, &a.to_dtype(dtype)?, &b.to_dtype(dtype)?)?])
-}
-
-/// The type of a result: the float one of the two, else that of equal ones, else f32.
-fn common_type(a: DType, b: DType) -> DType {
-    match (a.is_float(), b.is_float()) {
-        _ if a == b => a,
-        (true, false) => a,
-        (false, true) => b,
-        _ => DType::F32,
-    }
+    let [a, b] = &operands;
+    Ok(vec![arithmetic(operator, &tensor(a)?, &tensor(b)?)?])
 }
 
 /// The shape of a result; `None` if the shapes do not go together.

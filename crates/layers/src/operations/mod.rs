@@ -6,7 +6,7 @@ mod arithmetic;
 pub use arithmetic::{Add, Multiply, Negative, Subtract, TrueDivide};
 
 use crate::Layer;
-use sconce_core::{Entry, Kind, Result};
+use sconce_core::{Entry, Json, Kind, Result};
 
 /// The table of operations.
 pub struct Operations;
@@ -29,7 +29,7 @@ pub enum Operand<T> {
     /// A tensor.
     Tensor(T),
     /// A constant.
-    Number(f64),
+    Number(Json),
 }
 
 sconce_core::registry! { Operations(Layer):

@@ -1,0 +1,13 @@
+//! Models of stub layers and real ones: what the call protocol promises.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod arguments;
+mod chains;
+mod dtypes;
+mod errors;
+mod masks;
+mod nested;
+mod properties;
+mod state;
+mod stubs;
