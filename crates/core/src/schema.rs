@@ -3,7 +3,7 @@
 
 use crate::config::{Field, Fixed, Range};
 use crate::custom_objects;
-use crate::json::{Json, Map};
+use crate::json::{Json, Map, OBJECT_KEYS};
 use crate::registry::Kind;
 use serde_json::json;
 
@@ -109,10 +109,10 @@ fn of_object(class_name: Json, config: Json) -> Json {
 
 /// The keys of a serialized object.
 fn members(class_name: Json, config: Json) -> Json {
-    json!({
-        "module": {}, "class_name": class_name, "config": config, "registered_name": {},
-        "build_config": {}, "compile_config": {}, "shared_object_id": {},
-    })
+    let mut members: Map = OBJECT_KEYS.iter().map(|key| (key.to_string(), json!({}))).collect();
+    members.insert("class_name".into(), class_name);
+    members.insert("config".into(), config);
+    Json::Object(members)
 }
 
 /// The schema of a `config` object.

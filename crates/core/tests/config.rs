@@ -371,3 +371,51 @@ fn named_layers_have_the_builders_of_the_layer() {
     assert_eq!((named.layer.units, named.layer.use_bias, named.name), (4, false, "a"));
     assert_eq!(named.layer.shape.unwrap().class_name(), "Square");
 }
+
+/// A type that comes through a macro's fragment is the type itself.
+macro_rules! frame {
+    ($ty:ty) => {
+        /// A frame.
+        #[derive(Clone, Debug, Config)]
+        struct Frame {
+            /// Its price.
+            price: $ty,
+            /// Its age in years.
+            #[config(default = 3, skip_default)]
+            age: u8,
+            /// Where its drawing is.
+            #[config(default = "frame.svg")]
+            file: std::path::PathBuf,
+        }
+    };
+}
+frame!(Option<i64>);
+
+#[test]
+fn defaults_are_left_out_where_that_is_asked_for() {
+    let frame = Frame::new();
+    assert_eq!(
+        Json::Object(frame.to_config().unwrap()),
+        json!({"price": null, "file": "frame.svg"})
+    );
+    let config = json!({"price": 2, "age": 4, "file": "a/b.svg"});
+    let read = Frame::from_config(&map(config)).unwrap();
+    let built = frame.price(2).age(4).file("a/b.svg");
+    assert_eq!(read.to_config().unwrap(), built.to_config().unwrap());
+    assert_eq!(built.to_config().unwrap()["age"], 4);
+    let error = Frame::from_config(&map(json!({"age": 256}))).unwrap_err().to_string();
+    assert_eq!(error, "at `age`: must be a whole number from 0 to 255, found 256");
+    let schema = Frame::schema(&mut Definitions::new());
+    assert_eq!(schema["properties"]["age"]["maximum"], 255);
+    assert_eq!(schema["properties"]["price"]["type"], json!(["integer", "null"]));
+}
+
+/// Linux allows paths that are no text; JSON does not.
+#[cfg(unix)]
+#[test]
+fn a_path_that_is_no_text_cannot_be_written() {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::path::Path::new(std::ffi::OsStr::from_bytes(b"frame\xff.svg"));
+    let error = Frame::new().file(path).to_config().unwrap_err().to_string();
+    assert!(error.starts_with("at `file`: the path ") && error.contains("is not text"), "{error}");
+}

@@ -66,10 +66,19 @@ fn fields(input: &DeriveInput) -> Result<Vec<Field>> {
         let attributes = Attributes::parse(&field.attrs)?;
         let ident = field.ident.clone().unwrap_or_else(|| format_ident!("unnamed"));
         let key = attributes.key.as_ref().map_or_else(|| ident.unraw().to_string(), LitStr::value);
-        let inner = option(&field.ty).cloned();
-        Ok(Field { ident, key, doc: doc(&field.attrs), ty: field.ty.clone(), inner, attributes })
+        let ty = without_group(&field.ty).clone();
+        let inner = option(&ty).cloned();
+        Ok(Field { ident, key, doc: doc(&field.attrs), ty, inner, attributes })
     };
     named.into_iter().map(field).collect()
+}
+
+/// The type itself, where it came through a fragment `$ty:ty` of a macro.
+fn without_group(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => without_group(&group.elem),
+        ty => ty,
+    }
 }
 
 /// `T` of `Option<T>`.
@@ -87,7 +96,7 @@ fn option(ty: &Type) -> Option<&Type> {
 
 /// Whether a builder takes the type itself: `impl Into<f64>` would leave the type of a literal open.
 fn is_primitive(ty: &Type) -> bool {
-    const PRIMITIVES: [&str; 8] = ["bool", "usize", "u64", "u32", "i64", "i32", "f64", "f32"];
+    const PRIMITIVES: [&str; 9] = ["bool", "usize", "u64", "u32", "u8", "i64", "i32", "f64", "f32"];
     matches!(ty, Type::Path(path) if path.path.get_ident().is_some_and(|i| PRIMITIVES.iter().any(|p| i == p)))
 }
 
@@ -320,7 +329,14 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
         let (ident, key) = (&field.ident, &field.key);
         let json = field.writer(&quote!(&self.#ident));
         let write = quote!(writer.write(#key, #json)?;);
-        if field.attributes.skip_none { quote!(if self.#ident.is_some() { #write }) } else { write }
+        match field.attributes {
+            Attributes { skip_none: true, .. } => quote!(if self.#ident.is_some() { #write }),
+            Attributes { skip_default: true, .. } => {
+                let default = field.default_name();
+                quote!(if self.#ident != #default() { #write })
+            }
+            _ => write,
+        }
     });
     let checks = fields.iter().filter_map(|field| {
         let (ident, key, range) = (&field.ident, &field.key, field.attributes.range.as_ref()?);
