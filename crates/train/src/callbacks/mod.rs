@@ -176,12 +176,6 @@ pub trait CallbackConfig: Send + Sync {
     fn start(&self) -> Box<dyn Callback>;
 }
 
-impl<T: CallbackConfig + 'static> sconce_core::Holds<T> for Callbacks {
-    fn hold(value: T) -> std::sync::Arc<Self::Object> {
-        std::sync::Arc::new(value)
-    }
-}
-
 impl Kind for Callbacks {
     type Object = dyn CallbackConfig;
     const NAME: &'static str = "callback";
@@ -195,10 +189,10 @@ impl Kind for Callbacks {
     }
 }
 
-registry! { Callbacks:
-    CSVLogger = "CSVLogger" [];
-    EarlyStopping = "EarlyStopping" [];
-    ModelCheckpoint = "ModelCheckpoint" [];
+registry! { Callbacks(CallbackConfig):
+    CSVLogger [];
+    EarlyStopping [];
+    ModelCheckpoint [];
 }
 
 /// A line on stderr for people. A closed stderr is no reason to end a run.
