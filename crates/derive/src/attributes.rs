@@ -82,6 +82,7 @@ pub struct Attributes {
     pub read_only: bool,
     pub no_builder: bool,
     pub skip: bool,
+    pub flatten: bool,
 }
 
 impl Attributes {
@@ -103,6 +104,7 @@ impl Attributes {
                 "read_only" => out.read_only = true,
                 "no_builder" => out.no_builder = true,
                 "skip" => out.skip = true,
+                "flatten" => out.flatten = true,
                 _ => return Err(meta.error("unknown attribute of a configuration's field")),
             }
             Ok(())
