@@ -16,7 +16,7 @@ pub mod prelude {
     };
     pub use crate::layers::{
         Activation, Call, Child, Configured, Dense, Dropout, Flatten, Identity, InputLayer, Layer,
-        LayerEntry, LayerExt, Rescaling, Reshape,
+        LayerEntry, LayerExt, Normalization, Rescaling, Reshape,
     };
     pub use crate::model::{Apply, Input, SymbolicTensor};
     pub use crate::train::callbacks::{CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint};
