@@ -8,6 +8,9 @@ use sconce::layers::constraints::Constraints;
 use sconce::layers::initializers::Initializers;
 use sconce::layers::regularizers::Regularizers;
 use sconce::ops::activations::Activations;
+use sconce::train::callbacks::Callbacks;
+use sconce::train::losses::Losses;
+use sconce::train::metrics::Metrics;
 
 const INTRODUCTION: &str = "# Reference
 
@@ -29,6 +32,9 @@ fn the_reference_is_up_to_date() {
         section::<Initializers>("Initializers"),
         section::<Regularizers>("Regularizers"),
         section::<Constraints>("Constraints"),
+        section::<Losses>("Losses"),
+        section::<Metrics>("Metrics"),
+        section::<Callbacks>("Callbacks"),
     ]
     .concat();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference.md");
