@@ -10,6 +10,7 @@ mod keras_files;
 mod keras_forms;
 mod layer_cases;
 mod layers;
+mod optimizer_cases;
 mod properties;
 mod protocol;
 mod reference;
