@@ -14,6 +14,7 @@ mod layer_numbers;
 mod layers;
 mod loss_cases;
 mod object_cases;
+mod optimizer_cases;
 mod properties;
 mod protocol;
 mod reference;
