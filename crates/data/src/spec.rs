@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use sconce_core::registry::{nearest, unknown};
 use sconce_core::{Error, Json, Result, json};
 use serde::{Deserialize, Deserializer, Serialize};
+use std::path::Path;
 
 /// Data of a run: a built-in data set, generated clusters, `.npy` files or a CSV file.
 ///
@@ -64,6 +65,17 @@ impl DatasetSpec {
                     None => Error::config("", "one of the keys `dataset`, `x` and `csv` is needed"),
                 })
             }
+        }
+    }
+}
+
+impl DatasetSpec {
+    /// The files that are read.
+    pub fn files(&self) -> Vec<&Path> {
+        match self {
+            Self::Builtin(_) | Self::Blobs(_) => Vec::new(),
+            Self::Arrays(arrays) => arrays.files(),
+            Self::Csv(csv) => csv.files(),
         }
     }
 }

@@ -48,6 +48,14 @@ impl Default for Standardize {
 }
 
 impl Csv {
+    pub(super) fn files(&self) -> Vec<&Path> {
+        let statistics = match &self.standardize {
+            Standardize::File(file) => Some(file.as_path()),
+            Standardize::Flag(_) => None,
+        };
+        std::iter::once(self.csv.as_path()).chain(statistics).collect()
+    }
+
     /// Reads the file; its columns and classes are those of `like`, if that has names for them.
     pub(super) fn load(&self, like: Option<&Dataset>) -> Result<Dataset> {
         let columns = CsvColumns {
