@@ -196,6 +196,9 @@ impl Architecture {
             Connections::Stack(layers) => layers,
             Connections::Graph(graph) => return Ok(graph.clone()),
         };
+        if layers.is_empty() {
+            return Err(Error::config("", "the model has no layers; add some with `.add(..)`"));
+        }
         let spec = self.stated_input().or_else(|| input.cloned()).ok_or_else(|| {
             Error::config(
                 "",

@@ -51,7 +51,7 @@ fn class_weights_leave_what_is_held_out_alone() {
 #[test]
 fn class_weights_multiply_sample_weights() {
     let weights = Tensor::new(&[1f32, 2., 0.5, 1., 1., 0.], &Device::Cpu).unwrap();
-    let fit = || Fit::new(1, 6).sample_weight(&weights).unwrap();
+    let fit = || Fit::new(1, 6).sample_weight(&weights);
     let (loss, _) = losses(fit());
     close(loss, (2. + 2. + 4. + 1.) / 6.);
     let (loss, _) = losses(fit().class_weight([(1, 5.0), (2, 10.0), (3, 7.0)]));
@@ -69,8 +69,7 @@ fn soft_labels_count_for_the_nearest_class() {
 #[test]
 fn sample_weights_are_split_with_the_rows() {
     let weights = Tensor::new(&[1f32, 2., 1., 3., 0., 1.], &Device::Cpu).unwrap();
-    let (loss, val_loss) =
-        losses(Fit::new(1, 6).sample_weight(&weights).unwrap().validation_split(0.5));
+    let (loss, val_loss) = losses(Fit::new(1, 6).sample_weight(&weights).validation_split(0.5));
     close(loss, (0. + 2. + 4.) / 3.);
     close(val_loss, (12. + 0. + 9.) / 3.);
 }
@@ -128,4 +127,62 @@ fn an_update_that_overflows_is_an_error_that_names_the_weights() {
     let fit = Fit::new(1, 1).verbose(Verbose::Silent);
     let error = model.fit_with(&x, &y, fit).unwrap_err().to_string();
     assert!(error.contains("after epoch 1 these weights are not finite: out/kernel"), "{error}");
+}
+
+/// What a user is told before the first epoch.
+fn notices(model: &mut Sequential, fit: Fit) -> Vec<String> {
+    let y = column(&TARGETS);
+    model.fit_with(&y, &y, fit.verbose(Verbose::Silent)).unwrap();
+    model.compiled().unwrap().notices().to_vec()
+}
+
+#[test]
+fn training_that_changes_nothing_is_noticed() {
+    let mut model = zero();
+    assert!(notices(&mut model, Fit::default()).is_empty());
+    model.set_trainable(false);
+    model.compile("sgd", "mse").unwrap();
+    let frozen = notices(&mut model, Fit::default()).join("\n");
+    assert!(frozen.contains("all of its weights frozen (trainable=false)"), "{frozen}");
+    let mut model = Sequential::new().add(sconce_layers::Flatten::new().input_shape([1]));
+    model.compile("sgd", "mse").unwrap();
+    let none = notices(&mut model, Fit::default()).join("\n");
+    assert!(none.contains("has no trainable weights"), "{none}");
+    assert!(!none.contains("frozen"), "{none}");
+}
+
+#[test]
+fn steps_beyond_the_data_are_noticed() {
+    assert!(notices(&mut zero(), Fit::new(1, 4).steps_per_epoch(2)).is_empty());
+    let notices = notices(&mut zero(), Fit::new(1, 4).steps_per_epoch(3)).join("\n");
+    assert!(notices.contains("steps_per_epoch is 3, the data has 2 batches of 4"), "{notices}");
+}
+
+#[test]
+fn a_model_without_layers_is_refused() {
+    let mut model = Sequential::new();
+    model.compile("sgd", "mse").unwrap();
+    let y = column(&TARGETS);
+    let error = model.fit(&y, &y, 1, 4).unwrap_err().to_string();
+    assert!(error.contains("the model has no layers"), "{error}");
+}
+
+#[test]
+fn weights_of_a_layer_too_many_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("two.weights.h5");
+    let two = Sequential::new().add(Dense::new(1).input_shape([1])).add(Dense::new(1));
+    let mut two = two.into_model();
+    two.compile("adam", "mse").unwrap();
+    two.save_weights(&file).unwrap();
+    let mut one = Sequential::new().add(Dense::new(1).input_shape([1]));
+    one.compile("adam", "mse").unwrap();
+    let before = one.network().unwrap().get_weights().unwrap();
+    let error = one.load_weights(&file).unwrap_err().to_string();
+    let extra = "the file's `layers/dense_1/vars/0` belongs to no layer of the model";
+    assert!(error.contains(extra) && error.contains("two.weights.h5"), "{error}");
+    for (before, after) in before.iter().zip(one.network().unwrap().get_weights().unwrap()) {
+        assert_eq!(sconce_testkit::difference(before, &after, 0.0), None);
+    }
+    two.load_weights(&file).unwrap();
 }

@@ -31,7 +31,7 @@ use schemars::JsonSchema;
 use sconce_core::{Error, Json, Result, json};
 use sconce_saving::keras_json;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A training run. Paths are relative to the current directory; keys left out take Keras's defaults.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +55,9 @@ pub struct RunConfig {
     /// What it leaves behind.
     #[serde(default)]
     pub output: OutputSection,
+    /// The file that the configuration was read from, which no output may replace.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 impl RunConfig {
@@ -72,7 +75,8 @@ impl RunConfig {
     /// As [`RunConfig::from_json`], with file and line.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let (text, value) = read_json(path.as_ref())?;
-        Self::from_json(&value).map_err(|e| e.in_file(path, &text))
+        let config = Self::from_json(&value).map_err(|e| e.in_file(&path, &text))?;
+        Ok(Self { file: Some(path.as_ref().to_path_buf()), ..config })
     }
 
     /// The JSON Schema of configurations, made from the types that parse them.
