@@ -9,6 +9,7 @@ mod freezing;
 mod keras_files;
 mod keras_forms;
 mod layer_cases;
+mod layer_numbers;
 mod layers;
 mod properties;
 mod protocol;

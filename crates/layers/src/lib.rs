@@ -3,6 +3,7 @@
 //! One layer is one short file: its configuration, which is Keras's, its shapes, its weights, its
 //! maths, its tests, and one line in the table below.
 
+mod axes;
 pub mod call;
 mod constant_value;
 pub mod constraints;
@@ -23,9 +24,10 @@ pub mod reshaping;
 mod seed;
 
 pub use crate::core::{Activation, Dense, Identity, InputLayer};
-pub use crate::preprocessing::Rescaling;
+pub use crate::preprocessing::{Normalization, Rescaling};
 pub use crate::regularization::Dropout;
 pub use crate::reshaping::{Flatten, Reshape};
+pub use axes::Axes;
 pub use call::{Call, Scope};
 pub use constant_value::ConstantValue;
 pub use data_format::DataFormat;
@@ -70,6 +72,7 @@ sconce_core::registry! { Layers(Layer):
     Dropout [];
     Flatten [];
     Identity [];
+    Normalization [];
     Rescaling [];
     Reshape [];
 }

@@ -17,7 +17,7 @@ pub mod prelude {
     pub use crate::data::{ToArray, ToTensor};
     pub use crate::layers::{
         Activation, Call, Child, Configured, Dense, Dropout, Flatten, Identity, InputLayer, Layer,
-        LayerEntry, LayerExt, Rescaling, Reshape,
+        LayerEntry, LayerExt, Normalization, Rescaling, Reshape,
     };
     pub use crate::model::{Apply, Input, SymbolicTensor};
     pub use crate::train::callbacks::{CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint};

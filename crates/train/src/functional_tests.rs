@@ -139,8 +139,9 @@ fn differences(case: &Case) -> Result<Vec<String>> {
 #[test]
 fn functional_runs_end_as_in_keras() {
     let objects = CustomObjects::new().register::<Layers, Masking>();
-    let cases = golden::load("functional_training");
+    let mut cases = golden::load("functional_training");
     assert!(cases.len() >= 20);
+    cases.extend(golden::load("layer_training"));
     let mut wrong = Vec::new();
     for case in cases {
         let found = objects.scope(|| differences(&case));

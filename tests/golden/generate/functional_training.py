@@ -7,6 +7,7 @@ import numpy as np
 from keras import layers, losses, metrics, optimizers, regularizers
 
 from .common import Group, double, normal, numpy, rng
+from .layer_case import finalize
 
 ROWS, CLASSES, BATCH, EPOCHS = 42, 3, 16, 3
 VALIDATION_ROWS = 20  # not a multiple of the batch size either
@@ -149,12 +150,21 @@ def runs(d):
     }
 
 
+def first_value(weight, drawn):
+    """Variances are positive, whole numbers stay as they are."""
+    if "int" in str(weight.dtype):
+        return numpy(weight)
+    return np.abs(drawn) + np.float32(0.3) if "variance" in weight.path else drawn
+
+
 def train(run, dtype):
     keras.backend.clear_session()
     model = run.model()
     draw = rng(808)
-    initial = [normal(draw, w.shape, 0.5) for w in model.weights]
-    model.set_weights([w.astype(dtype) for w in initial])
+    initial = [first_value(w, normal(draw, w.shape, 0.5)) for w in model.weights]
+    model.set_weights([w if w.dtype.kind == "i" else w.astype(dtype) for w in initial])
+    for layer in model.layers:
+        finalize(layer)
     model.compile(**run.compile())
     index = {
         "config": json.loads(model.to_json()),
