@@ -1,7 +1,8 @@
 //! Run configurations: a whole training run as one JSON document, what `sconce train` reads.
 //!
 //! Separation of concerns: this file is the document and how it is read; `sections` are its parts;
-//! `schema` describes registries to JSON Schema; `run` carries it out.
+//! `schema` describes registries to JSON Schema; `run` carries it out; `standardize` puts a
+//! Normalization layer at the head of the model.
 //!
 //! ```no_run
 //! use sconce_train::run_config::RunConfig;
@@ -18,6 +19,7 @@
 mod run;
 mod schema;
 mod sections;
+mod standardize;
 #[cfg(test)]
 mod tests;
 

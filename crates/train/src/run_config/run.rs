@@ -1,5 +1,6 @@
 //! Carrying out a run configuration.
 
+use super::standardize::standardized;
 use super::{DataSection, ModelSource, RunConfig, read_json};
 use crate::callbacks::{Flow, LambdaCallback};
 use crate::files::LoadOptions;
@@ -10,8 +11,8 @@ use crate::model::Model;
 use sconce_core::atomic::{check_writable, write_atomic};
 use sconce_core::{Device, Dims, Error, FileSet, FirstValues, Json, Result, Spec};
 use sconce_data::datasets::Dataset;
-use sconce_data::spec::{DatasetSpec, load, load_validation};
-use sconce_data::{Batch, CsvColumns};
+use sconce_data::spec::{DatasetSpec, load_unscaled};
+use sconce_data::{Batch, CsvColumns, Standardizer};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -47,8 +48,12 @@ impl RunConfig {
         self.check_files()?;
         self.check_outputs()?;
         let mut model = self.load_model(device)?;
-        let (train, validation) = self.data.load()?;
+        let (train, validation, statistics) = self.data.load()?;
         build(&mut model, &train)?;
+        if let Some(statistics) = &statistics {
+            model =
+                standardized(model, statistics).map_err(|e| e.under("data.train.standardize"))?;
+        }
         if let DatasetSpec::Csv(csv) = &self.data.train {
             model.set_csv_columns(Some(CsvColumns {
                 target: csv.target.clone(),
@@ -87,11 +92,16 @@ impl RunConfig {
     }
 
     /// The model of this run with its weights, untrained. Data is loaded only if the model does not
-    /// state the shape of its input.
+    /// state the shape of its input, or if it is standardised.
     pub fn build_model(&self, device: &Device) -> Result<Model> {
         let mut model = self.load_model(device)?;
-        if model.network().is_err() {
-            build(&mut model, &self.data.load()?.0)?;
+        if model.network().is_err() || self.data.train.standardizes() {
+            let (train, _, statistics) = self.data.load()?;
+            build(&mut model, &train)?;
+            if let Some(statistics) = &statistics {
+                model = standardized(model, statistics)
+                    .map_err(|e| e.under("data.train.standardize"))?;
+            }
         }
         Ok(model)
     }
@@ -203,11 +213,20 @@ fn from_json(json: &Json, device: &Device, seed: u64) -> Result<Model> {
 }
 
 impl DataSection {
-    fn load(&self) -> Result<(Dataset, Option<Dataset>)> {
-        let train = load(&self.train).map_err(|e| e.under("data.train"))?;
-        let validation = self.validation.as_ref().map(|spec| load_validation(spec, &train));
+    /// The data as they are, and the statistics that the model standardises them with.
+    fn load(&self) -> Result<(Dataset, Option<Dataset>, Option<Standardizer>)> {
+        let asked = self.validation.as_ref().is_some_and(DatasetSpec::standardizes);
+        if asked && !self.train.standardizes() {
+            let message = "the data trained on is not standardised, so that the two would differ; set \
+                           data.train.standardize, which is for both";
+            return Err(Error::config("data.validation.standardize", message));
+        }
+        let (train, statistics) =
+            load_unscaled(&self.train, None).map_err(|e| e.under("data.train"))?;
+        // The model standardises validation data by the same numbers, whatever theirs are.
+        let validation = self.validation.as_ref().map(|spec| load_unscaled(spec, Some(&train)));
         let validation = validation.transpose().map_err(|e| e.under("data.validation"))?;
-        Ok((train, validation))
+        Ok((train, validation.map(|(data, _)| data), statistics))
     }
 }
 
