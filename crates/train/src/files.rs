@@ -140,6 +140,15 @@ impl Model {
         let variables = network::optimizer_variables(&archive)?;
         if !variables.is_empty() && model.network().is_ok() {
             let state = model.compiled_mut()?.optimizer()?;
+            // Keras 2 keeps other variables, in another order. As Keras 3, leave them.
+            if is_of_keras_2(&archive) {
+                warn(&format!(
+                    "{}: the optimizer's variables are those of Keras 2 and are left; training goes on \
+                     with fresh ones",
+                    path.display()
+                ));
+                return Ok(model);
+            }
             state.set_variables(&variables).map_err(|e| Error::file(path, e.to_string()))?;
         }
         Ok(model)
@@ -206,6 +215,11 @@ impl Model {
         };
         loaded.map_err(|e| Error::file(path, e.to_string()))
     }
+}
+
+fn is_of_keras_2(archive: &KerasArchive) -> bool {
+    let version = archive.metadata.get("keras_version").and_then(Json::as_str);
+    version.is_some_and(|version| version.starts_with("2."))
 }
 
 /// Whether a file of weights is Keras's, as Keras tells by its name.
