@@ -19,6 +19,31 @@ pub fn shown(value: &Json) -> String {
     }
 }
 
+/// Keras's key for an object that stands in several places of a document.
+pub const SHARED_OBJECT_ID: &str = "shared_object_id";
+
+/// The keys of an object as Keras serializes it.
+pub const OBJECT_KEYS: [&str; 7] = [
+    "module",
+    "class_name",
+    "config",
+    "registered_name",
+    "build_config",
+    "compile_config",
+    SHARED_OBJECT_ID,
+];
+
+/// Refuses keys that are not known, with the nearest that is.
+pub fn only_keys(map: &Map, known: &[&str]) -> Result<()> {
+    match map.keys().find(|key| !known.contains(&key.as_str())) {
+        None => Ok(()),
+        Some(key) => {
+            let message = crate::registry::unknown("key", key, known.iter().copied());
+            Err(Error::config(key, message))
+        }
+    }
+}
+
 /// Reads `T` from a JSON value. An error carries the JSON path, and for an unknown key the nearest
 /// known one.
 pub fn parse<T: DeserializeOwned>(value: Json) -> Result<T> {

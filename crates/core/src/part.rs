@@ -4,7 +4,7 @@
 
 use crate::config::{Config, Registered};
 use crate::custom_objects::{self, Custom};
-use crate::json::{Map, shown};
+use crate::json::{Map, OBJECT_KEYS, only_keys, shown};
 use crate::registry::{Entry, Holds, Kind, Member, Style, Unusable, nearest, unknown};
 use crate::{Error, Json, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -157,20 +157,7 @@ impl<K: Kind> Part<K> {
     }
 
     fn from_object(map: &Map) -> Result<Self> {
-        let known = [
-            "module",
-            "class_name",
-            "config",
-            "registered_name",
-            "build_config",
-            "compile_config",
-            "shared_object_id",
-        ];
-        for key in map.keys() {
-            if !known.contains(&key.as_str()) {
-                return Err(Error::config(key.clone(), unknown("key", key, known)));
-            }
-        }
+        only_keys(map, &OBJECT_KEYS)?;
         let class_name =
             map.get("class_name").and_then(Json::as_str).ok_or_else(|| Self::not_a_part(None))?;
         // Keras writes functions as {"class_name": "function", "config": "relu"}.

@@ -1,9 +1,9 @@
 //! JSON Schema (2020-12) of configurations and registries, and the tables of the documentation that
 //! are made from it.
 
-use crate::config::{Field, Fixed, Range};
+use crate::config::{Config, Field, Fixed, Range};
 use crate::custom_objects;
-use crate::json::{Json, Map};
+use crate::json::{Json, Map, OBJECT_KEYS};
 use crate::registry::Kind;
 use serde_json::json;
 
@@ -109,20 +109,26 @@ fn of_object(class_name: Json, config: Json) -> Json {
 
 /// The keys of a serialized object.
 fn members(class_name: Json, config: Json) -> Json {
-    json!({
-        "module": {}, "class_name": class_name, "config": config, "registered_name": {},
-        "build_config": {}, "compile_config": {}, "shared_object_id": {},
-    })
+    let mut members: Map = OBJECT_KEYS.iter().map(|key| (key.to_string(), json!({}))).collect();
+    members.insert("class_name".into(), class_name);
+    members.insert("config".into(), config);
+    Json::Object(members)
 }
 
 /// The schema of a `config` object.
-pub(crate) fn of_config(
-    doc: &str,
-    fields: &[Field],
-    fixed: &[Fixed],
-    definitions: &mut Definitions,
-) -> Json {
+pub(crate) fn of_config<T: Config>(definitions: &mut Definitions) -> Json {
+    let (doc, fields, fixed) = (T::DOC, T::FIELDS, T::FIXED);
     let mut properties = Map::new();
+    for flattened in T::FLATTENED {
+        let mut defaults = (flattened.defaults)().unwrap_or_default();
+        for field in flattened.fields {
+            let mut schema = of_field(field, definitions);
+            if let Some(default) = defaults.remove(field.key) {
+                schema["default"] = default;
+            }
+            properties.insert(field.key.to_string(), schema);
+        }
+    }
     for field in fields {
         properties.insert(field.key.to_string(), of_field(field, definitions));
     }

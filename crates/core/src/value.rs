@@ -9,6 +9,7 @@ use crate::{Error, Result};
 /// For the code that `#[config(serde)]` writes.
 pub use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
+use std::path::PathBuf;
 
 /// A value in a [`Config`](crate::Config). `#[derive(ConfigValue)]` writes it for an enum of words.
 pub trait ConfigValue: Sized {
@@ -67,9 +68,10 @@ macro_rules! whole_numbers {
 whole_numbers! {
     usize: "a whole number of at least 0" {"type": "integer", "minimum": 0};
     u64: "a whole number of at least 0" {"type": "integer", "minimum": 0};
-    u32: "a whole number of at least 0" {"type": "integer", "minimum": 0};
+    u32: "a whole number from 0 to 4294967295" {"type": "integer", "minimum": 0, "maximum": u32::MAX};
+    u8: "a whole number from 0 to 255" {"type": "integer", "minimum": 0, "maximum": u8::MAX};
     i64: "a whole number" {"type": "integer"};
-    i32: "a whole number" {"type": "integer"};
+    i32: "a whole number of 32 bits" {"type": "integer", "minimum": i32::MIN, "maximum": i32::MAX};
 }
 
 /// A whole number, also one that a writer who knows only floats has written: 7.0.
@@ -135,6 +137,25 @@ impl ConfigValue for String {
 
     fn schema(_: &mut Definitions) -> Json {
         json!({"type": "string"})
+    }
+}
+
+/// A file's path, as it is written on this system.
+impl ConfigValue for PathBuf {
+    fn from_json(value: &Json) -> Result<Self> {
+        String::from_json(value).map(Self::from)
+    }
+
+    fn to_json(&self) -> Result<Json> {
+        let not_text = || {
+            let message = format!("the path {} is not text and cannot be written", self.display());
+            Error::config("", message)
+        };
+        self.to_str().map(Json::from).ok_or_else(not_text)
+    }
+
+    fn schema(definitions: &mut Definitions) -> Json {
+        String::schema(definitions)
     }
 }
 

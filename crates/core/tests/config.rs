@@ -243,6 +243,59 @@ fn ranges_hold_for_builders_too() {
     );
 }
 
+/// Arguments of several configurations, each with defaults of its own.
+#[test]
+fn flattened_arguments_are_keys_before_the_own() {
+    #[derive(Config)]
+    #[config(new(name))]
+    struct Shared {
+        /// A name.
+        name: String,
+        /// A rate.
+        #[config(default = 0.5, range = "[0, 1]")]
+        rate: f64,
+    }
+    #[derive(Config)]
+    #[config(new(steps))]
+    struct Own {
+        /// Shared arguments.
+        #[config(flatten, default = Shared::new("own").rate(0.25))]
+        shared: Shared,
+        /// Steps.
+        #[config(default = 3, range = "[1, inf)")]
+        steps: usize,
+    }
+    let own = Own::new(4);
+    assert_eq!((own.shared.name.as_str(), own.shared.rate, own.steps), ("own", 0.25, 4));
+    let written = |own: &Own| Json::Object(own.to_config().unwrap()).to_string();
+    assert_eq!(written(&own), r#"{"name":"own","rate":0.25,"steps":4}"#);
+    let read = |config: Json| Own::from_config(&map(config));
+    assert_eq!(written(&read(json!({})).unwrap()), written(&Own::default()));
+    let given = read(json!({"steps": 2, "rate": 1, "name": "x"})).unwrap();
+    assert_eq!(written(&given), r#"{"name":"x","rate":1.0,"steps":2}"#);
+    let error = |config: Json| read(config).map(drop).unwrap_err().to_string();
+    assert_eq!(error(json!({"rate": 2})), "at `rate`: must be a number from 0 to 1, found 2");
+    assert_eq!(error(json!({"name": 1})), "at `name`: must be a string, found 1");
+    assert_eq!(
+        error(json!({"stesp": 2})),
+        "at `stesp`: unknown key `stesp`. Did you mean `steps`? Known: name, rate, steps."
+    );
+    let outside = Own { shared: Shared::new("own").rate(-1.0), steps: 1 };
+    assert!(outside.check_ranges().unwrap_err().to_string().starts_with("at `rate`: must be"));
+    assert!(Own::new(0).check_ranges().is_err());
+    let schema = Own::schema(&mut Definitions::new());
+    let expected = json!({
+        "type": "object",
+        "properties": {
+            "name": {"description": "A name.", "type": "string", "default": "own"},
+            "rate": {"description": "A rate.", "type": "number", "minimum": 0, "maximum": 1, "default": 0.25},
+            "steps": {"description": "Steps.", "type": "integer", "minimum": 1, "default": 3},
+        },
+        "additionalProperties": false,
+    });
+    assert_eq!(schema.to_string(), expected.to_string());
+}
+
 /// A number that JSON cannot write is an error with its path, where it is written.
 #[test]
 fn what_cannot_be_written_says_where() {
@@ -370,4 +423,52 @@ fn named_layers_have_the_builders_of_the_layer() {
     let named = Named { layer: Dense::new(4), name: "a" }.shape("square").use_bias(false);
     assert_eq!((named.layer.units, named.layer.use_bias, named.name), (4, false, "a"));
     assert_eq!(named.layer.shape.unwrap().class_name(), "Square");
+}
+
+/// A type that comes through a macro's fragment is the type itself.
+macro_rules! frame {
+    ($ty:ty) => {
+        /// A frame.
+        #[derive(Clone, Debug, Config)]
+        struct Frame {
+            /// Its price.
+            price: $ty,
+            /// Its age in years.
+            #[config(default = 3, skip_default)]
+            age: u8,
+            /// Where its drawing is.
+            #[config(default = "frame.svg")]
+            file: std::path::PathBuf,
+        }
+    };
+}
+frame!(Option<i64>);
+
+#[test]
+fn defaults_are_left_out_where_that_is_asked_for() {
+    let frame = Frame::new();
+    assert_eq!(
+        Json::Object(frame.to_config().unwrap()),
+        json!({"price": null, "file": "frame.svg"})
+    );
+    let config = json!({"price": 2, "age": 4, "file": "a/b.svg"});
+    let read = Frame::from_config(&map(config)).unwrap();
+    let built = frame.price(2).age(4).file("a/b.svg");
+    assert_eq!(read.to_config().unwrap(), built.to_config().unwrap());
+    assert_eq!(built.to_config().unwrap()["age"], 4);
+    let error = Frame::from_config(&map(json!({"age": 256}))).unwrap_err().to_string();
+    assert_eq!(error, "at `age`: must be a whole number from 0 to 255, found 256");
+    let schema = Frame::schema(&mut Definitions::new());
+    assert_eq!(schema["properties"]["age"]["maximum"], 255);
+    assert_eq!(schema["properties"]["price"]["type"], json!(["integer", "null"]));
+}
+
+/// Linux allows paths that are no text; JSON does not.
+#[cfg(unix)]
+#[test]
+fn a_path_that_is_no_text_cannot_be_written() {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::path::Path::new(std::ffi::OsStr::from_bytes(b"frame\xff.svg"));
+    let error = Frame::new().file(path).to_config().unwrap_err().to_string();
+    assert!(error.starts_with("at `file`: the path ") && error.contains("is not text"), "{error}");
 }

@@ -78,9 +78,11 @@ pub struct Attributes {
     pub key: Option<LitStr>,
     pub with: Option<Path>,
     pub skip_none: bool,
+    pub skip_default: bool,
     pub read_only: bool,
     pub no_builder: bool,
     pub skip: bool,
+    pub flatten: bool,
 }
 
 impl Attributes {
@@ -98,9 +100,11 @@ impl Attributes {
                 "key" => out.key = Some(meta.value()?.parse()?),
                 "with" => out.with = Some(meta.value()?.call(Path::parse_mod_style)?),
                 "skip_none" => out.skip_none = true,
+                "skip_default" => out.skip_default = true,
                 "read_only" => out.read_only = true,
                 "no_builder" => out.no_builder = true,
                 "skip" => out.skip = true,
+                "flatten" => out.flatten = true,
                 _ => return Err(meta.error("unknown attribute of a configuration's field")),
             }
             Ok(())

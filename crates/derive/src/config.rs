@@ -66,10 +66,19 @@ fn fields(input: &DeriveInput) -> Result<Vec<Field>> {
         let attributes = Attributes::parse(&field.attrs)?;
         let ident = field.ident.clone().unwrap_or_else(|| format_ident!("unnamed"));
         let key = attributes.key.as_ref().map_or_else(|| ident.unraw().to_string(), LitStr::value);
-        let inner = option(&field.ty).cloned();
-        Ok(Field { ident, key, doc: doc(&field.attrs), ty: field.ty.clone(), inner, attributes })
+        let ty = without_group(&field.ty).clone();
+        let inner = option(&ty).cloned();
+        Ok(Field { ident, key, doc: doc(&field.attrs), ty, inner, attributes })
     };
     named.into_iter().map(field).collect()
+}
+
+/// The type itself, where it came through a fragment `$ty:ty` of a macro.
+fn without_group(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => without_group(&group.elem),
+        ty => ty,
+    }
 }
 
 /// `T` of `Option<T>`.
@@ -87,7 +96,7 @@ fn option(ty: &Type) -> Option<&Type> {
 
 /// Whether a builder takes the type itself: `impl Into<f64>` would leave the type of a literal open.
 fn is_primitive(ty: &Type) -> bool {
-    const PRIMITIVES: [&str; 8] = ["bool", "usize", "u64", "u32", "i64", "i32", "f64", "f32"];
+    const PRIMITIVES: [&str; 9] = ["bool", "usize", "u64", "u32", "u8", "i64", "i32", "f64", "f32"];
     matches!(ty, Type::Path(path) if path.path.get_ident().is_some_and(|i| PRIMITIVES.iter().any(|p| i == p)))
 }
 
@@ -104,8 +113,13 @@ impl Field {
         !self.attributes.skip
     }
 
+    /// A key of the configuration, not several.
+    fn is_key(&self) -> bool {
+        self.in_config() && !self.attributes.flatten
+    }
+
     fn is_required(&self) -> bool {
-        self.in_config() && self.attributes.default.is_none() && self.inner.is_none()
+        self.is_key() && self.attributes.default.is_none() && self.inner.is_none()
     }
 
     /// The type a builder or `new` sets.
@@ -135,8 +149,8 @@ impl Field {
         let (name, ty) = (self.default_name(), &self.ty);
         let value = match &self.attributes.default {
             Some(Some(value)) => self.value(value),
-            Some(None) => quote!(Default::default()),
-            None => quote!(None),
+            None if self.inner.is_some() => quote!(None),
+            Some(None) | None => quote!(Default::default()),
         };
         Some(quote!(fn #name() -> #ty { #value }))
     }
@@ -257,7 +271,7 @@ fn builders(input: &DeriveInput, container: &Container, fields: &[Field]) -> Tok
     let (name, vis) = (&input.ident, &input.vis);
     let fields: Vec<&Field> = fields
         .iter()
-        .filter(|field| field.in_config() && !field.is_required())
+        .filter(|field| field.is_key() && !field.is_required())
         .filter(|field| !field.attributes.no_builder && !field.attributes.read_only)
         .collect();
     if fields.is_empty() {
@@ -299,7 +313,8 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
     let (name, krate) = (&input.ident, container.krate());
     let class_name = container.name.as_ref().map_or_else(|| name.to_string(), LitStr::value);
     let doc = doc(&input.attrs);
-    let descriptions = fields.iter().filter(|field| field.in_config()).map(description);
+    let descriptions = fields.iter().filter(|field| field.is_key()).map(description);
+    let flattened: Vec<&Field> = fields.iter().filter(|f| f.attributes.flatten).collect();
     let only = container.only.iter().map(|(key, value, written)| {
         let key = key.unraw().to_string();
         quote!(Fixed::Only { key: #key, value: || #value, written: #written })
@@ -314,19 +329,37 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
             return quote!(#ident: reader.required(#key, #from_json)?);
         }
         let default = field.default_name();
+        if field.attributes.flatten {
+            return quote!(#ident: reader.flattened(#default)?);
+        }
         quote!(#ident: reader.optional(#key, #from_json, #default)?)
     });
-    let write = fields.iter().filter(|f| f.in_config() && !f.attributes.read_only).map(|field| {
+    let write_flattened = flattened.iter().map(|field| {
+        let ident = &field.ident;
+        quote!(writer.flatten(self.#ident.to_config()?);)
+    });
+    let write = fields.iter().filter(|f| f.is_key() && !f.attributes.read_only).map(|field| {
         let (ident, key) = (&field.ident, &field.key);
         let json = field.writer(&quote!(&self.#ident));
         let write = quote!(writer.write(#key, #json)?;);
-        if field.attributes.skip_none { quote!(if self.#ident.is_some() { #write }) } else { write }
+        match field.attributes {
+            Attributes { skip_none: true, .. } => quote!(if self.#ident.is_some() { #write }),
+            Attributes { skip_default: true, .. } => {
+                let default = field.default_name();
+                quote!(if self.#ident != #default() { #write })
+            }
+            _ => write,
+        }
     });
     let checks = fields.iter().filter_map(|field| {
         let (ident, key, range) = (&field.ident, &field.key, field.attributes.range.as_ref()?);
         Some(quote!(#range.check(#key, &self.#ident)?;))
     });
-    let checks: Vec<TokenStream> = checks.collect();
+    let check_flattened = flattened.iter().map(|field| {
+        let ident = &field.ident;
+        quote!(self.#ident.check_ranges()?;)
+    });
+    let checks: Vec<TokenStream> = check_flattened.chain(checks).collect();
     let (check, check_read) = if checks.is_empty() {
         (None, None)
     } else {
@@ -342,6 +375,18 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
         .module
         .as_ref()
         .map(|module| quote!(const MODULE: Option<&'static str> = Some(#module);));
+    let flattened = (!flattened.is_empty()).then(|| {
+        let rows = flattened.iter().map(|field| {
+            let (ty, default) = (&field.ty, field.default_name());
+            quote! {
+                config::Flattened {
+                    fields: <#ty as Config>::FIELDS,
+                    defaults: || Config::to_config(&#default()),
+                }
+            }
+        });
+        quote!(const FLATTENED: &'static [config::Flattened] = &[#(#rows),*];)
+    });
     let registered = container.package.as_ref().map(|package| {
         let registered_name = format!("{}>{class_name}", package.value());
         quote!(const REGISTERED: Option<&'static str> = Some(#registered_name);)
@@ -357,6 +402,7 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
             const DOC: &'static str = #doc;
             const FIELDS: &'static [config::Field] = &[#(#descriptions),*];
             const FIXED: &'static [Fixed] = &[#(#fixed),*];
+            #flattened
 
             fn from_config(config: &Map) -> #krate::Result<Self> {
                 let #reader = Reader::new::<Self>(config)?;
@@ -368,6 +414,7 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
             #[allow(unused_mut)]
             fn to_config(&self) -> #krate::Result<Map> {
                 let mut writer = Writer::default();
+                #(#write_flattened)*
                 #(#write)*
                 Ok(writer.finish(Self::FIXED))
             }

@@ -41,8 +41,11 @@ use syn::{DeriveInput, parse_macro_input};
 /// - `range = "[0, 1)"`: bounds of the number or numbers, in interval notation; `inf` is no bound;
 /// - `key = "lambda"`: Keras's key, if it is not the field's name;
 /// - `with = module`: `from_json`, `to_json` and `schema` of that module instead of the type's;
-/// - `skip_none`: not written if `None`; `read_only`: never written;
+/// - `skip_none`: not written if `None`; `skip_default`: not written if it is the default;
+///   `read_only`: never written;
 /// - `no_builder`: no builder method;
+/// - `flatten`: the field is a configuration whose keys are keys of this one, before its own; keys that
+///   are left out have the values of the field's `default`. No builder method is written;
 /// - `skip`: not part of the configuration; starts as the type's `Default`.
 #[proc_macro_derive(Config, attributes(config))]
 pub fn derive_config(input: TokenStream) -> TokenStream {

@@ -12,6 +12,7 @@ mod pool;
 mod slices;
 pub mod threads;
 pub mod update;
+pub mod windows;
 
 pub use gather::gather_rows;
 pub use gemm::{Matrix, product};

@@ -4,9 +4,6 @@
 //! applies masks, sample weights and the reduction; a [metric](metrics) accumulates a value over the
 //! batches of an epoch. Both share the rules for shapes.
 
-mod dtype;
 pub mod losses;
 pub mod metrics;
 mod shapes;
-
-pub use dtype::Float32;

@@ -5,8 +5,9 @@ use crate::functional;
 use crate::graph::Graph;
 use crate::graph_layer::GraphLayer;
 use crate::keras2;
-use crate::shared::{SHARED_ID, Shared, SharedIds};
+use crate::shared::{Shared, SharedIds};
 use crate::symbolic::SymbolicTensor;
+use sconce_core::json::{OBJECT_KEYS, only_keys};
 use sconce_core::policy::keras_name;
 use sconce_core::registry::object;
 use sconce_core::{Args, DTypePolicy, Dims, Error, Json, Kind, Result, Spec};
@@ -260,17 +261,8 @@ impl Architecture {
     }
 
     fn read(value: &Json, shared: &Shared) -> Result<Self> {
-        let known = [
-            "module",
-            "class_name",
-            "config",
-            "registered_name",
-            "build_config",
-            "compile_config",
-            SHARED_ID,
-        ];
         let map = object(value.clone(), "a model")?;
-        only(&map, &known)?;
+        only_keys(&map, &OBJECT_KEYS)?;
         let config = map.get("config").cloned().unwrap_or(json!({}));
         let read = match map.get("class_name").and_then(Json::as_str) {
             Some(SEQUENTIAL) => Self::read_stack,
@@ -289,7 +281,7 @@ impl Architecture {
     }
 
     fn read_stack(map: Map, shared: &Shared) -> Result<Self> {
-        only(&map, &["name", "trainable", "dtype", "layers", "build_input_shape"])?;
+        only_keys(&map, &["name", "trainable", "dtype", "layers", "build_input_shape"])?;
         let Some(Json::Array(list)) = map.get("layers") else {
             return Err(Error::config("layers", "a model needs its list of layers"));
         };
@@ -319,7 +311,10 @@ impl Architecture {
     }
 
     fn read_functional(map: Map, shared: &Shared) -> Result<Self> {
-        only(&map, &["name", "trainable", "dtype", "layers", "input_layers", "output_layers"])?;
+        only_keys(
+            &map,
+            &["name", "trainable", "dtype", "layers", "input_layers", "output_layers"],
+        )?;
         let graph = functional::read(&map, shared)?;
         let connections = Connections::Graph(Arc::new(graph));
         Ok(Self { name: name_of(&map), trainable: trainable_of(&map), connections })
@@ -445,15 +440,4 @@ fn name_of(map: &Map) -> Option<String> {
 
 fn trainable_of(map: &Map) -> bool {
     map.get("trainable").and_then(Json::as_bool).unwrap_or(true)
-}
-
-/// Refuses keys that are not known.
-fn only(map: &Map, known: &[&str]) -> Result<()> {
-    match map.keys().find(|k| !known.contains(&k.as_str())) {
-        None => Ok(()),
-        Some(key) => {
-            let message = sconce_core::registry::unknown("key", key, known.iter().copied());
-            Err(Error::config(key, message))
-        }
-    }
 }

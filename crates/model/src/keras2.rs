@@ -80,7 +80,8 @@ fn call(node: &Json) -> Json {
     let tensors = node.as_array().map(Vec::as_slice).unwrap_or_default();
     let kwargs = tensors.first().and_then(|tensor| tensor.get(3)).cloned().unwrap_or(json!({}));
     let tensor = |tensor: &Json| {
-        let history: Vec<Json> = (0..3).map(|i| tensor.get(i).cloned().unwrap_or_default()).collect();
+        let history: Vec<Json> =
+            (0..3).map(|i| tensor.get(i).cloned().unwrap_or_default()).collect();
         json!({"class_name": "__keras_tensor__", "config": {"keras_history": history}})
     };
     let args = match tensors {

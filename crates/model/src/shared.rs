@@ -4,14 +4,12 @@ use crate::architecture::Architecture;
 use crate::graph::Graph;
 use crate::graph_layer::GraphLayer;
 use sconce_core::Json;
+use sconce_core::json::SHARED_OBJECT_ID;
 use sconce_layers::LayerEntry;
 use serde_json::json;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Keras's key of an object that stands at several places of a document.
-pub(crate) const SHARED_ID: &str = "shared_object_id";
 
 /// The layers read so far that stand at several places, by their ids.
 #[derive(Default)]
@@ -48,7 +46,7 @@ impl Shared {
 }
 
 fn id_of(json: &Json) -> Option<u64> {
-    json.get(SHARED_ID).and_then(Json::as_u64)
+    json.get(SHARED_OBJECT_ID).and_then(Json::as_u64)
 }
 
 /// The ids of layers that stand at several places of a document.
@@ -77,7 +75,7 @@ impl SharedIds {
 
     pub(crate) fn mark(&self, entry: &LayerEntry, json: &mut Json) {
         if let (Some(id), Some(map)) = (self.0.get(&entry.id()), json.as_object_mut()) {
-            map.insert(SHARED_ID.into(), json!(id));
+            map.insert(SHARED_OBJECT_ID.into(), json!(id));
         }
     }
 }

@@ -160,7 +160,7 @@ impl Kernel<()> for Dense {
 }
 
 /// `out[j] (+)= sum_i values[i, j]`, in chunks of columns so that the order of each sum is fixed.
-fn column_sums(out: &mut [f32], values: &[f32], accumulate: bool) {
+pub(crate) fn column_sums(out: &mut [f32], values: &[f32], accumulate: bool) {
     let columns = out.len();
     if columns == 0 {
         return;

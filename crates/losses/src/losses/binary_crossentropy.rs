@@ -1,11 +1,10 @@
 //! Binary crossentropy: for targets that are each true or false.
 
-use super::{Loss, LossFn, Outputs, PerSample, Reduction, check_smoothing, common_builders};
-use crate::dtype::Float32;
+use super::crossentropy::logits_of_the_model;
+use super::{Loss, LossFn, PerSample, Reduction};
 use crate::shapes;
-use sconce_core::{DType, Dims, Error, Result, Tensor};
+use sconce_core::{Config, DType, Dims, Error, Result, Tensor};
 use sconce_ops::losses::{LogitBinaryCrossentropy, mean_loss};
-use serde::{Deserialize, Serialize};
 
 /// `mean(-t ln(p) - (1 - t) ln(1 - p))` over `axis`. y_true (0 to 1) and y_pred `[batch, .., d]`,
 /// values `[batch, ..]`; y_true `[batch]` goes with y_pred `[batch, 1]`. Keras's
@@ -13,66 +12,27 @@ use serde::{Deserialize, Serialize};
 ///
 /// Probabilities are clipped to 1e-7..1 - 1e-7. From logits z it is computed as
 /// `max(z, 0) - z t + ln(1 + e^(-|z|))`, which does not overflow.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Config)]
+#[config(dtype)]
 pub struct BinaryCrossentropy {
     /// Whether predictions are logits. Left out: they are, unless the compiled model ends in a
     /// softmax or sigmoid.
     pub from_logits: Option<bool>,
-    /// Label smoothing `s`: targets `t` become `t (1 - s) + s / 2`. Default 0.
+    /// Label smoothing `s`: targets `t` become `t (1 - s) + s / 2`.
+    #[config(default = 0.0, range = "[0, 1]")]
     pub label_smoothing: f64,
-    /// The axis the mean is over. Default -1.
+    /// The axis the mean is over.
+    #[config(default = -1)]
     pub axis: i64,
-    /// How the values of a batch are reduced to one. Default `sum_over_batch_size`.
+    /// How the values of a batch are reduced to one.
+    #[config(default, null = Reduction::None)]
     pub reduction: Reduction,
-    /// Its name. Default `binary_crossentropy`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Its name; left out, `binary_crossentropy`.
+    #[config(skip_none)]
     pub name: Option<String>,
-    /// The type it computes in.
-    #[serde(skip_serializing)]
-    pub dtype: Float32,
-}
-
-common_builders!(BinaryCrossentropy);
-
-impl Default for BinaryCrossentropy {
-    fn default() -> Self {
-        Self {
-            from_logits: None,
-            label_smoothing: 0.0,
-            axis: -1,
-            reduction: Reduction::default(),
-            name: None,
-            dtype: Float32,
-        }
-    }
-}
-
-impl BinaryCrossentropy {
-    /// Says whether predictions are logits.
-    pub fn from_logits(mut self, from_logits: bool) -> Self {
-        self.from_logits = Some(from_logits);
-        self
-    }
-
-    /// Sets the label smoothing.
-    pub fn label_smoothing(mut self, label_smoothing: f64) -> Self {
-        self.label_smoothing = label_smoothing;
-        self
-    }
-
-    /// Sets the axis the mean is over.
-    pub fn axis(mut self, axis: i64) -> Self {
-        self.axis = axis;
-        self
-    }
 }
 
 impl Loss for BinaryCrossentropy {
-    fn check(&self) -> Result<()> {
-        check_smoothing(self.label_smoothing)
-    }
-
     fn per_sample(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
         let (y_true, y_pred) = shapes::align(y_true, y_pred)?;
         let mut y_true = y_true.to_dtype(y_pred.dtype())?;
@@ -115,12 +75,5 @@ impl Loss for BinaryCrossentropy {
         }
     }
 
-    fn takes_logits(&self) -> Option<Option<bool>> {
-        Some(self.from_logits)
-    }
-
-    fn resolve(&self, outputs: &Outputs<'_>) -> Result<Option<LossFn>> {
-        let resolved = || self.clone().from_logits(outputs.logits).into();
-        Ok(self.from_logits.is_none().then(resolved))
-    }
+    logits_of_the_model!();
 }

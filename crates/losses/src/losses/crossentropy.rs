@@ -4,15 +4,56 @@ use super::{
     BinaryCrossentropy, CategoricalCrossentropy, Loss, LossFn, Outputs, PerSample,
     SparseCategoricalCrossentropy,
 };
-use sconce_core::{Dims, Error, Result, Tensor};
-use serde::{Deserialize, Serialize};
+use crate::shapes;
+use sconce_core::{Config, Dims, Error, Result, Tensor};
+use sconce_ops::Operation;
+use sconce_ops::losses::{ProbabilityCrossentropy, SoftmaxCrossentropy, Target};
 
 /// Keras's `"crossentropy"` or `"ce"`: [`BinaryCrossentropy`] for one output, else
 /// [`SparseCategoricalCrossentropy`] for targets without an axis of classes, else
 /// [`CategoricalCrossentropy`].
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Config)]
+#[config(name = "crossentropy")]
 pub struct Crossentropy {}
+
+/// The methods of `Loss` that are the same for every loss with a field `from_logits: Option<bool>`.
+macro_rules! logits_of_the_model {
+    () => {
+        fn takes_logits(&self) -> Option<Option<bool>> {
+            Some(self.from_logits)
+        }
+
+        fn resolve(&self, outputs: &$crate::losses::Outputs<'_>) -> Result<Option<LossFn>> {
+            let resolved = || self.clone().from_logits(outputs.logits).into();
+            Ok(self.from_logits.is_none().then(resolved))
+        }
+    };
+}
+pub(super) use logits_of_the_model;
+
+/// The crossentropy of predictions `[batch, .., classes]`; `from_logits` left out means logits.
+pub(super) fn over_classes(
+    target: Target,
+    y_pred: &Tensor,
+    from_logits: Option<bool>,
+) -> Result<Tensor> {
+    Ok(match from_logits.unwrap_or(true) {
+        true => SoftmaxCrossentropy::new(target).apply(&[y_pred])?,
+        false => ProbabilityCrossentropy::new(target).apply(&[y_pred])?,
+    })
+}
+
+/// The axis of the classes, counted from the front. One class is refused: its crossentropy is 0.
+pub(super) fn classes_axis(loss: &str, axis: i64, y_pred: &Dims) -> Result<usize> {
+    let axis = shapes::axis_of(axis, y_pred.rank())?;
+    if y_pred.0.get(axis) != Some(&Some(1)) {
+        return Ok(axis);
+    }
+    Err(Error::data(format!(
+        "the model's output is {y_pred}; {loss} of one class is always 0. For two classes with one \
+         output use binary_crossentropy"
+    )))
+}
 
 /// What targets mean, by their shape and that of the predictions (Keras's
 /// `is_binary_or_sparse_categorical`).

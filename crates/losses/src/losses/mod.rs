@@ -28,19 +28,13 @@ pub use sparse_categorical_crossentropy::SparseCategoricalCrossentropy;
 use crate::shapes;
 use sconce_core::names::snake_case_of;
 use sconce_core::registry::Style;
-use sconce_core::{DType, Dims, Entry, Error, Kind, Part, Result, Tensor, registry};
+use sconce_core::{DType, Dims, Entry, Kind, Part, Result, Tensor, registry};
 
 /// The table of losses.
 pub struct Losses;
 
 /// A loss as `compile` takes it: by name, configured, or from JSON.
 pub type LossFn = Part<Losses>;
-
-impl<T: Loss + 'static> sconce_core::Holds<T> for Losses {
-    fn hold(value: T) -> std::sync::Arc<Self::Object> {
-        std::sync::Arc::new(value)
-    }
-}
 
 impl Kind for Losses {
     type Object = dyn Loss;
@@ -56,14 +50,14 @@ impl Kind for Losses {
     }
 }
 
-registry! { Losses:
-    BinaryCrossentropy = "BinaryCrossentropy" ["binary_crossentropy", "bce"];
-    CategoricalCrossentropy = "CategoricalCrossentropy" ["categorical_crossentropy"];
-    Crossentropy = "crossentropy" ["crossentropy", "ce"];
-    Huber = "Huber" ["huber"];
-    MeanAbsoluteError = "MeanAbsoluteError" ["mean_absolute_error", "mae"];
-    MeanSquaredError = "MeanSquaredError" ["mean_squared_error", "mse"];
-    SparseCategoricalCrossentropy = "SparseCategoricalCrossentropy" ["sparse_categorical_crossentropy"];
+registry! { Losses(Loss):
+    BinaryCrossentropy ["binary_crossentropy", "bce"];
+    CategoricalCrossentropy ["categorical_crossentropy"];
+    Crossentropy ["crossentropy", "ce"];
+    Huber ["huber"];
+    MeanAbsoluteError ["mean_absolute_error", "mae"];
+    MeanSquaredError ["mean_squared_error", "mse"];
+    SparseCategoricalCrossentropy ["sparse_categorical_crossentropy"];
 }
 
 /// A value for each sample, before weights and reduction.
@@ -164,36 +158,3 @@ pub trait Loss: Send + Sync {
         reduce::reduce(self.per_sample(y_true, y_pred)?, sample_weight, self.reduction())
     }
 }
-
-/// Label smoothing is in 0..1.
-fn check_smoothing(label_smoothing: f64) -> Result<()> {
-    if (0.0..=1.0).contains(&label_smoothing) {
-        return Ok(());
-    }
-    Err(Error::config("label_smoothing", format!("must be in 0..1, found {label_smoothing}")))
-}
-
-/// The builder methods that all losses have.
-macro_rules! common_builders {
-    ($ty:ident) => {
-        impl $ty {
-            /// With Keras's defaults.
-            pub fn new() -> Self {
-                Self::default()
-            }
-
-            /// Sets how the values of a batch are reduced to one.
-            pub fn reduction(mut self, reduction: $crate::losses::Reduction) -> Self {
-                self.reduction = reduction;
-                self
-            }
-
-            /// Sets its name.
-            pub fn name(mut self, name: &str) -> Self {
-                self.name = Some(name.to_string());
-                self
-            }
-        }
-    };
-}
-use common_builders;

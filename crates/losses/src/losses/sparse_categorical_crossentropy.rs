@@ -1,77 +1,33 @@
 //! Sparse categorical crossentropy: `-ln(p_label)`, for labels that are class indices.
 
-use super::{Loss, LossFn, Outputs, PerSample, Reduction, common_builders};
-use crate::dtype::Float32;
+use super::crossentropy::{classes_axis, logits_of_the_model, over_classes};
+use super::{Loss, LossFn, PerSample, Reduction};
 use crate::shapes;
-use sconce_core::{DType, Dims, Error, Result, Tensor};
-use sconce_ops::Operation;
-use sconce_ops::losses::{ProbabilityCrossentropy, SoftmaxCrossentropy, Target};
-use serde::{Deserialize, Serialize};
+use sconce_core::{Config, DType, Dims, Error, Result, Tensor};
+use sconce_ops::losses::Target;
 
 /// `-ln(p_label)`. Labels `[batch, ..]` (or `[batch, .., 1]`), predictions `[batch, .., classes]`,
 /// values `[batch, ..]`. Keras's `SparseCategoricalCrossentropy`.
 ///
 /// Probabilities are divided by their sum and clipped to 1e-7..1 - 1e-7. From logits, softmax and
 /// logarithm are one operation, which does not overflow.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Config)]
+#[config(dtype)]
 pub struct SparseCategoricalCrossentropy {
     /// Whether predictions are logits. Left out: they are, unless the compiled model ends in a
     /// softmax or sigmoid.
     pub from_logits: Option<bool>,
     /// A label whose samples are excluded from the loss and from its mean.
     pub ignore_class: Option<i64>,
-    /// The axis of the classes. Default -1.
-    #[serde(skip_serializing_if = "is_last")]
+    /// The axis of the classes. Keras does not write it.
+    #[config(default = -1, skip_default)]
     pub axis: i64,
-    /// How the values of a batch are reduced to one. Default `sum_over_batch_size`.
+    /// How the values of a batch are reduced to one.
+    #[config(default, null = Reduction::None)]
     pub reduction: Reduction,
-    /// Its name. Default `sparse_categorical_crossentropy`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Its name; left out, `sparse_categorical_crossentropy`.
+    #[config(skip_none)]
     pub name: Option<String>,
-    /// The type it computes in.
-    #[serde(skip_serializing)]
-    pub dtype: Float32,
-}
-
-/// Keras does not write this loss's axis.
-fn is_last(axis: &i64) -> bool {
-    *axis == -1
-}
-
-common_builders!(SparseCategoricalCrossentropy);
-
-impl Default for SparseCategoricalCrossentropy {
-    fn default() -> Self {
-        Self {
-            from_logits: None,
-            ignore_class: None,
-            axis: -1,
-            reduction: Reduction::default(),
-            name: None,
-            dtype: Float32,
-        }
-    }
-}
-
-impl SparseCategoricalCrossentropy {
-    /// Says whether predictions are logits.
-    pub fn from_logits(mut self, from_logits: bool) -> Self {
-        self.from_logits = Some(from_logits);
-        self
-    }
-
-    /// Excludes samples with this label.
-    pub fn ignore_class(mut self, label: i64) -> Self {
-        self.ignore_class = Some(label);
-        self
-    }
-
-    /// Sets the axis of the classes.
-    pub fn axis(mut self, axis: i64) -> Self {
-        self.axis = axis;
-        self
-    }
 }
 
 impl Loss for SparseCategoricalCrossentropy {
@@ -84,10 +40,7 @@ impl Loss for SparseCategoricalCrossentropy {
             None => None,
         };
         let target = Target::Labels { labels, ignored: self.ignore_class };
-        let values = match self.from_logits.unwrap_or(true) {
-            true => SoftmaxCrossentropy::new(target).apply(&[&y_pred])?,
-            false => ProbabilityCrossentropy::new(target).apply(&[&y_pred])?,
-        };
+        let values = over_classes(target, &y_pred, self.from_logits)?;
         Ok(PerSample { values, mask })
     }
 
@@ -100,15 +53,9 @@ impl Loss for SparseCategoricalCrossentropy {
     }
 
     fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
-        let axis = shapes::axis_of(self.axis, y_pred.rank())?;
-        let what = "sparse_categorical_crossentropy";
-        if y_pred.0.get(axis) == Some(&Some(1)) {
-            return Err(Error::data(format!(
-                "the model's output is {y_pred}; {what} of one class is always 0. For two classes \
-                 with one output use binary_crossentropy"
-            )));
-        }
-        shapes::check_labels_shape(what, name, y_true, y_pred, axis)
+        let what = Loss::name(self);
+        let axis = classes_axis(&what, self.axis, y_pred)?;
+        shapes::check_labels_shape(&what, name, y_true, y_pred, axis)
     }
 
     fn check_values(&self, name: &str, y_true: &Tensor, y_pred: &Dims) -> Result<()> {
@@ -140,12 +87,5 @@ impl Loss for SparseCategoricalCrossentropy {
         DType::I64
     }
 
-    fn takes_logits(&self) -> Option<Option<bool>> {
-        Some(self.from_logits)
-    }
-
-    fn resolve(&self, outputs: &Outputs<'_>) -> Result<Option<LossFn>> {
-        let resolved = || self.clone().from_logits(outputs.logits).into();
-        Ok(self.from_logits.is_none().then(resolved))
-    }
+    logits_of_the_model!();
 }

@@ -115,7 +115,7 @@ fn configs_are_kerass() {
     assert!(error.contains("config.delta") && error.contains("above 0"), "{error}");
     let error =
         message(r#"{"class_name": "BinaryCrossentropy", "config": {"label_smoothing": 2}}"#);
-    assert!(error.contains("config.label_smoothing") && error.contains("0..1"), "{error}");
+    assert!(error.contains("config.label_smoothing") && error.contains("from 0 to 1"), "{error}");
     let error = message(r#"{"class_name": "Huber", "config": {"reduction": "avg"}}"#);
     assert!(error.contains("config.reduction") && error.contains("sum_over_batch_size"), "{error}");
     let written = LossFn::from(SparseCategoricalCrossentropy::new().from_logits(true));

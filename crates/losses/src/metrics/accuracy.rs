@@ -1,26 +1,21 @@
 //! How often predictions equal targets.
 
-use super::{SampleValues, accuracy_metric};
-use crate::dtype::Float32;
+use super::{SampleValues, averaged_metric};
 use crate::losses::PerSample;
 use crate::shapes;
-use sconce_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::{Config, Result, Tensor};
 
 /// The part of values with `y_pred == y_true`. Both `[batch, ..]`. Keras's `Accuracy`; the name
 /// `"accuracy"` means the accuracy that goes with the shapes instead.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Config)]
+#[config(dtype)]
 pub struct Accuracy {
-    /// Its name in logs. Default `accuracy`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Its name in logs; left out, `accuracy`.
+    #[config(skip_none)]
     pub name: Option<String>,
-    /// The type it computes in.
-    #[serde(skip_serializing)]
-    pub dtype: Float32,
 }
 
-accuracy_metric!(Accuracy = "accuracy" {});
+averaged_metric!(Accuracy, Max {});
 
 impl SampleValues for Accuracy {
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {

@@ -1,43 +1,32 @@
 //! How often predictions are on the right side of a threshold.
 
-use super::{MetricFn, SampleValues, accuracy_metric};
-use crate::dtype::Float32;
+use super::{MetricFn, SampleValues, averaged_metric};
 use crate::losses::{Outputs, PerSample};
 use crate::shapes;
-use sconce_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::{Config, Result, Tensor};
 
 /// The part of values with `(y_pred > threshold) == y_true`. Targets 0 or 1; both `[batch, ..]`.
 /// Keras's `BinaryAccuracy`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Config)]
+#[config(dtype)]
 pub struct BinaryAccuracy {
     /// What counts as true is above it. Left out it is 0.5, or, for logits of a loss whose
     /// `from_logits` was left out too, 0 (a probability of 0.5).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[config(skip_none, range = "(-inf, inf)")]
     pub threshold: Option<f64>,
-    /// Its name in logs. Default `binary_accuracy`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Its name in logs; left out, `binary_accuracy`.
+    #[config(skip_none)]
     pub name: Option<String>,
-    /// The type it computes in.
-    #[serde(skip_serializing)]
-    pub dtype: Float32,
 }
 
 impl BinaryAccuracy {
-    /// Sets the threshold.
-    pub fn threshold(mut self, threshold: f64) -> Self {
-        self.threshold = Some(threshold);
-        self
-    }
-
     /// The threshold for outputs when it was left out.
     pub(crate) fn threshold_for(outputs: &Outputs<'_>) -> f64 {
         if outputs.logits && outputs.inferred { 0.0 } else { 0.5 }
     }
 }
 
-accuracy_metric!(BinaryAccuracy = "binary_accuracy" {
+averaged_metric!(BinaryAccuracy, Max {
     fn resolve(&self, name: &str, outputs: &Outputs<'_>) -> Option<MetricFn> {
         let threshold = Some(Self::threshold_for(outputs));
         let name = Some(name.to_string());

@@ -1,27 +1,22 @@
 //! How often the largest prediction is the target's largest.
 
-use super::{SampleValues, accuracy_metric};
-use crate::dtype::Float32;
+use super::{SampleValues, averaged_metric};
 use crate::losses::PerSample;
 use crate::shapes;
-use sconce_core::{Result, Tensor};
+use sconce_core::{Config, Result, Tensor};
 use sconce_ops::accuracy::{argmax, argmax_hits};
-use serde::{Deserialize, Serialize};
 
 /// The part of rows with `argmax(y_pred) == argmax(y_true)`, the first index where values are equal.
 /// Both `[batch, .., classes]`. Keras's `CategoricalAccuracy`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Config)]
+#[config(dtype)]
 pub struct CategoricalAccuracy {
-    /// Its name in logs. Default `categorical_accuracy`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Its name in logs; left out, `categorical_accuracy`.
+    #[config(skip_none)]
     pub name: Option<String>,
-    /// The type it computes in.
-    #[serde(skip_serializing)]
-    pub dtype: Float32,
 }
 
-accuracy_metric!(CategoricalAccuracy = "categorical_accuracy" {});
+averaged_metric!(CategoricalAccuracy, Max {});
 
 impl SampleValues for CategoricalAccuracy {
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {

@@ -42,19 +42,13 @@ use crate::losses::{Outputs, PerSample};
 use crate::shapes;
 use sconce_core::names::snake_case_of;
 use sconce_core::registry::Style;
-use sconce_core::{Dims, Entry, Error, Kind, Part, Result, Tensor, registry};
+use sconce_core::{Dims, Entry, Kind, Part, Result, Tensor, registry};
 
 /// The table of metrics.
 pub struct Metrics;
 
 /// A metric as `compile` takes it: by name, configured, or from JSON.
 pub type MetricFn = Part<Metrics>;
-
-impl<T: Metric + 'static> sconce_core::Holds<T> for Metrics {
-    fn hold(value: T) -> std::sync::Arc<Self::Object> {
-        std::sync::Arc::new(value)
-    }
-}
 
 impl Kind for Metrics {
     type Object = dyn Metric;
@@ -70,19 +64,19 @@ impl Kind for Metrics {
     }
 }
 
-registry! { Metrics:
-    Accuracy = "Accuracy" ["accuracy", "acc"];
-    BinaryAccuracy = "BinaryAccuracy" ["binary_accuracy"];
-    BinaryCrossentropy = "BinaryCrossentropy" ["binary_crossentropy", "bce"];
-    CategoricalAccuracy = "CategoricalAccuracy" ["categorical_accuracy"];
-    CategoricalCrossentropy = "CategoricalCrossentropy" ["categorical_crossentropy"];
-    MeanAbsoluteError = "MeanAbsoluteError" ["mean_absolute_error", "mae"];
-    MeanSquaredError = "MeanSquaredError" ["mean_squared_error", "mse"];
-    RootMeanSquaredError = "RootMeanSquaredError" ["root_mean_squared_error"];
-    SparseCategoricalAccuracy = "SparseCategoricalAccuracy" ["sparse_categorical_accuracy"];
-    SparseCategoricalCrossentropy = "SparseCategoricalCrossentropy" ["sparse_categorical_crossentropy"];
-    SparseTopKCategoricalAccuracy = "SparseTopKCategoricalAccuracy" ["sparse_top_k_categorical_accuracy"];
-    TopKCategoricalAccuracy = "TopKCategoricalAccuracy" ["top_k_categorical_accuracy"];
+registry! { Metrics(Metric):
+    Accuracy ["accuracy", "acc"];
+    BinaryAccuracy ["binary_accuracy"];
+    BinaryCrossentropy ["binary_crossentropy", "bce"];
+    CategoricalAccuracy ["categorical_accuracy"];
+    CategoricalCrossentropy ["categorical_crossentropy"];
+    MeanAbsoluteError ["mean_absolute_error", "mae"];
+    MeanSquaredError ["mean_squared_error", "mse"];
+    RootMeanSquaredError ["root_mean_squared_error"];
+    SparseCategoricalAccuracy ["sparse_categorical_accuracy"];
+    SparseCategoricalCrossentropy ["sparse_categorical_crossentropy"];
+    SparseTopKCategoricalAccuracy ["sparse_top_k_categorical_accuracy"];
+    TopKCategoricalAccuracy ["top_k_categorical_accuracy"];
 }
 
 /// The configuration of a metric.
@@ -202,16 +196,17 @@ impl<V: SampleValues> MetricState for Averaged<V> {
     }
 }
 
-/// The parts of [`Metric`] that all accuracies share; further methods follow in braces.
-macro_rules! accuracy_metric {
-    ($ty:ident = $default_name:literal { $($method:item)* }) => {
+/// The parts of [`Metric`] that are the same for means over samples whose configuration has a `name`:
+/// the type, its [`Goal`], and further methods in braces.
+macro_rules! averaged_metric {
+    ($ty:ident, $goal:ident { $($method:item)* }) => {
         impl $crate::metrics::Metric for $ty {
             fn name(&self) -> String {
-                self.name.clone().unwrap_or_else(|| $default_name.to_string())
+                self.name.clone().unwrap_or_else(sconce_core::names::snake_case_of::<Self>)
             }
 
             fn goal(&self) -> Option<$crate::metrics::Goal> {
-                Some($crate::metrics::Goal::Max)
+                Some($crate::metrics::Goal::$goal)
             }
 
             fn new_state(&self) -> Box<dyn $crate::metrics::MetricState> {
@@ -222,12 +217,4 @@ macro_rules! accuracy_metric {
         }
     };
 }
-use accuracy_metric;
-
-/// `k` of the top-k metrics.
-fn check_k(k: usize) -> Result<()> {
-    if k > 0 {
-        return Ok(());
-    }
-    Err(Error::config("k", "must be at least 1, found 0"))
-}
+use averaged_metric;

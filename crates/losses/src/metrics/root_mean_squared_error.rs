@@ -1,38 +1,21 @@
 //! Root of the mean squared error.
 
-use super::{Goal, Metric, MetricState, SampleValues, averaged};
-use crate::dtype::Float32;
+use super::{SampleValues, averaged_metric};
 use crate::losses::PerSample;
 use crate::shapes;
-use sconce_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::{Config, Result, Tensor};
 
 /// `sqrt(mean((y_true - y_pred)^2))`, the mean over all samples and values. Both `[batch, ..]`. Keras's
 /// `RootMeanSquaredError`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Config)]
+#[config(dtype)]
 pub struct RootMeanSquaredError {
-    /// Its name in logs. Default `root_mean_squared_error`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Its name in logs; left out, `root_mean_squared_error`.
+    #[config(skip_none)]
     pub name: Option<String>,
-    /// The type it computes in.
-    #[serde(skip_serializing)]
-    pub dtype: Float32,
 }
 
-impl Metric for RootMeanSquaredError {
-    fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| "root_mean_squared_error".to_string())
-    }
-
-    fn goal(&self) -> Option<Goal> {
-        Some(Goal::Min)
-    }
-
-    fn new_state(&self) -> Box<dyn MetricState> {
-        averaged(self.clone())
-    }
-}
+averaged_metric!(RootMeanSquaredError, Min {});
 
 impl SampleValues for RootMeanSquaredError {
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {

@@ -1,28 +1,23 @@
 //! How often the largest prediction is at the label.
 
-use super::{SampleValues, accuracy_metric};
-use crate::dtype::Float32;
+use super::{SampleValues, averaged_metric};
 use crate::losses::PerSample;
 use crate::shapes;
-use sconce_core::{Dims, Result, Tensor};
+use sconce_core::{Config, Dims, Result, Tensor};
 use sconce_ops::accuracy::argmax_hits;
-use serde::{Deserialize, Serialize};
 
 /// The part of rows with `argmax(y_pred) == y_true`, the first index where predictions are equal.
 /// Labels `[batch, ..]` (or `[batch, .., 1]`), predictions `[batch, .., classes]`. Keras's
 /// `SparseCategoricalAccuracy`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Config)]
+#[config(dtype)]
 pub struct SparseCategoricalAccuracy {
-    /// Its name in logs. Default `sparse_categorical_accuracy`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Its name in logs; left out, `sparse_categorical_accuracy`.
+    #[config(skip_none)]
     pub name: Option<String>,
-    /// The type it computes in.
-    #[serde(skip_serializing)]
-    pub dtype: Float32,
 }
 
-accuracy_metric!(SparseCategoricalAccuracy = "sparse_categorical_accuracy" {
+averaged_metric!(SparseCategoricalAccuracy, Max {
     fn check_shape(&self, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {
         let last = y_pred.rank().saturating_sub(1);
         shapes::check_labels_shape("sparse_categorical_accuracy", name, y_true, y_pred, last)

@@ -109,7 +109,7 @@ fn shapes_that_do_not_go_together() {
     let error = MetricFn::from("acuracy").get().err().unwrap().to_string();
     assert!(error.contains("unknown metric `acuracy`. Did you mean `accuracy`?"), "{error}");
     let zero = MetricFn::from(TopKCategoricalAccuracy::new(0));
-    assert!(zero.get().err().unwrap().to_string().contains("must be at least 1"));
+    assert!(zero.get().err().unwrap().to_string().contains("a whole number of at least 1"));
 }
 
 /// As `_direction` in keras/src/metrics.

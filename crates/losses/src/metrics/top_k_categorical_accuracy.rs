@@ -1,46 +1,25 @@
 //! How often the target's class is among the largest predictions.
 
-use super::{SampleValues, accuracy_metric, check_k};
-use crate::dtype::Float32;
+use super::{SampleValues, averaged_metric};
 use crate::losses::PerSample;
 use crate::shapes;
-use sconce_core::{Result, Tensor};
+use sconce_core::{Config, Result, Tensor};
 use sconce_ops::accuracy::{argmax, top_k_hits};
-use serde::{Deserialize, Serialize};
 
 /// The part of rows where fewer than `k` predictions are larger than the one at `argmax(y_true)`. Both
 /// `[batch, .., classes]`. Keras's `TopKCategoricalAccuracy`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Config)]
+#[config(dtype, new(k))]
 pub struct TopKCategoricalAccuracy {
-    /// How many of the largest predictions count. Default 5.
+    /// How many of the largest predictions count.
+    #[config(default = 5, range = "[1, inf)")]
     pub k: usize,
-    /// Its name in logs. Default `top_k_categorical_accuracy`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Its name in logs; left out, `top_k_categorical_accuracy`.
+    #[config(skip_none)]
     pub name: Option<String>,
-    /// The type it computes in.
-    #[serde(skip_serializing)]
-    pub dtype: Float32,
 }
 
-impl Default for TopKCategoricalAccuracy {
-    fn default() -> Self {
-        Self { k: 5, name: None, dtype: Float32 }
-    }
-}
-
-impl TopKCategoricalAccuracy {
-    /// For the `k` largest predictions.
-    pub fn new(k: usize) -> Self {
-        Self { k, ..Self::default() }
-    }
-}
-
-accuracy_metric!(TopKCategoricalAccuracy = "top_k_categorical_accuracy" {
-    fn check(&self) -> Result<()> {
-        check_k(self.k)
-    }
-});
+averaged_metric!(TopKCategoricalAccuracy, Max {});
 
 impl SampleValues for TopKCategoricalAccuracy {
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {

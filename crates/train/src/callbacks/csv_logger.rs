@@ -3,7 +3,7 @@
 use super::{Callback, CallbackConfig, CallbackState, Event, Flow, Run, python_float};
 use crate::history::Logs;
 use sconce_core::atomic::check_writable;
-use sconce_core::{Error, Result, json};
+use sconce_core::{Config, Error, Result, json};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -15,25 +15,20 @@ use std::path::PathBuf;
 /// The columns are `epoch` (from 0), the names of the first epoch's values sorted, and, if those
 /// hold no `val_` names, their `val_` forms. A value that an epoch lacks is `NA`. Missing folders
 /// are made.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Config)]
 pub struct CSVLogger {
     /// The file.
     pub filename: PathBuf,
-    /// What is between two values: one ASCII character. Default `,`.
-    #[serde(default = "comma")]
+    /// What is between two values: one ASCII character.
+    #[config(default = ",")]
     pub separator: String,
-    /// Whether an existing file goes on instead of being replaced. Default `false`.
-    #[serde(default)]
+    /// Whether an existing file goes on instead of being replaced.
+    #[config(default = false)]
     pub append: bool,
-    #[serde(skip)]
+    #[config(skip)]
     memory: Memory,
-    #[serde(skip)]
+    #[config(skip)]
     file: Option<File>,
-}
-
-fn comma() -> String {
-    ",".into()
 }
 
 /// What is remembered between epochs.
@@ -49,29 +44,6 @@ struct Memory {
 }
 
 impl CSVLogger {
-    /// For a file, with Keras's defaults.
-    pub fn new(filename: impl Into<PathBuf>) -> Self {
-        Self {
-            filename: filename.into(),
-            separator: comma(),
-            append: false,
-            memory: Memory::default(),
-            file: None,
-        }
-    }
-
-    /// Sets what is between two values: one ASCII character.
-    pub fn separator(mut self, separator: &str) -> Self {
-        self.separator = separator.into();
-        self
-    }
-
-    /// Sets whether an existing file goes on instead of being replaced.
-    pub fn append(mut self, append: bool) -> Self {
-        self.append = append;
-        self
-    }
-
     fn delimiter(&self) -> Result<u8> {
         match self.separator.as_bytes() {
             [byte] if byte.is_ascii() && !b"\"\r\n".contains(byte) => Ok(*byte),
@@ -171,7 +143,7 @@ impl CallbackConfig for CSVLogger {
     }
 
     fn start(&self) -> Box<dyn Callback> {
-        Box::new(Self::new(&self.filename).separator(&self.separator).append(self.append))
+        Box::new(Self::new(&self.filename).separator(self.separator.as_str()).append(self.append))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     Callback, CallbackConfig, CallbackState, Event, Flow, Goal, Mode, Run, monitor, notice,
 };
-use sconce_core::{Error, Result, Tensor, json};
+use sconce_core::{Config, Error, Result, Tensor, json};
 use serde::{Deserialize, Serialize};
 
 /// Stops the run when a monitored value has stopped improving (Keras's `EarlyStopping`).
@@ -16,30 +16,38 @@ use serde::{Deserialize, Serialize};
 /// With `restore_best_weights` the weights of the best epoch return when the run ends, however it
 /// ends: by patience, after its last epoch, cancelled, or with an error. (Keras does not restore
 /// after an error.) Optimizer state is left as it is, as in Keras.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Config)]
+#[config(new(monitor))]
 pub struct EarlyStopping {
-    /// The logged name to watch. Default `val_loss`.
+    /// The logged name to watch.
+    #[config(default = "val_loss")]
     pub monitor: String,
-    /// Smallest change that is an improvement; the sign does not matter. Default 0.
+    /// Smallest change that is an improvement; the sign does not matter.
+    #[config(default = 0.0, range = "(-inf, inf)")]
     pub min_delta: f64,
-    /// Epochs without improvement after which the run stops. Default 0.
+    /// Epochs without improvement after which the run stops.
+    #[config(default = 0)]
     pub patience: usize,
-    /// 1 says on stderr what it does. Default 0.
+    /// 1 says on stderr what it does, 0 nothing.
+    #[config(default = 0)]
     pub verbose: u8,
-    /// Which way is better. Default `auto`.
+    /// Which way is better.
+    #[config(default)]
     pub mode: Mode,
-    /// A value to beat before patience starts over. Default none.
+    /// A value to beat before patience starts over.
+    #[config(range = "(-inf, inf)")]
     pub baseline: Option<f64>,
-    /// Whether the weights of the best epoch return at the end. Default `false`.
+    /// Whether the weights of the best epoch return at the end.
+    #[config(default = false)]
     pub restore_best_weights: bool,
-    /// Epochs before this one (from 0) are not watched. Default 0.
+    /// Epochs before this one (from 0) are not watched.
+    #[config(default = 0)]
     pub start_from_epoch: usize,
-    #[serde(skip)]
+    #[config(skip)]
     memory: Memory,
-    #[serde(skip)]
+    #[config(skip)]
     best_weights: Option<Vec<Tensor>>,
-    #[serde(skip)]
+    #[config(skip)]
     goal: Option<Goal>,
 }
 
@@ -53,70 +61,20 @@ struct Memory {
     stopped_epoch: Option<usize>,
 }
 
-impl Default for EarlyStopping {
-    fn default() -> Self {
-        Self {
-            monitor: "val_loss".into(),
-            min_delta: 0.0,
-            patience: 0,
-            verbose: 0,
-            mode: Mode::Auto,
-            baseline: None,
-            restore_best_weights: false,
-            start_from_epoch: 0,
-            memory: Memory::default(),
-            best_weights: None,
-            goal: None,
-        }
-    }
-}
-
 impl EarlyStopping {
-    /// With Keras's defaults, for a value to watch.
-    pub fn new(monitor: &str) -> Self {
-        Self { monitor: monitor.into(), ..Self::default() }
+    /// The best value so far.
+    pub fn best(&self) -> Option<f64> {
+        self.memory.best
     }
 
-    /// Sets the epochs without improvement after which the run stops.
-    pub fn patience(mut self, epochs: usize) -> Self {
-        self.patience = epochs;
-        self
+    /// The epoch (from 0) of the best value.
+    pub fn best_epoch(&self) -> Option<usize> {
+        self.memory.best.map(|_| self.memory.best_epoch)
     }
 
-    /// Sets the smallest change that is an improvement.
-    pub fn min_delta(mut self, delta: f64) -> Self {
-        self.min_delta = delta;
-        self
-    }
-
-    /// Sets which way is better.
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.mode = mode;
-        self
-    }
-
-    /// Sets a value to beat before patience starts over.
-    pub fn baseline(mut self, value: f64) -> Self {
-        self.baseline = Some(value);
-        self
-    }
-
-    /// Sets whether the weights of the best epoch return at the end.
-    pub fn restore_best_weights(mut self, restore: bool) -> Self {
-        self.restore_best_weights = restore;
-        self
-    }
-
-    /// Sets the first epoch (from 0) that is watched.
-    pub fn start_from_epoch(mut self, epoch: usize) -> Self {
-        self.start_from_epoch = epoch;
-        self
-    }
-
-    /// Sets whether it says on stderr what it does (1) or not (0).
-    pub fn verbose(mut self, verbose: u8) -> Self {
-        self.verbose = verbose;
-        self
+    /// The epoch (from 0) after which it stopped the run, if it did.
+    pub fn stopped_epoch(&self) -> Option<usize> {
+        self.memory.stopped_epoch
     }
 
     fn epoch_end(&mut self, epoch: usize, value: f64, run: &Run<'_>) -> Result<Flow> {
@@ -163,15 +121,6 @@ impl EarlyStopping {
 }
 
 impl CallbackConfig for EarlyStopping {
-    fn check(&self) -> Result<()> {
-        for (key, value) in [("min_delta", Some(self.min_delta)), ("baseline", self.baseline)] {
-            if value.is_some_and(|v| !v.is_finite()) {
-                return Err(Error::config(key, "must be a finite number"));
-            }
-        }
-        Ok(())
-    }
-
     fn start(&self) -> Box<dyn Callback> {
         Box::new(self.clone())
     }
@@ -183,7 +132,7 @@ impl Callback for EarlyStopping {
     }
 
     fn prepare(&mut self, run: &Run<'_>) -> Result<()> {
-        self.check()?;
+        self.check_ranges()?;
         self.goal = Some(run.logged.goal(&self.monitor, self.mode)?);
         self.memory = Memory::default();
         self.best_weights = None;

@@ -211,12 +211,6 @@ pub trait CallbackConfig: Send + Sync {
     fn start(&self) -> Box<dyn Callback>;
 }
 
-impl<T: CallbackConfig + 'static> sconce_core::Holds<T> for Callbacks {
-    fn hold(value: T) -> std::sync::Arc<Self::Object> {
-        std::sync::Arc::new(value)
-    }
-}
-
 impl Kind for Callbacks {
     type Object = dyn CallbackConfig;
     const NAME: &'static str = "callback";
@@ -230,10 +224,10 @@ impl Kind for Callbacks {
     }
 }
 
-registry! { Callbacks:
-    CSVLogger = "CSVLogger" [];
-    EarlyStopping = "EarlyStopping" [];
-    ModelCheckpoint = "ModelCheckpoint" [];
+registry! { Callbacks(CallbackConfig):
+    CSVLogger [];
+    EarlyStopping [];
+    ModelCheckpoint [];
 }
 
 /// Warns: a program that listens to the library's events gets one, anyone else a line on stderr.

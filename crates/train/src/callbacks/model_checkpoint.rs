@@ -6,8 +6,10 @@ use super::{
 };
 use crate::history::{Logs, short};
 use sconce_core::atomic::check_writable;
-use sconce_core::{Error, Json, Result, json};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sconce_core::schema::Definitions;
+use sconce_core::value::mismatch;
+use sconce_core::{Config, ConfigValue, Error, Json, Result, json};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Saves the model, or its weights, after each epoch or every so many batches (Keras's
@@ -19,35 +21,34 @@ use std::path::{Path, PathBuf};
 ///
 /// With `save_best_only` it saves only when the monitored value is better than at the last saving.
 /// An epoch that was not validated has no value and is not saved then (Keras saves it).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Config)]
 pub struct ModelCheckpoint {
     /// The file, with values in its name.
     pub filepath: String,
-    /// The logged name to watch. Default `val_loss`.
-    #[serde(default = "val_loss")]
+    /// The logged name to watch.
+    #[config(default = "val_loss")]
     pub monitor: String,
-    /// 1 says on stderr what it does. Default 0.
-    #[serde(default)]
+    /// 1 says on stderr what it does, 0 nothing.
+    #[config(default = 0)]
     pub verbose: u8,
-    /// Whether only improvements are saved. Default `false`.
-    #[serde(default)]
+    /// Whether only improvements are saved.
+    #[config(default = false)]
     pub save_best_only: bool,
-    /// Whether only weights are saved. Default `false`.
-    #[serde(default)]
+    /// Whether only weights are saved.
+    #[config(default = false)]
     pub save_weights_only: bool,
-    /// Which way is better. Default `auto`.
-    #[serde(default)]
+    /// Which way is better.
+    #[config(default)]
     pub mode: Mode,
-    /// When to save. Default `"epoch"`.
-    #[serde(default)]
+    /// When to save: `"epoch"` (after each), or every so many batches.
+    #[config(default)]
     pub save_freq: SaveFreq,
-    /// A value that the first saving must beat. Default none.
-    #[serde(default)]
+    /// A value that the first saving must beat.
+    #[config(range = "(-inf, inf)")]
     pub initial_value_threshold: Option<f64>,
-    #[serde(skip)]
+    #[config(skip)]
     memory: Memory,
-    #[serde(skip)]
+    #[config(skip)]
     prepared: Option<(FileName, Goal)>,
 }
 
@@ -61,25 +62,24 @@ pub enum SaveFreq {
     Batches(usize),
 }
 
-impl Serialize for SaveFreq {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Epoch => serializer.serialize_str("epoch"),
-            Self::Batches(batches) => serializer.serialize_u64(*batches as u64),
+impl ConfigValue for SaveFreq {
+    fn from_json(value: &Json) -> Result<Self> {
+        match (value.as_str(), usize::from_json(value)) {
+            (Some("epoch"), _) => Ok(Self::Epoch),
+            (_, Ok(batches @ 1..)) => Ok(Self::Batches(batches)),
+            _ => Err(mismatch("\"epoch\" or a number of batches of at least 1", value)),
         }
     }
-}
 
-impl<'de> Deserialize<'de> for SaveFreq {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Json::deserialize(deserializer)?;
-        match (value.as_str(), value.as_u64().map(usize::try_from)) {
-            (Some("epoch"), _) => Ok(Self::Epoch),
-            (_, Some(Ok(batches @ 1..))) => Ok(Self::Batches(batches)),
-            _ => Err(serde::de::Error::custom(format!(
-                "save_freq is \"epoch\" or a number of batches, not {value}"
-            ))),
+    fn to_json(&self) -> Result<Json> {
+        match self {
+            Self::Epoch => Ok("epoch".into()),
+            Self::Batches(batches) => batches.to_json(),
         }
+    }
+
+    fn schema(_: &mut Definitions) -> Json {
+        serde_json::json!({"anyOf": [{"const": "epoch"}, {"type": "integer", "minimum": 1}]})
     }
 }
 
@@ -92,67 +92,10 @@ struct Memory {
     batches: usize,
 }
 
-fn val_loss() -> String {
-    "val_loss".into()
-}
-
 impl ModelCheckpoint {
-    /// For a file, with Keras's defaults.
-    pub fn new(filepath: &str) -> Self {
-        Self {
-            filepath: filepath.into(),
-            monitor: val_loss(),
-            verbose: 0,
-            save_best_only: false,
-            save_weights_only: false,
-            mode: Mode::Auto,
-            save_freq: SaveFreq::Epoch,
-            initial_value_threshold: None,
-            memory: Memory::default(),
-            prepared: None,
-        }
-    }
-
-    /// Sets the logged name to watch.
-    pub fn monitor(mut self, name: &str) -> Self {
-        self.monitor = name.into();
-        self
-    }
-
-    /// Sets which way is better.
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.mode = mode;
-        self
-    }
-
-    /// Sets whether only improvements are saved.
-    pub fn save_best_only(mut self, best: bool) -> Self {
-        self.save_best_only = best;
-        self
-    }
-
-    /// Sets whether only weights are saved.
-    pub fn save_weights_only(mut self, weights: bool) -> Self {
-        self.save_weights_only = weights;
-        self
-    }
-
-    /// Sets when to save.
-    pub fn save_freq(mut self, freq: SaveFreq) -> Self {
-        self.save_freq = freq;
-        self
-    }
-
-    /// Sets a value that the first saving must beat.
-    pub fn initial_value_threshold(mut self, value: f64) -> Self {
-        self.initial_value_threshold = Some(value);
-        self
-    }
-
-    /// Sets whether it says on stderr what it does (1) or not (0).
-    pub fn verbose(mut self, verbose: u8) -> Self {
-        self.verbose = verbose;
-        self
+    /// The value that the next saving must beat, with `save_best_only`.
+    pub fn best(&self) -> Option<f64> {
+        self.memory.best
     }
 
     /// Whether and where to save now.
@@ -230,6 +173,7 @@ impl Callback for ModelCheckpoint {
     }
 
     fn prepare(&mut self, run: &Run<'_>) -> Result<()> {
+        self.check_ranges()?;
         self.check()?;
         let by_batch = self.save_freq != SaveFreq::Epoch;
         // Values of the validation exist only at the end of an epoch.

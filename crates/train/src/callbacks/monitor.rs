@@ -2,12 +2,10 @@
 
 use crate::metrics::Goal;
 use sconce_core::registry::nearest;
-use sconce_core::{Error, Result};
-use serde::{Deserialize, Serialize};
+use sconce_core::{ConfigValue, Error, Result};
 
 /// Keras's argument `mode`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ConfigValue)]
 pub enum Mode {
     /// By the monitored value: losses and errors go down, accuracies and scores up.
     #[default]
