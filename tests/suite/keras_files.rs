@@ -54,7 +54,8 @@ fn same(name: &str, what: &str, ours: &[Tensor], keras: Vec<Option<Tensor>>, tol
 fn predictions_are_keras_s() {
     let mut count = 0;
     for case in supported() {
-        let model = Model::load_without_compile(file(&case, "file"), &Device::Cpu).unwrap();
+        let model =
+            Model::load_with(file(&case, "file"), LoadOptions::new().compile(false)).unwrap();
         let y = model.predict(&npy(&case, "x")).unwrap();
         let distance = distance(&y, &npy(&case, "predictions"));
         assert!(distance < 1e-5, "{}: {distance}", case.name());
@@ -142,7 +143,9 @@ fn a_round_trip_loses_nothing() {
 /// Keras's file of weights holds what the archive of the same model holds.
 #[test]
 fn weights_come_from_keras_s_file_of_weights() {
-    let load = || Model::load_without_compile(golden::path("saving/float32.keras"), &Device::Cpu);
+    let load = || {
+        Model::load_with(golden::path("saving/float32.keras"), LoadOptions::new().compile(false))
+    };
     let (expected, mut model) = (weights(&load().unwrap()), load().unwrap());
     let zeros: Vec<Tensor> = expected.iter().map(|w| w.zeros_like().unwrap()).collect();
     model.network().unwrap().set_weights(&zeros).unwrap();

@@ -154,7 +154,7 @@ fn files_give_the_same_predictions() {
                 }
                 _ => {
                     model.save_weights(&path).unwrap();
-                    Model::load_safetensors(&path, &Device::Cpu).unwrap()
+                    Model::load_with(&path, LoadOptions::new()).unwrap()
                 }
             };
             let found = loaded.predict(&x).unwrap().to_vec2::<f32>().unwrap();

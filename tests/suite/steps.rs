@@ -128,7 +128,7 @@ fn a_training_step_is_validated_with_its_test_step() {
     let x: Vec<[f32; 1]> = (0..10).map(|i| [i as f32]).collect();
     let fit = || {
         let fit = Fit::new(2, 4).verbose(Verbose::Silent);
-        fit.validation_data(&vec![[3f32], [1.0]], &vec![0f32; 2]).unwrap()
+        fit.validation_data(&vec![[3f32], [1.0]], &vec![0f32; 2])
     };
     let train = |fit: Fit| {
         let mut model = Sequential::new().add(Dense::new(1).input_shape([1]));

@@ -118,6 +118,18 @@ impl Graph {
     pub fn apply(&mut self, layer: usize, args: Args<EdgeId>) -> Result<Vec<EdgeId>> {
         let specs = args.try_map(|edge| Ok(self.spec(*edge).clone()))?;
         let entry = self.layer(layer)?;
+        if let (Some(stated), [given]) = (entry.stated_input(), specs.flat().as_slice())
+            && !agrees(&stated, &given.dims)
+        {
+            return Err(Error::layer(
+                entry.name(),
+                format!(
+                    "its input_shape says {stated}, the layer before it gives {}; leave input_shape out, \
+                     or correct it",
+                    given.dims
+                ),
+            ));
+        }
         let made = infer(entry, &specs)?;
         self.node(layer, args, made)
     }

@@ -14,6 +14,7 @@ pub mod prelude {
         Arg, Args, Config, Context, CustomObjects, DType, Device, Dims, Error, Gradients, Result,
         Spec, Tensor, Value, WeightSpec,
     };
+    pub use crate::data::{ToArray, ToTensor};
     pub use crate::layers::{
         Activation, Call, Child, Configured, Dense, Dropout, Flatten, Identity, InputLayer, Layer,
         LayerEntry, LayerExt, Normalization, Rescaling, Reshape,
@@ -21,13 +22,14 @@ pub mod prelude {
     pub use crate::model::{Apply, Input, SymbolicTensor};
     pub use crate::train::callbacks::{CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint};
     pub use crate::train::losses::{
-        BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss, MeanAbsoluteError,
-        MeanSquaredError, SparseCategoricalCrossentropy,
+        BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss, LossFn, MeanAbsoluteError,
+        MeanSquaredError, SparseCategoricalCrossentropy, custom_loss,
     };
+    pub use crate::train::metrics::{Metric, MetricFn, custom_metric};
     pub use crate::train::optimizers::{Adam, AdamW, OptimizerExt, RMSprop, SGD};
     pub use crate::train::schedules::{CosineDecay, ExponentialDecay};
     pub use crate::train::{
-        Callback, CancelToken, Compile, Event, Fit, Flow, History, Model, Scores, Sequential,
-        Verbose, batches, clip_grad_norm, value_and_grad,
+        Callback, CancelToken, Compile, Event, Fit, Flow, History, LoadOptions, Model, Scores,
+        Sequential, Verbose, batches, clip_grad_norm, value_and_grad,
     };
 }

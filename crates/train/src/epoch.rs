@@ -1,6 +1,6 @@
 //! The loop of a run: epochs, batches, validation, and what callbacks are notified of.
 
-use crate::callbacks::{Callback, End, Event, Flow, Logged, Progress, Run, Verbose, notice};
+use crate::callbacks::{Callback, End, Event, Flow, Logged, Progress, Run, Verbose, warn};
 use crate::evaluate::evaluate_source;
 use crate::fit::Fit;
 use crate::history::{History, Logs};
@@ -66,6 +66,7 @@ impl<'a> Training<'a> {
         model.step_logs = own_step.as_deref().map(StepLogs::new);
         let logged = if validation.is_some() { logged.with_validation() } else { logged };
         let callbacks = std::mem::take(&mut fit.callbacks);
+        let history = History::of(&logged);
         Ok(Self {
             model,
             source,
@@ -73,7 +74,7 @@ impl<'a> Training<'a> {
             fit,
             callbacks,
             logged,
-            history: History::default(),
+            history,
             own_step,
             step: 0,
             counted: None,
@@ -198,7 +199,7 @@ impl<'a> Training<'a> {
         };
         if logs.get("loss").is_some_and(|loss| !loss.is_finite()) {
             // As in Keras the run goes on: the training loss may be as it should be.
-            notice(&format!(
+            warn(&format!(
                 "the validation loss of epoch {} is not finite ({}); check the validation data",
                 epoch + 1,
                 logs.get("loss").unwrap_or(f64::NAN)

@@ -55,13 +55,13 @@ fn fit(case: &Case) -> Fit {
         fit = fit.validation_split(part);
     }
     if case.has("sample_weight") {
-        fit = fit.sample_weight(&some(case, "sample_weight")).unwrap();
+        fit = fit.sample_weight(&some(case, "sample_weight"));
     }
     if case.has("x_val") {
-        fit = fit.validation_data(&some(case, "x_val"), &some(case, "y_val")).unwrap();
+        fit = fit.validation_data(&some(case, "x_val"), &some(case, "y_val"));
     }
     if case.has("sample_weight_val") {
-        fit = fit.validation_sample_weight(&some(case, "sample_weight_val")).unwrap();
+        fit = fit.validation_sample_weight(&some(case, "sample_weight_val"));
     }
     fit
 }

@@ -30,6 +30,7 @@ pub mod train_step;
 pub use callbacks::{Callback, Event, Flow, Run, Verbose};
 pub use compile::Compile;
 pub use custom_loop::{batches, value_and_grad};
+pub use files::LoadOptions;
 pub use fit::{CancelToken, Fit};
 pub use history::{History, Logs, Scores};
 pub use model::{Model, Sequential};

@@ -84,6 +84,13 @@ impl<T: Clone> PerOutput<T> {
 
 /// What can be given for each output: a value (`"mse"`), an array or vector of them, or an array of
 /// names and values: `[("a", "mse"), ("b", "mae")]`. `M` tells the forms apart and is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what `compile` takes for each output",
+    label = "expected a name such as \"mse\", a configured loss, or a list of them",
+    note = "a loss is \"mse\", `Huber::new()`, `custom_loss(\"name\", |y_true, y_pred| ..)`, or a type of your own \
+            that implements `Loss`, given as `LossFn::custom(\"name\", Arc::new(loss))`",
+    note = "for several outputs: an array of losses, or of (\"output\", loss)"
+)]
 pub trait IntoPerOutput<T, M> {
     /// The same as a [`PerOutput`].
     fn into_per_output(self) -> PerOutput<T>;

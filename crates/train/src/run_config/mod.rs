@@ -1,7 +1,8 @@
 //! Run configurations: a whole training run as one JSON document, what `sconce train` reads.
 //!
 //! Separation of concerns: this file is the document and how it is read; `sections` are its parts;
-//! `schema` describes registries to JSON Schema; `run` carries it out.
+//! `schema` describes registries to JSON Schema; `run` carries it out; `standardize` puts a
+//! Normalization layer at the head of the model.
 //!
 //! ```no_run
 //! use sconce_train::run_config::RunConfig;
@@ -18,6 +19,7 @@
 mod run;
 mod schema;
 mod sections;
+mod standardize;
 #[cfg(test)]
 mod tests;
 
@@ -31,7 +33,7 @@ use schemars::JsonSchema;
 use sconce_core::{Error, Json, Result, json};
 use sconce_saving::keras_json;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A training run. Paths are relative to the current directory; keys left out take Keras's defaults.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +57,9 @@ pub struct RunConfig {
     /// What it leaves behind.
     #[serde(default)]
     pub output: OutputSection,
+    /// The file that the configuration was read from, which no output may replace.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 impl RunConfig {
@@ -72,7 +77,8 @@ impl RunConfig {
     /// As [`RunConfig::from_json`], with file and line.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let (text, value) = read_json(path.as_ref())?;
-        Self::from_json(&value).map_err(|e| e.in_file(path, &text))
+        let config = Self::from_json(&value).map_err(|e| e.in_file(&path, &text))?;
+        Ok(Self { file: Some(path.as_ref().to_path_buf()), ..config })
     }
 
     /// The JSON Schema of configurations, made from the types that parse them.

@@ -5,7 +5,7 @@ use crate::callbacks::Verbose;
 use crate::compile::Compile;
 use crate::fit::Fit;
 use schemars::JsonSchema;
-use sconce_core::{Error, Json, Result};
+use sconce_core::{Json, Result};
 use sconce_data::{DatasetSpec, Shuffle};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -112,31 +112,6 @@ impl Default for FitSection {
 }
 
 impl FitSection {
-    /// Refuses values that no data could make right.
-    pub(super) fn check(&self) -> Result<()> {
-        let at_least_one = [
-            ("batch_size", Some(self.batch_size)),
-            ("validation_freq", Some(self.validation_freq)),
-            ("validation_batch_size", self.validation_batch_size),
-            ("steps_per_epoch", self.steps_per_epoch),
-        ];
-        if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == Some(0)) {
-            return Err(Error::config(key, "must be at least 1, got 0"));
-        }
-        if !(0.0..1.0).contains(&self.validation_split) {
-            let message = format!("must be from 0 to 1, got {}", self.validation_split);
-            return Err(Error::config("validation_split", message));
-        }
-        if self.initial_epoch >= self.epochs {
-            let message = format!(
-                "must be more than initial_epoch ({}), got {}",
-                self.initial_epoch, self.epochs
-            );
-            return Err(Error::config("epochs", message));
-        }
-        Ok(())
-    }
-
     pub(super) fn to_fit(&self) -> Fit {
         let mut fit = Fit::new(self.epochs, self.batch_size)
             .seed(self.seed)
@@ -147,6 +122,7 @@ impl FitSection {
         fit.validation_batch_size = self.validation_batch_size;
         fit.class_weight = self.class_weight.clone();
         fit.steps_per_epoch = self.steps_per_epoch;
+        fit.validation_split = self.validation_split;
         fit
     }
 }
