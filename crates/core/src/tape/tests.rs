@@ -1,5 +1,7 @@
 use super::*;
 use candle_core::DType::F64;
+use candle_core::{Device, bail};
+use sconce_kernels::with_slice;
 
 /// `y = x²`, in place where the input's gradient allows it.
 struct Square;
