@@ -30,7 +30,7 @@ pub trait Operation: Send + Sync + Sized + 'static {
     /// The composed backward: gives each input that needs it its gradient.
     fn backward(&self, saved: Self::Saved, pass: &mut Pass<'_>) -> Result<()>;
 
-    /// The fused form for a device and the type of the first input, if there is one.
+    /// The fused form for a device and the type of the float inputs, if there is one.
     fn kernel(&self, _device: &Device, _dtype: DType) -> Option<&dyn Kernel<Self::Saved>> {
         None
     }
@@ -58,6 +58,12 @@ pub trait Operation: Send + Sync + Sized + 'static {
 
 /// The fused form of an operation, on CPU slices.
 pub trait Kernel<Saved> {
+    /// Whether integers among the inputs, such as indices, are read as [`Input::values`]. By default
+    /// inputs are floats only, and the composed form decides what happens to others.
+    fn takes_integers(&self) -> bool {
+        false
+    }
+
     /// The results, values and shapes, and what the backward pass needs.
     fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, Saved)>;
 
@@ -136,7 +142,9 @@ fn only(mut results: Vec<Tensor>) -> Result<Tensor> {
 fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Vec<Tensor>> {
     let name = operation.name();
     let Some(first) = inputs.first() else { bail!("{name}: an operation needs an input") };
-    let (device, dtype) = (first.device().clone(), first.dtype());
+    let device = first.device().clone();
+    let is_float = |t: &&&Tensor| t.dtype().is_float();
+    let dtype = inputs.iter().find(is_float).unwrap_or(first).dtype();
     let alike = |t: &&Tensor| {
         t.device().same_device(&device) && (t.dtype() == dtype || !t.dtype().is_float())
     };
@@ -145,6 +153,8 @@ fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Vec
         true => operation.kernel(&device, dtype),
         false => None,
     };
+    let floats_only = || inputs.iter().all(|t| t.dtype().is_float());
+    let kernel = kernel.filter(|kernel| kernel.takes_integers() || floats_only());
     let fused = kernel.is_some();
     // Kernels read the memory of tensors; candle operations would go on building their graph.
     let value = |t: &&Tensor| match fused && t.is_contiguous() {
