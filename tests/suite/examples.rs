@@ -1,19 +1,19 @@
 //! The examples that no other test uses, run.
 
+#[path = "../../examples/custom_objects.rs"]
+mod custom_objects;
 #[path = "../../examples/custom_step.rs"]
 mod custom_step;
 #[path = "../../examples/functional.rs"]
 mod functional;
-#[path = "../../examples/own_objects.rs"]
-mod own_objects;
 
 use sconce::prelude::*;
 
 #[test]
 fn objects_of_one_s_own_go_through_files() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("own.keras");
-    let (before, after) = own_objects::save_and_load(&path).unwrap();
+    let path = folder.path().join("custom.keras");
+    let (before, after) = custom_objects::save_and_load(&path).unwrap();
     assert_eq!(before, after);
     assert_eq!(before.names(), ["loss", "near", "mae"]);
     assert!(before.get("near").unwrap() > 0.5, "{before}");
