@@ -9,6 +9,7 @@ pub mod custom_objects;
 pub mod device;
 pub mod dims;
 pub mod error;
+pub mod few;
 pub mod json;
 pub mod names;
 mod part;

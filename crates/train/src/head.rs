@@ -233,6 +233,9 @@ impl Head {
         y_pred: &Value,
         sample_weight: Option<&Tensor>,
     ) -> Result<()> {
+        if self.tracked.is_empty() {
+            return Ok(());
+        }
         let tensor = y_pred.tensor.detach();
         // As in Keras, a mask changes weighted metrics only.
         let weight = match (sample_weight, &y_pred.mask) {

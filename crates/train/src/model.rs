@@ -9,7 +9,7 @@ use crate::per_output::IntoPerOutput;
 use crate::step_logs::StepLogs;
 use sconce_core::{
     Context, DType, Device, Dims, Error, FirstValues, GradientSink, Gradients, Json, Result, Spec,
-    Store, Tensor,
+    Store, Tape, Tensor,
 };
 use sconce_layers::LayerEntry;
 use sconce_model::{Architecture, Graph, GraphLayer, Network, SymbolicTensor};
@@ -29,6 +29,8 @@ pub struct Model {
     run_seed: u64,
     /// The buffers of gradients, which every step writes anew.
     sink: GradientSink,
+    /// What a step records on; empty between steps.
+    tape: Tape,
     /// The values of a training step of the user's own, while it is at work.
     pub(crate) step_logs: Option<StepLogs>,
     /// The model as a layer of others, once it was used as one.
@@ -40,6 +42,7 @@ pub(crate) struct Parts<'a> {
     pub network: &'a mut Network,
     pub compiled: &'a mut Compiled,
     pub sink: &'a mut GradientSink,
+    pub tape: &'a Tape,
 }
 
 impl Model {
@@ -69,6 +72,7 @@ impl Model {
             seed: 0,
             run_seed: 0,
             sink: GradientSink::default(),
+            tape: Tape::default(),
             step_logs: None,
             entry: OnceLock::new(),
         }
@@ -332,7 +336,7 @@ impl Model {
             (None, _) => Err(not_built()),
             (_, None) => Err(not_compiled()),
             (Some(network), Some(compiled)) => {
-                Ok(Parts { network, compiled, sink: &mut self.sink })
+                Ok(Parts { network, compiled, sink: &mut self.sink, tape: &self.tape })
             }
         }
     }
