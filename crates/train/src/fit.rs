@@ -237,15 +237,19 @@ impl Model {
         y: &(impl ToTensors + ?Sized),
         fit: Fit,
     ) -> Result<History> {
-        self.fit_arrays(x.to_tensors()?, y.to_tensors()?, fit)
+        let mut history = History::default();
+        self.fit_arrays(x.to_tensors()?, y.to_tensors()?, fit, &mut history)?;
+        Ok(history)
     }
 
+    /// As [`Model::fit_with`]; `history` takes in every whole epoch, of a run that fails too.
     pub(crate) fn fit_arrays(
         &mut self,
         x: Vec<Tensor>,
         y: Vec<Tensor>,
         mut fit: Fit,
-    ) -> Result<History> {
+        history: &mut History,
+    ) -> Result<()> {
         check::batch_size(fit.batch_size)?;
         let sample_weight = std::mem::take(&mut fit.sample_weight);
         let data = hold_out(&mut fit, Batch { x, y, sample_weight })?;
@@ -260,7 +264,7 @@ impl Model {
             steps_per_epoch: fit.steps_per_epoch,
         };
         let source = source_of(data, options)?;
-        self.train_on(&source, fit)
+        self.train_on(&source, fit, history)
     }
 
     /// Trains on the batches of a source: files larger than memory, a generator, a closure. Batch
@@ -288,10 +292,17 @@ impl Model {
             let first = first.ok_or_else(|| Error::data("the source has no batches"))?;
             prepare::prepare(self, first, TRAINING, false)?;
         }
-        self.train_on(source, fit)
+        let mut history = History::default();
+        self.train_on(source, fit, &mut history)?;
+        Ok(history)
     }
 
-    fn train_on(&mut self, source: &dyn BatchSource, mut fit: Fit) -> Result<History> {
+    fn train_on(
+        &mut self,
+        source: &dyn BatchSource,
+        mut fit: Fit,
+        history: &mut History,
+    ) -> Result<()> {
         let validation: Option<Box<dyn BatchSource>> = match fit.validation.take() {
             Some(Validation::Source(source)) => Some(source),
             Some(Validation::Arrays(batch)) => {
@@ -308,7 +319,7 @@ impl Model {
             None => None,
         };
         self.set_run_seed(fit.seed);
-        crate::epoch::train(self, source, validation.as_deref(), fit)
+        crate::epoch::train(self, source, validation.as_deref(), fit, history)
     }
 }
 

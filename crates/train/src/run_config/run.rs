@@ -1,7 +1,6 @@
 //! Carrying out a run configuration.
 
 use super::{DataSection, ModelSource, RunConfig, read_json};
-use crate::callbacks::{Flow, LambdaCallback};
 use crate::fit::{Fit, Validation, split_batch};
 use crate::head::Head;
 use crate::history::{History, Scores};
@@ -12,7 +11,6 @@ use sconce_data::Batch;
 use sconce_data::datasets::Dataset;
 use sconce_data::spec::{load, load_validation};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// A run with its data loaded and its model built and compiled, ready to train.
 pub struct PreparedRun {
@@ -227,15 +225,8 @@ impl PreparedRun {
         let Batch { x, y, sample_weight } = self.train.clone();
         fit.sample_weight = sample_weight;
         fit.validation = self.validation.clone().map(Validation::Arrays);
-        let finished = Arc::new(Mutex::new(History::default()));
-        let epochs = finished.clone();
-        fit.callbacks.push(Box::new(LambdaCallback::new().on_epoch_end(move |epoch, logs, _| {
-            epochs.lock().unwrap_or_else(PoisonError::into_inner).push(epoch, logs);
-            Ok(Flow::Continue)
-        })));
-        let history = self.model.fit_arrays(x, y, fit).inspect_err(|_| {
-            self.keep(&finished.lock().unwrap_or_else(PoisonError::into_inner));
-        })?;
+        let mut history = History::default();
+        self.model.fit_arrays(x, y, fit, &mut history).inspect_err(|_| self.keep(&history))?;
         self.write(&history)?;
         let batch_size =
             self.config.fit.validation_batch_size.unwrap_or(self.config.fit.batch_size);
