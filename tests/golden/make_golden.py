@@ -37,7 +37,6 @@ GROUPS = [
     "schedules",
     "layers",
     "training",
-    "heads",
     "functional_training",
     "keras_files",
     "keras_forms",
