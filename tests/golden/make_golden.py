@@ -39,7 +39,6 @@ GROUPS = [
     "layers_preprocessing",
     "training",
     "layer_training",
-    "heads",
     "functional_training",
     "keras_files",
     "keras_forms",

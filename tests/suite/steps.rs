@@ -68,14 +68,17 @@ impl Layer for Forgetful {
 #[test]
 fn a_weight_without_gradient_is_named_in_the_first_step() {
     let (x, y) = keras_style::points();
-    let mut model = Sequential::new()
-        .add(Dense::new(3).input_shape([2]))
-        .add(Forgetful::default().name("forgetful"));
-    model.compile("sgd", "sparse_categorical_crossentropy").unwrap();
-    let before = bits(&model);
-    let error = model.fit(&x, &y, 1, 32).unwrap_err().to_string();
-    assert!(error.contains("get no gradient from the loss: forgetful/scale."), "{error}");
-    assert_eq!(bits(&model), before);
+    let model = |units| {
+        let first = Dense::new(units).input_shape([2]);
+        Sequential::new().add(first).add(Forgetful::default().name("forgetful"))
+    };
+    for mut model in [model(3), model(4).add(Dense::new(3))] {
+        model.compile("sgd", "sparse_categorical_crossentropy").unwrap();
+        let before = bits(&model);
+        let error = model.fit(&x, &y, 1, 32).unwrap_err().to_string();
+        assert!(error.contains("get no gradient from the loss: forgetful/scale."), "{error}");
+        assert_eq!(bits(&model), before);
+    }
 }
 
 #[test]

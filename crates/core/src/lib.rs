@@ -9,6 +9,7 @@ pub mod custom_objects;
 pub mod device;
 pub mod dims;
 pub mod error;
+pub mod few;
 mod file_set;
 pub mod json;
 pub mod names;

@@ -21,7 +21,9 @@ pub use gather::GradientSink;
 pub use region::{Output, unrecorded};
 pub use walk::Pass;
 
+use crate::few::Few;
 use candle_core::{DType, DeviceLocation, Result, Tensor, TensorId, Var};
+use gather::Gathered;
 use region::{attach, cpu_anchor};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -67,11 +69,15 @@ struct Record {
     count: usize,
     /// As the thread's anchor, on other devices.
     anchors: Vec<(DeviceLocation, Var)>,
+    /// The gradients of a pass by place. Empty between passes: what is kept is the memory.
+    gathered: Vec<Option<Gathered>>,
+    /// The gradient of the last loss with respect to itself, which is that of the next one too.
+    one: Option<Tensor>,
 }
 
 struct Entry {
     kind: Kind,
-    outputs: Vec<Tensor>,
+    outputs: Few<Tensor>,
     /// The place of the first output's gradient; the others follow.
     first: usize,
 }
@@ -79,7 +85,7 @@ struct Entry {
 enum Kind {
     Operation {
         operation: Box<dyn Recorded>,
-        inputs: Vec<Input>,
+        inputs: Few<Input>,
     },
     /// The end of a region of candle's own graph.
     Seal(Tensor),
@@ -116,8 +122,19 @@ impl Tape {
     /// Runs a forward pass on this thread and records its operations.
     pub fn record<T>(forward: impl FnOnce() -> T) -> (T, Self) {
         let tape = Self::default();
-        let _outer = Outer(CURRENT.replace(Arc::downgrade(&tape.0)));
-        (forward(), tape)
+        (tape.record_anew(forward), tape)
+    }
+
+    /// As [`Tape::record`], on this tape, whose memory is used again. What it held is dropped.
+    pub fn record_anew<T>(&self, forward: impl FnOnce() -> T) -> T {
+        self.clear();
+        let _outer = Outer(CURRENT.replace(Arc::downgrade(&self.0)));
+        forward()
+    }
+
+    /// Drops all entries.
+    pub fn clear(&self) {
+        self.lock().clear();
     }
 
     /// The tape that this thread records on, if there is one.
@@ -162,14 +179,14 @@ impl Tape {
         name: &'static str,
         operation: Box<dyn Recorded>,
         inputs: &[&Tensor],
-        values: Vec<Tensor>,
-        outputs: Vec<Output>,
+        values: Few<Tensor>,
+        outputs: Few<Output>,
         detach: bool,
-    ) -> Result<Vec<Tensor>> {
+    ) -> Result<Few<Tensor>> {
         let mut record = self.lock();
         let inputs = record.inputs(inputs, values);
         let results =
-            outputs.into_iter().map(|o| record.result(name, o)).collect::<Result<Vec<_>>>()?;
+            outputs.into_iter().map(|o| record.result(name, o)).collect::<Result<Few<_>>>()?;
         record.add(Kind::Operation { operation, inputs }, &results, detach);
         Ok(results)
     }
@@ -178,7 +195,7 @@ impl Tape {
     /// `operation` gives too, and shares its memory.
     pub fn push_view(&self, operation: Box<dyn Recorded>, input: &Tensor, result: &Tensor) {
         let mut record = self.lock();
-        let inputs = record.inputs(&[input], vec![input.detach()]);
+        let inputs = record.inputs(&[input], Few::from_iter([input.detach()]));
         record.add(Kind::Operation { operation, inputs }, std::slice::from_ref(result), true);
     }
 
@@ -199,7 +216,8 @@ impl Tape {
     /// The gradients of a scalar with respect to every variable that `sink` watches, in place of those
     /// it holds. The tape is empty afterwards.
     pub fn backward(&self, loss: &Tensor, sink: &mut GradientSink) -> Result<()> {
-        self.backward_from(&[(loss, &loss.ones_like()?)], sink)
+        let one = self.lock().one_like(loss)?;
+        self.backward_from(&[(loss, &one)], sink)
     }
 
     /// The gradients of `sum(result * gradient)` over several results.
@@ -208,8 +226,11 @@ impl Tape {
         results: &[(&Tensor, &Tensor)],
         sink: &mut GradientSink,
     ) -> Result<()> {
-        let record = std::mem::take(&mut *self.lock());
-        walk::backward(record, results, sink)
+        let mut record = std::mem::take(&mut *self.lock());
+        let walked = walk::backward(&mut record, results, sink);
+        record.clear();
+        *self.lock() = record;
+        walked
     }
 }
 
@@ -220,7 +241,25 @@ pub fn backward(loss: &Tensor, sink: &mut GradientSink) -> Result<()> {
 }
 
 impl Record {
-    fn inputs(&mut self, inputs: &[&Tensor], values: Vec<Tensor>) -> Vec<Input> {
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.places.clear();
+        self.gathered.clear();
+        self.count = 0;
+    }
+
+    fn one_like(&mut self, loss: &Tensor) -> Result<Tensor> {
+        let fits = |one: &&Tensor| {
+            let same_device = one.device().same_device(loss.device());
+            one.dims() == loss.dims() && one.dtype() == loss.dtype() && same_device
+        };
+        match self.one.as_ref().filter(fits) {
+            Some(one) => Ok(one.clone()),
+            None => Ok(self.one.insert(loss.ones_like()?).clone()),
+        }
+    }
+
+    fn inputs(&mut self, inputs: &[&Tensor], values: Few<Tensor>) -> Few<Input> {
         inputs
             .iter()
             .zip(values)

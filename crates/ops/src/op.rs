@@ -12,6 +12,7 @@ use candle_core::{
     CpuStorage, DType, Device, Layout, Result, Shape, Storage, Tensor, WithDType, bail,
 };
 use sconce_core::Tape;
+use sconce_core::few::Few;
 use sconce_core::tape::{Output, Pass, Recorded, unrecorded};
 use sconce_kernels::slice_of;
 
@@ -47,12 +48,12 @@ pub trait Operation: Send + Sync + Sized + 'static {
 
     /// Runs the operation: fused where it can be, else composed.
     fn apply_all(self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-        run(self, inputs, true)
+        run(self, inputs, true).map(Few::into_vec)
     }
 
     /// Runs the composed form.
     fn apply_all_composed(self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-        run(self, inputs, false)
+        run(self, inputs, false).map(Few::into_vec)
     }
 }
 
@@ -132,14 +133,14 @@ pub fn one(result: Result<Tensor>) -> Result<(Vec<Tensor>, ())> {
     result.map(|result| (vec![result], ()))
 }
 
-fn only(mut results: Vec<Tensor>) -> Result<Tensor> {
+fn only(mut results: Few<Tensor>) -> Result<Tensor> {
     match (results.pop(), results.len()) {
         (Some(result), 0) => Ok(result),
         (_, more) => bail!("an operation with {} results was taken for one with one", more + 1),
     }
 }
 
-fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Vec<Tensor>> {
+fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Few<Tensor>> {
     let name = operation.name();
     let Some(first) = inputs.first() else { bail!("{name}: an operation needs an input") };
     let device = first.device().clone();
@@ -161,17 +162,17 @@ fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Vec
         true => Ok((*t).clone()),
         false => t.detach().contiguous(),
     };
-    let values = inputs.iter().map(value).collect::<Result<Vec<Tensor>>>()?;
+    let values = inputs.iter().map(value).collect::<Result<Few<Tensor>>>()?;
     let (outputs, saved) = match kernel {
         Some(kernel) => {
             let (results, saved) = run_kernel(kernel, &values)?;
             let output = |(values, shape)| Output::Values(CpuStorage::F32(values), shape);
-            (results.into_iter().map(output).collect::<Vec<_>>(), saved)
+            (results.into_iter().map(output).collect::<Few<_>>(), saved)
         }
         None => {
-            let (results, saved) = operation.forward(&values.iter().collect::<Vec<_>>())?;
+            let (results, saved) = operation.forward(&values.iter().collect::<Few<_>>())?;
             let outputs = results.into_iter().map(|t| t.detach().contiguous().map(Output::Tensor));
-            (outputs.collect::<Result<Vec<_>>>()?, saved)
+            (outputs.collect::<Result<Few<_>>>()?, saved)
         }
     };
     if !tracked {
@@ -187,11 +188,11 @@ fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Vec
 }
 
 fn run_kernel<S>(kernel: &dyn Kernel<S>, inputs: &[Tensor]) -> Result<(Vec<Values>, S)> {
-    let storages: Vec<_> = inputs.iter().map(Tensor::storage_and_layout).collect();
+    let storages: Few<_> = inputs.iter().map(Tensor::storage_and_layout).collect();
     let inputs = storages
         .iter()
         .map(|(storage, layout)| Input::new(storage, layout))
-        .collect::<Result<Vec<_>>>()?;
+        .collect::<Result<Few<_>>>()?;
     kernel.forward(&inputs)
 }
 

@@ -432,6 +432,12 @@ mod tests {
         assert_eq!(scores.names(), names);
         let loss = scores.get("loss").unwrap();
         assert!(names[1..3].iter().all(|name| (scores.get(name).unwrap() - loss).abs() < 1e-5));
+        // Also where the loss takes for logits what the model makes probabilities.
+        let loss = SparseCategoricalCrossentropy::new().from_logits(true);
+        let compile = Compile::new(SGD::new(0.1), loss).metrics([name]);
+        let scores = compiled(4, "softmax", compile, &y).evaluate(&x, &y).unwrap();
+        let difference = scores.get("loss").unwrap() - scores.get(name).unwrap();
+        assert!(difference.abs() < 1e-5, "{scores}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ struct Training<'a> {
     fit: Fit,
     callbacks: Vec<Box<dyn Callback>>,
     logged: Logged,
-    history: History,
+    history: &'a mut History,
     own_step: Option<Box<dyn TrainStep>>,
     /// Batches trained on so far.
     step: u64,
@@ -28,15 +28,16 @@ struct Training<'a> {
     counted: Option<usize>,
 }
 
-/// Trains a model on the batches of a source. However the epochs end, every callback is notified of
-/// the end, and of several errors the first is returned.
+/// Trains a model on the batches of a source; `history` takes in every whole epoch. However the epochs
+/// end, every callback is notified of the end, and of several errors the first is returned.
 pub(crate) fn train(
     model: &mut Model,
     source: &dyn BatchSource,
     validation: Option<&dyn BatchSource>,
     fit: Fit,
-) -> Result<History> {
-    let mut training = Training::new(model, source, validation, fit)?;
+    history: &mut History,
+) -> Result<()> {
+    let mut training = Training::new(model, source, validation, fit, history)?;
     let prepared = training.prepare();
     let run = prepared.and_then(|()| {
         let run = training.epochs();
@@ -48,7 +49,7 @@ pub(crate) fn train(
         run.and(ended)
     });
     training.model.step_logs = None;
-    run.map(|()| training.history)
+    run
 }
 
 impl<'a> Training<'a> {
@@ -57,6 +58,7 @@ impl<'a> Training<'a> {
         source: &'a dyn BatchSource,
         validation: Option<&'a dyn BatchSource>,
         mut fit: Fit,
+        history: &'a mut History,
     ) -> Result<Self> {
         let own_step = fit.train_step.take();
         let logged = match &own_step {
@@ -66,7 +68,7 @@ impl<'a> Training<'a> {
         model.step_logs = own_step.as_deref().map(StepLogs::new);
         let logged = if validation.is_some() { logged.with_validation() } else { logged };
         let callbacks = std::mem::take(&mut fit.callbacks);
-        let history = History::of(&logged);
+        *history = History::of(&logged);
         Ok(Self {
             model,
             source,

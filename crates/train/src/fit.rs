@@ -289,15 +289,19 @@ impl Model {
         y: &(impl ToTensors + ?Sized),
         fit: Fit,
     ) -> Result<History> {
-        self.fit_arrays(x.to_tensors()?, y.to_tensors()?, fit)
+        let mut history = History::default();
+        self.fit_arrays(x.to_tensors()?, y.to_tensors()?, fit, &mut history)?;
+        Ok(history)
     }
 
+    /// As [`Model::fit_with`]; `history` takes in every whole epoch, of a run that fails too.
     pub(crate) fn fit_arrays(
         &mut self,
         x: Vec<Tensor>,
         y: Vec<Tensor>,
         mut fit: Fit,
-    ) -> Result<History> {
+        history: &mut History,
+    ) -> Result<()> {
         fit.error.take().map_or_else(|| fit.check(), Err)?;
         let sample_weight = std::mem::take(&mut fit.sample_weight);
         let data = hold_out(&mut fit, Batch { x, y, sample_weight })?;
@@ -323,7 +327,7 @@ impl Model {
                 ));
             }
         }
-        self.train_on(&source, fit)
+        self.train_on(&source, fit, history)
     }
 
     /// Trains on the batches of a source: files larger than memory, a generator, a closure. Batch
@@ -352,10 +356,17 @@ impl Model {
             let first = first.ok_or_else(|| Error::data("the source has no batches"))?;
             prepare::prepare(self, first, TRAINING, false)?;
         }
-        self.train_on(source, fit)
+        let mut history = History::default();
+        self.train_on(source, fit, &mut history)?;
+        Ok(history)
     }
 
-    fn train_on(&mut self, source: &dyn BatchSource, mut fit: Fit) -> Result<History> {
+    fn train_on(
+        &mut self,
+        source: &dyn BatchSource,
+        mut fit: Fit,
+        history: &mut History,
+    ) -> Result<()> {
         let validation: Option<Box<dyn BatchSource>> = match fit.validation.take() {
             Some(Validation::Source(source)) => Some(source),
             Some(Validation::Arrays(batch)) => {
@@ -372,7 +383,7 @@ impl Model {
             None => None,
         };
         self.set_run_seed(fit.seed);
-        crate::epoch::train(self, source, validation.as_deref(), fit)
+        crate::epoch::train(self, source, validation.as_deref(), fit, history)
     }
 }
 

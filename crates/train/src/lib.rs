@@ -14,8 +14,6 @@ mod fit_tests;
 #[cfg(test)]
 mod functional_tests;
 pub mod head;
-#[cfg(test)]
-mod head_tests;
 pub mod history;
 pub mod model;
 pub mod per_output;

@@ -9,7 +9,7 @@ use crate::per_output::IntoPerOutput;
 use crate::step_logs::StepLogs;
 use sconce_core::{
     Context, DType, Device, Dims, Error, FirstValues, GradientSink, Gradients, Json, Result, Spec,
-    Store, Tensor,
+    Store, Tape, Tensor,
 };
 use sconce_data::{CsvColumns, messages::listed};
 use sconce_layers::LayerEntry;
@@ -30,6 +30,8 @@ pub struct Model {
     run_seed: u64,
     /// The buffers of gradients, which every step writes anew.
     sink: GradientSink,
+    /// What a step records on; empty between steps.
+    tape: Tape,
     /// The values of a training step of the user's own, while it is at work.
     pub(crate) step_logs: Option<StepLogs>,
     /// The model as a layer of others, once it was used as one.
@@ -43,6 +45,7 @@ pub(crate) struct Parts<'a> {
     pub network: &'a mut Network,
     pub compiled: &'a mut Compiled,
     pub sink: &'a mut GradientSink,
+    pub tape: &'a Tape,
 }
 
 impl Model {
@@ -72,6 +75,7 @@ impl Model {
             seed: 0,
             run_seed: 0,
             sink: GradientSink::default(),
+            tape: Tape::default(),
             step_logs: None,
             entry: OnceLock::new(),
             csv_columns: None,
@@ -378,7 +382,7 @@ impl Model {
             (None, _) => Err(not_built()),
             (_, None) => Err(not_compiled()),
             (Some(network), Some(compiled)) => {
-                Ok(Parts { network, compiled, sink: &mut self.sink })
+                Ok(Parts { network, compiled, sink: &mut self.sink, tape: &self.tape })
             }
         }
     }

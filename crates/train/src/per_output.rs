@@ -161,5 +161,19 @@ mod tests {
             given([("a", 1.0)]).resolve("metrics", &outputs, true).unwrap(),
             [Some(1.0), None]
         );
+        // A model with one output is given values under any name.
+        let one = ["a".to_string()];
+        assert_eq!(given([("y", 1.0)]).resolve("loss", &one, false).unwrap(), [Some(1.0)]);
+    }
+
+    #[test]
+    fn values_are_listed_with_their_place() {
+        let places = |given: PerOutput<f64>| {
+            given.values().into_iter().map(|(at, value)| (at, *value)).collect::<Vec<_>>()
+        };
+        assert_eq!(places(given(2.0)), [(String::new(), 2.0)]);
+        let list = PerOutput::List(vec![None, Some(1.0), Some(2.0)]);
+        assert_eq!(places(list), [("[1]".to_string(), 1.0), ("[2]".to_string(), 2.0)]);
+        assert_eq!(places(given([("b", 1.0)])), [(".b".to_string(), 1.0)]);
     }
 }

@@ -10,7 +10,7 @@ use candle_core::{
     Storage, Tensor, TensorId, Var, bail,
 };
 use std::cell::RefCell;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
 /// A result of an operation on its way into candle's graph.
 pub enum Output {
@@ -25,6 +25,10 @@ thread_local! {
     static ANCHOR: RefCell<Option<Var>> = const { RefCell::new(None) };
     /// Gradients that candle hands over while it differentiates a region for a tape.
     static REGION: RefCell<Option<Vec<(TensorId, Tensor)>>> = const { RefCell::new(None) };
+    /// The candle operations of results, by name.
+    static OPERATIONS: RefCell<Vec<(&'static str, CandleOperation)>> = const { RefCell::new(Vec::new()) };
+    /// The result on its way through its candle operation.
+    static ENTERING: RefCell<Option<Output>> = const { RefCell::new(None) };
 }
 
 /// A tracked tensor that belongs to no tape: differentiating it is an error that says what to do.
@@ -44,21 +48,33 @@ pub(super) fn cpu_anchor() -> Result<Var> {
     })
 }
 
+/// A tracked tensor of a result. What candle keeps of its operation is the same for all results of a
+/// name, so that a result costs no more memory than candle's tensor.
 pub(super) fn attach(anchor: &Var, name: &'static str, output: Output) -> Result<Tensor> {
-    anchor.apply_op1(RecordedResult { name, output: Mutex::new(Some(output)) })
+    let operation = OPERATIONS.with_borrow_mut(|operations| {
+        if let Some((_, operation)) = operations.iter().find(|(other, _)| *other == name) {
+            return operation.clone();
+        }
+        let operation: CandleOperation = Arc::new(Box::new(RecordedResult { name }));
+        operations.push((name, operation.clone()));
+        operation
+    });
+    ENTERING.replace(Some(output));
+    anchor.apply_op1_arc(operation)
 }
+
+type CandleOperation = Arc<Box<dyn CustomOp1 + Send + Sync>>;
 
 /// The candle operation of a recorded result: it brings the values into candle's graph, and the
 /// gradient back out of it.
 struct RecordedResult {
     name: &'static str,
-    output: Mutex<Option<Output>>,
 }
 
 impl RecordedResult {
     fn take(&self) -> Result<Output> {
-        let taken = self.output.lock().unwrap_or_else(PoisonError::into_inner).take();
-        taken.ok_or_else(|| candle_core::Error::msg("a result can enter the graph only once"))
+        let entering = ENTERING.take();
+        entering.ok_or_else(|| candle_core::Error::msg("a result enters the graph only once"))
     }
 
     fn wrong_device<T>(&self) -> Result<T> {

@@ -3,7 +3,9 @@
 use super::gather::{Gathered, GradientSink, gather, gather_in_place};
 use super::region::{self, Region};
 use super::{ById, Entry, Input, Kind, Record, Target};
+use crate::few::Few;
 use candle_core::{Result, Tensor, bail};
+use std::vec::Drain;
 
 /// A backward pass at work.
 struct Walk {
@@ -14,30 +16,32 @@ struct Walk {
 
 /// Walks a record back from these results with their gradients.
 pub(super) fn backward(
-    record: Record,
+    record: &mut Record,
     results: &[(&Tensor, &Tensor)],
     sink: &mut GradientSink,
 ) -> Result<()> {
-    let mut gathered = Vec::new();
+    let mut gathered = std::mem::take(&mut record.gathered);
     gathered.resize_with(record.count, || None);
-    let mut walk = Walk { gathered, places: record.places, sink: std::mem::take(sink) };
+    let places = std::mem::take(&mut record.places);
+    let mut walk = Walk { gathered, places, sink: std::mem::take(sink) };
     walk.sink.forget();
-    let walked = walk.run(record.entries, results);
+    let walked = walk.run(record.entries.drain(..), results);
     *sink = walk.sink;
+    (record.gathered, record.places) = (walk.gathered, walk.places);
     walked
 }
 
 impl Walk {
-    fn run(&mut self, entries: Vec<Entry>, results: &[(&Tensor, &Tensor)]) -> Result<()> {
+    fn run(&mut self, entries: Drain<'_, Entry>, results: &[(&Tensor, &Tensor)]) -> Result<()> {
         for (result, gradient) in results {
             match self.places.get(&result.id()) {
                 Some(place) => gather(&mut self.gathered[*place], (*gradient).clone())?,
                 None => self.region(result, gradient)?,
             }
         }
-        for entry in entries.into_iter().rev() {
+        for entry in entries.rev() {
             let count = entry.outputs.len();
-            let taken: Vec<Option<Tensor>> = self.gathered[entry.first..entry.first + count]
+            let taken: Few<Option<Tensor>> = self.gathered[entry.first..entry.first + count]
                 .iter_mut()
                 .map(|gathered| gathered.take().map(|g| g.tensor.contiguous()).transpose())
                 .collect::<Result<_>>()?;

@@ -2,7 +2,6 @@
 
 use super::standardize::standardized;
 use super::{DataSection, ModelSource, RunConfig, read_json};
-use crate::callbacks::{Flow, LambdaCallback};
 use crate::files::LoadOptions;
 use crate::fit::{CancelToken, Fit, Validation, split_batch};
 use crate::head::Head;
@@ -14,7 +13,6 @@ use sconce_data::datasets::Dataset;
 use sconce_data::spec::{DatasetSpec, load_unscaled};
 use sconce_data::{Batch, CsvColumns, Standardizer};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// A run with its data loaded and its model built and compiled, ready to train.
 pub struct PreparedRun {
@@ -315,15 +313,8 @@ impl PreparedRun {
         fit.sample_weight = sample_weight;
         fit.cancel = self.cancel.clone();
         fit.validation = self.validation.clone().map(Validation::Arrays);
-        let finished = Arc::new(Mutex::new(History::default()));
-        let epochs = finished.clone();
-        fit.callbacks.push(Box::new(LambdaCallback::new().on_epoch_end(move |epoch, logs, _| {
-            epochs.lock().unwrap_or_else(PoisonError::into_inner).push(epoch, logs);
-            Ok(Flow::Continue)
-        })));
-        let history = self.model.fit_arrays(x, y, fit).inspect_err(|_| {
-            self.keep(&finished.lock().unwrap_or_else(PoisonError::into_inner));
-        })?;
+        let mut history = History::default();
+        self.model.fit_arrays(x, y, fit, &mut history).inspect_err(|_| self.keep(&history))?;
         self.write(&history)?;
         let done = self.config.fit.initial_epoch + history.epoch.len();
         if self.cancel.is_cancelled() && done < self.config.fit.epochs {
