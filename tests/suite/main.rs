@@ -3,6 +3,7 @@
 // Tests may unwrap; the examples, which are shared as modules, include each other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::duplicate_mod)]
 
+mod callback_cases;
 mod custom_objects;
 mod examples;
 mod freezing;
@@ -11,6 +12,9 @@ mod keras_forms;
 mod layer_cases;
 mod layer_numbers;
 mod layers;
+mod loss_cases;
+mod object_cases;
+mod optimizer_cases;
 mod properties;
 mod protocol;
 mod reference;

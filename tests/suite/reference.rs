@@ -8,6 +8,11 @@ use sconce::layers::constraints::Constraints;
 use sconce::layers::initializers::Initializers;
 use sconce::layers::regularizers::Regularizers;
 use sconce::ops::activations::Activations;
+use sconce::train::callbacks::Callbacks;
+use sconce::train::losses::Losses;
+use sconce::train::metrics::Metrics;
+use sconce::train::optimizers::Optimizers;
+use sconce::train::schedules::Schedules;
 
 const INTRODUCTION: &str = "# Reference
 
@@ -29,6 +34,11 @@ fn the_reference_is_up_to_date() {
         section::<Initializers>("Initializers"),
         section::<Regularizers>("Regularizers"),
         section::<Constraints>("Constraints"),
+        section::<Losses>("Losses"),
+        section::<Metrics>("Metrics"),
+        section::<Callbacks>("Callbacks"),
+        section::<Optimizers>("Optimizers"),
+        section::<Schedules>("Schedules"),
     ]
     .concat();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference.md");

@@ -18,11 +18,12 @@ pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let krate = container.krate();
     let fields = fields(input)?;
     let defaults = fields.iter().filter_map(Field::default_function);
-    let parts = [
+    let parts: [TokenStream; 6] = [
         constructors(input, &container, &fields)?,
         builders(input, &container, &fields),
         config(input, &container, &fields),
         registered(input, &container),
+        as_mut(&input.ident, &fields),
         container.serde.then(|| serde(&input.ident)).into_iter().collect(),
     ];
     Ok(quote! {
@@ -471,6 +472,23 @@ fn registered(input: &DeriveInput, container: &Container) -> TokenStream {
         }
         #part
     }
+}
+
+/// `AsMut` for each flattened configuration.
+fn as_mut(name: &Ident, fields: &[Field]) -> TokenStream {
+    let flattened = fields.iter().filter(|field| field.attributes.flatten);
+    flattened
+        .map(|field| {
+            let (ident, ty) = (&field.ident, &field.ty);
+            quote! {
+                impl AsMut<#ty> for #name {
+                    fn as_mut(&mut self) -> &mut #ty {
+                        &mut self.#ident
+                    }
+                }
+            }
+        })
+        .collect()
 }
 
 /// `Serialize` and `Deserialize` by way of `Config`.

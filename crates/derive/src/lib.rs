@@ -45,7 +45,8 @@ use syn::{DeriveInput, parse_macro_input};
 ///   `read_only`: never written;
 /// - `no_builder`: no builder method;
 /// - `flatten`: the field is a configuration whose keys are keys of this one, before its own; keys that
-///   are left out have the values of the field's `default`. No builder method is written;
+///   are left out have the values of the field's `default`. No builder method is written, but `AsMut` for the
+///   field's type, for a trait whose builder methods all such configurations have;
 /// - `skip`: not part of the configuration; starts as the type's `Default`.
 #[proc_macro_derive(Config, attributes(config))]
 pub fn derive_config(input: TokenStream) -> TokenStream {

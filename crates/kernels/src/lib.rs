@@ -8,6 +8,7 @@ pub mod gemm;
 mod map;
 mod mapped_file;
 pub mod math;
+pub mod normalize;
 mod pool;
 mod slices;
 pub mod threads;
