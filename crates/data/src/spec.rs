@@ -199,7 +199,11 @@ mod tests {
                 "data.train.split",
                 "Did you mean `test`",
             ),
-            (json!({"dataset": "iris", "standardize": "x"}), "data.train.standardize", "boolean"),
+            (
+                json!({"dataset": "iris", "standardize": "x"}),
+                "data.train.standardize",
+                "true or false",
+            ),
             (json!({"dataset": "blobs", "rows": 3, "features": 2}), "data.train", "classes"),
             (
                 json!({"dataset": "blobs", "rows": -3, "features": 2, "classes": 1}),

@@ -118,18 +118,6 @@ impl Graph {
     pub fn apply(&mut self, layer: usize, args: Args<EdgeId>) -> Result<Vec<EdgeId>> {
         let specs = args.try_map(|edge| Ok(self.spec(*edge).clone()))?;
         let entry = self.layer(layer)?;
-        if let (Some(stated), [given]) = (entry.stated_input(), specs.flat().as_slice())
-            && !agrees(&stated, &given.dims)
-        {
-            return Err(Error::layer(
-                entry.name(),
-                format!(
-                    "its input_shape says {stated}, the layer before it gives {}; leave input_shape out, \
-                     or correct it",
-                    given.dims
-                ),
-            ));
-        }
         let made = infer(entry, &specs)?;
         self.node(layer, args, made)
     }
@@ -475,6 +463,18 @@ impl Graph {
 
 /// What a call of a layer makes, after checking that the layer takes such arguments.
 pub(crate) fn infer(entry: &LayerEntry, args: &Args<Spec>) -> Result<Vec<Spec>> {
+    if let (Some(stated), [given]) = (entry.stated_input(), args.flat().as_slice())
+        && !agrees(&stated, &given.dims)
+    {
+        return Err(Error::layer(
+            entry.name(),
+            format!(
+                "its input_shape says {stated}, the layer before it gives {}; leave input_shape out, \
+                 or correct it",
+                given.dims
+            ),
+        ));
+    }
     check_arguments(entry, args)
         .and_then(|()| entry.outputs(args))
         .map_err(|e| e.in_layer(entry.given_name().unwrap_or_else(|| entry.class_name())))

@@ -33,3 +33,24 @@ pub mod prelude {
         Sequential, Verbose, batches, clip_grad_norm, value_and_grad,
     };
 }
+
+/// The code of the guide in `docs/`, as tests.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../../../docs/getting-started.md")]
+    struct GettingStarted;
+    #[doc = include_str!("../../../docs/from-keras.md")]
+    struct FromKeras;
+    #[doc = include_str!("../../../docs/long-runs.md")]
+    struct LongRuns;
+    #[doc = include_str!("../../../docs/own-objects.md")]
+    struct OwnObjects;
+    #[doc = include_str!("../../../docs/serving.md")]
+    struct Serving;
+    #[doc = include_str!("../../../docs/files.md")]
+    struct Files;
+    #[doc = include_str!("../../../docs/speed.md")]
+    struct Speed;
+    #[doc = include_str!("../../../docs/errors.md")]
+    struct Errors;
+}

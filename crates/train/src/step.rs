@@ -134,7 +134,7 @@ fn non_finite(network: &Network, batch: &Batch, seed: u64, step: u64) -> Error {
     };
     Error::training(format!(
         "the loss is not finite at update {}; {place}. This update was not made. Try a smaller learning \
-         rate, clipnorm, or check the data",
+         rate or clipnorm, and standardise inputs and targets that are far from 0",
         step + 1
     ))
 }

@@ -44,13 +44,13 @@ pub fn run(args: &Args) -> Result<()> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let input_names = graph.input_names();
     let slots = inputs("--input", graph, &input_names);
+    let x = read(&slots, &args.input, model.csv_columns())?;
     let stdout = [ArrayFile::stdout()];
     let files = match args.output.as_slice() {
         [] if args.json => Vec::new(),
         [] => outputs("--output", graph, &names).order(&stdout)?,
         given => outputs("--output", graph, &names).order(given)?,
     };
-    let x = read(&slots, &args.input, model.csv_columns())?;
     let made = model.predict_all(&x, batch_size)?;
     let predictions: Vec<Predictions<'_>> = names
         .iter()

@@ -90,9 +90,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 /// What a run that was interrupted has saved, and the command that goes on with it.
 fn how_to_go_on(args: &Args, config: &RunConfig, history: &History) -> String {
     let done = config.fit.initial_epoch + history.epoch.len();
+    let epochs = if done == 1 { "epoch" } else { "epochs" };
     let Some(model) = &config.output.model else {
         return format!(
-            "Interrupted after {done} whole epochs. The configuration names no `output.model`, so the \
+            "Interrupted after {done} whole {epochs}. The configuration names no `output.model`, so the \
              model is not saved"
         );
     };
@@ -108,7 +109,7 @@ fn how_to_go_on(args: &Args, config: &RunConfig, history: &History) -> String {
         command += &format!(" --set output.history={}", rest.display());
     }
     format!(
-        "Interrupted after {done} whole epochs; the model as it is now is in {}. To go on:\n  {command}",
+        "Interrupted after {done} whole {epochs}; the model as it is now is in {}. To go on:\n  {command}",
         model.display()
     )
 }

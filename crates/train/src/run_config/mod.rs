@@ -92,8 +92,21 @@ impl RunConfig {
 /// # Errors
 /// A file that cannot be read, or is not JSON: with the line.
 pub fn read_json(path: &Path) -> Result<(String, Json)> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+    let bytes =
+        std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+    let text = match String::from_utf8(bytes) {
+        // Windows' editors begin a file with a byte order mark, which is no part of the text.
+        Ok(text) => match text.strip_prefix('\u{feff}') {
+            Some(rest) => rest.to_string(),
+            None => text,
+        },
+        Err(error) => {
+            let utf16 = error.as_bytes().starts_with(b"\xff\xfe")
+                || error.as_bytes().starts_with(b"\xfe\xff");
+            let found = if utf16 { "is in UTF-16" } else { "is no text in UTF-8" };
+            return Err(Error::file(path, format!("{found}; save it in UTF-8")));
+        }
+    };
     let value = keras_json::parse(text.as_bytes()).map_err(|e| Error::Config {
         file: Some(path.to_path_buf()),
         line: Some(e.line()),
