@@ -6,6 +6,8 @@ mod custom_objects;
 mod custom_step;
 #[path = "../../examples/functional.rs"]
 mod functional;
+#[path = "../../examples/image_classification.rs"]
+mod image_classification;
 
 use sconce::prelude::*;
 
@@ -54,4 +56,16 @@ fn a_functional_model_trains_both_outputs_and_its_features_are_used_again() {
     assert_eq!(values(&transferred)[..4], before[..4]);
     assert_eq!(values(&transferred).len(), 6);
     assert!(history.last("accuracy").unwrap() > history.get("accuracy")[0]);
+}
+
+#[test]
+fn images_are_classified() {
+    let (model, scores) = image_classification::train().unwrap();
+    assert!(scores.get("accuracy").unwrap() > 0.95, "{scores}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("digits.keras");
+    model.save(&path).unwrap();
+    let image = Tensor::zeros((1, 8, 8, 1), DType::F32, &Device::Cpu).unwrap();
+    let predicted = |model: &Model| model.predict(&image).unwrap().to_vec2::<f32>().unwrap();
+    assert_eq!(predicted(&model), predicted(&Model::load(&path).unwrap()));
 }
