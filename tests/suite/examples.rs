@@ -6,6 +6,8 @@ mod custom_objects;
 mod custom_step;
 #[path = "../../examples/functional.rs"]
 mod functional;
+#[path = "../../examples/image_classification.rs"]
+mod image_classification;
 
 #[path = "../../examples/serving.rs"]
 mod serving;
@@ -104,4 +106,16 @@ fn predictions_are_served_in_batches() {
         server.unblock();
         served.join().unwrap();
     });
+}
+
+#[test]
+fn images_are_classified() {
+    let (model, scores) = image_classification::train().unwrap();
+    assert!(scores.get("accuracy").unwrap() > 0.95, "{scores}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("digits.keras");
+    model.save(&path).unwrap();
+    let image = Tensor::zeros((1, 8, 8, 1), DType::F32, &Device::Cpu).unwrap();
+    let predicted = |model: &Model| model.predict(&image).unwrap().to_vec2::<f32>().unwrap();
+    assert_eq!(predicted(&model), predicted(&Model::load(&path).unwrap()));
 }

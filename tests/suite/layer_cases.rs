@@ -8,7 +8,7 @@ use sconce_testkit::golden;
 use serde_json::{Value as Json, json};
 
 /// A configuration of a layer, what goes in, and the weights it must declare.
-struct LayerCase {
+pub struct LayerCase {
     class_name: &'static str,
     config: Json,
     /// Shape of one sample.
@@ -17,7 +17,7 @@ struct LayerCase {
     weights: &'static [(&'static str, &'static [usize])],
 }
 
-fn case(
+pub fn case(
     class_name: &'static str,
     config: Json,
     sample: &'static [usize],
@@ -27,7 +27,7 @@ fn case(
 }
 
 fn cases() -> Vec<LayerCase> {
-    vec![
+    let mut cases = vec![
         case("InputLayer", json!({"batch_shape": [null, 3]}), &[3], &[]),
         case("Activation", json!({"activation": "tanh"}), &[2, 3], &[]),
         case("Dense", json!({"units": 4}), &[3], &[("kernel", &[3, 4]), ("bias", &[4])]),
@@ -50,7 +50,9 @@ fn cases() -> Vec<LayerCase> {
         case("Normalization", json!({"mean": [1.0, 2.0], "variance": [3.0, 4.0]}), &[2], &[]),
         case("Rescaling", json!({"scale": 0.5, "offset": [1.0, 2.0, 3.0]}), &[3], &[]),
         case("Reshape", json!({"target_shape": [3, -1]}), &[2, 3], &[]),
-    ]
+    ];
+    cases.extend(crate::image_cases::cases());
+    cases
 }
 
 /// The layer as the model's JSON holds it.
@@ -87,7 +89,7 @@ fn every_row_has_a_case_and_keras_s_numbers() {
     let groups = ["layers"].into_iter().chain(crate::layer_numbers::GROUPS);
     let forward: Vec<String> = groups.flat_map(configs).collect();
     let training: Vec<String> =
-        ["training", "layer_training"].into_iter().flat_map(configs).collect();
+        ["training", "layer_training", "image_training"].into_iter().flat_map(configs).collect();
     for entry in Layers::entries() {
         let name = entry.class_name;
         assert!(cases.iter().any(|case| case.class_name == name), "{name} has no case");

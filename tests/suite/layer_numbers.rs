@@ -10,7 +10,7 @@ use sconce_testkit::golden::{self, Case};
 use serde_json::Value as Json;
 
 /// The groups, by rooms of the layers.
-pub const GROUPS: [&str; 1] = ["layers_preprocessing"];
+pub const GROUPS: [&str; 2] = ["layers_images", "layers_preprocessing"];
 
 fn args<T>(mut all: Vec<T>) -> Args<T> {
     match all.len() {

@@ -7,6 +7,7 @@ mod callback_cases;
 mod custom_objects;
 mod examples;
 mod freezing;
+mod image_cases;
 mod keras_files;
 mod keras_forms;
 mod layer_cases;

@@ -31,6 +31,21 @@ pub fn convolution(
     run(Convolution::new(axes, groups), x, kernel, bias, activation)
 }
 
+/// As [`convolution`], of each channel by itself: the kernel is `[places.., channels, filters of each]`.
+pub fn depthwise_convolution(
+    x: &Tensor,
+    kernel: &Tensor,
+    bias: Option<&Tensor>,
+    axes: &[Axis],
+    activation: &Arc<dyn Activation>,
+) -> Result<Tensor> {
+    let [places @ .., channels, filters] = kernel.dims() else {
+        bail!("depthwise convolution: a kernel of shape {:?}", kernel.dims())
+    };
+    let dims = [places, &[1, channels * filters]].concat();
+    convolution(x, &reshape(kernel, dims)?, bias, axes, *channels, activation)
+}
+
 /// `f(x *^T kernel + bias)`, the transposed convolution: `axes` are those of the convolution from y to x.
 pub fn convolution_transpose(
     x: &Tensor,

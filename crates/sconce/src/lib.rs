@@ -19,6 +19,15 @@ pub mod prelude {
         Activation, Call, Child, Configured, Dense, Dropout, Flatten, Identity, InputLayer, Layer,
         LayerEntry, LayerExt, Normalization, Rescaling, Reshape,
     };
+    pub use crate::layers::{
+        AdaptiveAveragePooling1D, AdaptiveAveragePooling2D, AdaptiveAveragePooling3D,
+        AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D, AveragePooling1D,
+        AveragePooling2D, AveragePooling3D, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose,
+        Conv3D, Conv3DTranspose, DataFormat, DepthwiseConv1D, DepthwiseConv2D,
+        GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D,
+        GlobalMaxPooling2D, GlobalMaxPooling3D, MaxPooling1D, MaxPooling2D, MaxPooling3D, Padding,
+        SeparableConv1D, SeparableConv2D,
+    };
     pub use crate::model::{Apply, Input, SymbolicTensor};
     pub use crate::train::callbacks::{CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint};
     pub use crate::train::losses::{

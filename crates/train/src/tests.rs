@@ -145,7 +145,7 @@ fn fit_multiplies_the_loss_by_the_loss_scale_factor() {
 #[test]
 fn runs_end_as_in_keras() {
     let mut wrong = Vec::new();
-    for case in golden::load("training") {
+    for case in ["training", "image_training"].into_iter().flat_map(golden::load) {
         match differences(&case) {
             Ok(differences) => wrong.extend(differences),
             Err(error) => wrong.push(format!("{}: {error}", case.name())),

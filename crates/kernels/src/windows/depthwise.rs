@@ -13,7 +13,7 @@ pub(super) struct Weights<'a> {
 }
 
 /// Channels whose sums stay in registers.
-const LANES: usize = 32;
+const LANES: usize = 16;
 
 /// `out[out_rows[i] + c] = bias[c] + sum_k x[starts[i] + place k + c] kernel[k, c]`.
 pub(super) fn forward(

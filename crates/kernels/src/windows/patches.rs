@@ -90,19 +90,18 @@ impl WithSimd for Run<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let width = self.product.width;
-        let most = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
         let mut n = 0;
         while n < width {
-            let vectors = (width - n).div_ceil(S::F32_LANES).min(most);
+            let vectors = (width - n).div_ceil(S::F32_LANES).min(2);
             let count = (vectors * S::F32_LANES).min(width - n);
             let (product, out, start) = (self.product, self.out, self.start);
             let panel = Panel { product, out, start, n, count };
-            // Sums and a row of `b` fill the registers.
+            // As many sums as registers hold beside a row of `b` (with more than 16 compilers leave them in
+            // memory).
             match vectors {
                 1 => panel.run::<S, 8, 1>(simd, self.block),
-                2 => panel.run::<S, 6, 2>(simd, self.block),
-                3 => panel.run::<S, 8, 3>(simd, self.block),
-                _ => panel.run::<S, 6, 4>(simd, self.block),
+                _ if S::REGISTER_COUNT < 32 => panel.run::<S, 6, 2>(simd, self.block),
+                _ => panel.run::<S, 8, 2>(simd, self.block),
             }
             n += count;
         }
