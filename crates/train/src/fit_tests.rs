@@ -129,3 +129,13 @@ fn an_update_that_overflows_is_an_error_that_names_the_weights() {
     let error = model.fit_with(&x, &y, fit).unwrap_err().to_string();
     assert!(error.contains("after epoch 1 these weights are not finite: out/kernel"), "{error}");
 }
+
+#[test]
+fn a_step_that_fails_keeps_no_tensors() {
+    let mut model = zero();
+    model.compile(crate::optimizers::SGD::new(0.1), "mse").unwrap();
+    let fit = Fit::new(1, 1).verbose(Verbose::Silent);
+    let error = model.fit_with(&column(&[1.0]), &column(&[3e38]), fit).unwrap_err();
+    assert!(error.to_string().contains("the loss is not finite at update 1"), "{error}");
+    assert!(model.parts().unwrap().tape.is_empty());
+}
