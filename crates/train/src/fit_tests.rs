@@ -385,3 +385,13 @@ fn shared_callbacks_keep_their_state() {
     assert_eq!(EarlyStopping::default().monitor, "val_loss");
     assert_eq!(history.best("loss").unwrap().epoch, 0);
 }
+
+#[test]
+fn a_step_that_fails_keeps_no_tensors() {
+    let mut model = zero();
+    model.compile(crate::optimizers::SGD::new(0.1), "mse").unwrap();
+    let fit = Fit::new(1, 1).verbose(Verbose::Silent);
+    let error = model.fit_with(&column(&[1.0]), &column(&[3e38]), fit).unwrap_err();
+    assert!(error.to_string().contains("the loss is not finite at update 1"), "{error}");
+    assert!(model.parts().unwrap().tape.is_empty());
+}
