@@ -385,3 +385,29 @@ fn shared_callbacks_keep_their_state() {
     assert_eq!(EarlyStopping::default().monitor, "val_loss");
     assert_eq!(history.best("loss").unwrap().epoch, 0);
 }
+
+/// A file of which one weight does not fit changes none.
+#[test]
+fn weights_are_set_all_or_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let built = |units: usize, bias: &str| {
+        Sequential::new()
+            .add(Dense::new(2).bias_initializer(bias).name("first").input_shape([1]))
+            .add(Dense::new(units).name("last"))
+            .into_model()
+    };
+    let y = column(&TARGETS);
+    for name in ["w.weights.h5", "w.safetensors"] {
+        let file = dir.path().join(name);
+        let mut other = built(3, "ones");
+        other.build(&sconce_core::Dims::batch_of(&[1])).unwrap();
+        other.save_weights(&file).unwrap();
+        let mut model = built(1, "zeros");
+        model.build(&sconce_core::Dims::batch_of(&[1])).unwrap();
+        let before = model.predict(&y).unwrap();
+        let error = model.load_weights(&file).unwrap_err().to_string();
+        assert!(error.contains("last/kernel"), "{error}");
+        let after = model.predict(&y).unwrap();
+        assert_eq!(sconce_testkit::difference(&before, &after, 0.0), None, "{name}");
+    }
+}
