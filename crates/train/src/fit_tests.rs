@@ -259,7 +259,7 @@ fn a_model_with_a_loss_of_ones_own_is_saved() {
     for (loss, compiled) in [(named, true), (LossFn::custom("Own", Arc::new(Own)), false)] {
         let mut model = zero();
         model.compile("adam", loss).unwrap();
-        let checkpoint = crate::callbacks::ModelCheckpoint::new(&file.display().to_string());
+        let checkpoint = crate::callbacks::ModelCheckpoint::new(file.display().to_string());
         model.fit_with(&y, &y, silent().callback(checkpoint)).unwrap();
         model.save(&file).unwrap();
         let options = || crate::LoadOptions::new().compile(false);
@@ -300,7 +300,7 @@ fn what_cannot_be_saved_is_found_before_training() {
         counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Ok(crate::Flow::Continue)
     });
-    let checkpoint = crate::callbacks::ModelCheckpoint::new(&file("m.keras"));
+    let checkpoint = crate::callbacks::ModelCheckpoint::new(file("m.keras"));
     let fit = silent().callback(checkpoint).callback(count);
     model.fit_with(&y, &y, fit).unwrap_err();
     assert_eq!(epochs.load(std::sync::atomic::Ordering::Relaxed), 0);
