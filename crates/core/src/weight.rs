@@ -103,6 +103,24 @@ impl WeightSpec {
     }
 }
 
+/// Refuses a weight, or a variable of an optimizer for one, that memory has no room for: allocating it
+/// would end the process.
+///
+/// # Errors
+/// With the shape.
+pub fn check_memory(dims: &[usize], dtype: DType) -> Result<()> {
+    let bytes = dims.iter().try_fold(dtype.size_in_bytes(), |bytes, dim| bytes.checked_mul(*dim));
+    let mut room = Vec::<u8>::new();
+    let fits = bytes.is_some_and(|bytes| room.try_reserve_exact(bytes).is_ok());
+    // Without this the compiler leaves the allocation out.
+    std::hint::black_box(&room);
+    if fits {
+        return Ok(());
+    }
+    let message = format!("a weight of shape {dims:?} does not fit into memory; make it smaller");
+    Err(Error::layer("", message))
+}
+
 /// Where the first values of weights come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirstValues {
@@ -146,7 +164,10 @@ impl Weight {
         let path = format!("{scope}/{}", spec.name);
         let dtype = spec.dtype.unwrap_or(float);
         let var = match first {
-            FirstValues::Zeros => Var::zeros(spec.dims.as_slice(), dtype, device)?,
+            FirstValues::Zeros => {
+                check_memory(&spec.dims, dtype).map_err(|e| e.in_layer(&path))?;
+                Var::zeros(spec.dims.as_slice(), dtype, device)?
+            }
             FirstValues::Seed(seed) => {
                 spec.initializer.check()?;
                 let mut stream = Stream::named(seed, &path);

@@ -463,21 +463,27 @@ impl Graph {
 
 /// What a call of a layer makes, after checking that the layer takes such arguments.
 pub(crate) fn infer(entry: &LayerEntry, args: &Args<Spec>) -> Result<Vec<Spec>> {
-    if let (Some(stated), [given]) = (entry.stated_input(), args.flat().as_slice())
-        && !agrees(&stated, &given.dims)
-    {
-        return Err(Error::layer(
-            entry.name(),
-            format!(
-                "its input_shape says {stated}, the layer before it gives {}; leave input_shape out, \
-                 or correct it",
-                given.dims
-            ),
-        ));
-    }
     check_arguments(entry, args)
+        .and_then(|()| check_stated_input(entry, args))
         .and_then(|()| entry.outputs(args))
         .map_err(|e| e.in_layer(entry.given_name().unwrap_or_else(|| entry.class_name())))
+}
+
+/// Refuses an input that is not what the layer's `input_shape` says.
+fn check_stated_input(entry: &LayerEntry, args: &Args<Spec>) -> Result<()> {
+    let inputs = args.flat();
+    let (Some(stated), [given]) = (entry.stated_input(), inputs.as_slice()) else {
+        return Ok(());
+    };
+    if agrees(&stated, &given.dims) {
+        return Ok(());
+    }
+    let message = format!(
+        "its input_shape says {stated}, the layer before it gives {}; leave input_shape out, or correct \
+         it",
+        given.dims
+    );
+    Err(Error::layer("", message))
 }
 
 /// Refuses arguments that the layer's call does not have.

@@ -90,6 +90,19 @@ mod tests {
     use super::*;
     use crate::gradient_check::{check, check_operation, sample};
 
+    /// Ones added to 2^24 in f32 would be lost.
+    #[test]
+    fn sums_are_in_f64() {
+        let mut values = vec![1f32; 1001];
+        values[0] = 16_777_216.0;
+        let x = Tensor::new(values.as_slice(), &Device::Cpu).unwrap();
+        let sum = |weights: Option<&Tensor>| {
+            weighted_sum(&x, weights, 1.0).unwrap().to_scalar::<f32>().unwrap()
+        };
+        assert_eq!(sum(None), 16_778_216.0);
+        assert_eq!(sum(Some(&x.ones_like().unwrap())), 16_778_216.0);
+    }
+
     #[test]
     fn gradients_and_forms_agree() {
         let x = sample("x", &[3, 5]).unwrap();

@@ -1,5 +1,6 @@
 //! The variables that an update rule keeps between updates, as it declares them.
 
+use sconce_core::weight::check_memory;
 use sconce_core::{DType, Device, Error, Result, Tensor};
 
 /// What a rule knows of a weight when it declares its slots.
@@ -80,6 +81,7 @@ impl Slot {
 
     /// The slot's variable with its first value. `weight`: `None` for shared slots.
     pub(super) fn create(&self, weight: Option<&Tensor>, device: &Device) -> Result<Tensor> {
+        check_memory(&self.dims, self.dtype)?;
         match (self.initial, weight) {
             (Initial::Value(0.0), _) => {
                 Ok(Tensor::zeros(self.dims.as_slice(), self.dtype, device)?)

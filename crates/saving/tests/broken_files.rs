@@ -121,6 +121,26 @@ fn a_decompression_bomb_is_refused() {
     assert!(message.contains("decompression bomb"), "{message}");
 }
 
+/// Members that are each within the file's allowance are not all of them together.
+#[test]
+fn what_members_unpack_to_adds_up() {
+    let blank = vec![b' '; 30 << 20];
+    let mut config = blank.clone();
+    config.extend(b"{}");
+    // The claim of a member of 240 MiB, which the allowance of 256 MiB has room for on its own.
+    let (held, claim) = (1000u32, 240u32 << 20);
+    let weights = vec![0u8; held as usize];
+    let claimed = |members: &[(&str, &[u8])]| {
+        let bytes = zipped(CompressionMethod::Deflated, members);
+        error(&replaced(bytes, &held.to_le_bytes(), &claim.to_le_bytes()))
+    };
+    let alone = claimed(&[("config.json", b"{}"), ("model.weights.h5", &weights)]);
+    assert!(!alone.contains("decompression bomb"), "{alone}");
+    let both = claimed(&[("config.json", &config), ("model.weights.h5", &weights)]);
+    assert!(both.contains("`model.weights.h5`: unpacks to 251658240 bytes"), "{both}");
+    assert!(both.contains("decompression bomb"), "{both}");
+}
+
 #[test]
 fn declared_sizes_are_not_believed() {
     let contents = vec![b' '; 1000];

@@ -201,11 +201,12 @@ impl<'a> Training<'a> {
         };
         if logs.get("loss").is_some_and(|loss| !loss.is_finite()) {
             // As in Keras the run goes on: the training loss may be as it should be.
-            warn(&format!(
+            let line = format!(
                 "the validation loss of epoch {} is not finite ({}); check the validation data",
                 epoch + 1,
                 logs.get("loss").unwrap_or(f64::NAN)
-            ));
+            );
+            warn(&line, self.fit.verbose);
         }
         self.notify(&Event::TestEnd { logs: logs.clone() }, steps).map(join)?;
         Ok(logs)

@@ -1,6 +1,5 @@
 //! Models in files: Keras's `.keras` with everything to go on training, safetensors for weights.
 
-use crate::callbacks::warn;
 use crate::compile::Compile;
 use crate::compiled::Compiled;
 use crate::model::Model;
@@ -67,10 +66,10 @@ impl Model {
         let compile = match self.compiled.as_ref().map(Compiled::to_json).transpose() {
             Ok(compile) => compile,
             Err(error) => {
-                warn(&format!(
+                tracing::warn!(
                     "the file is written without how the model was compiled: {error}. To train on, \
                      compile the loaded model again"
-                ));
+                );
                 None
             }
         };
@@ -142,11 +141,11 @@ impl Model {
             let state = model.compiled_mut()?.optimizer()?;
             // Keras 2 keeps other variables, in another order. As Keras 3, leave them.
             if is_of_keras_2(&archive) {
-                warn(&format!(
+                tracing::warn!(
                     "{}: the optimizer's variables are those of Keras 2 and are left; training goes on \
                      with fresh ones",
                     path.display()
-                ));
+                );
                 return Ok(model);
             }
             state.set_variables(&variables).map_err(|e| Error::file(path, e.to_string()))?;

@@ -259,7 +259,7 @@ fn a_model_with_a_loss_of_ones_own_is_saved() {
     for (loss, compiled) in [(named, true), (LossFn::custom("Own", Arc::new(Own)), false)] {
         let mut model = zero();
         model.compile("adam", loss).unwrap();
-        let checkpoint = crate::callbacks::ModelCheckpoint::new(&file.display().to_string());
+        let checkpoint = crate::callbacks::ModelCheckpoint::new(file.display().to_string());
         model.fit_with(&y, &y, silent().callback(checkpoint)).unwrap();
         model.save(&file).unwrap();
         let options = || crate::LoadOptions::new().compile(false);
@@ -300,7 +300,7 @@ fn what_cannot_be_saved_is_found_before_training() {
         counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Ok(crate::Flow::Continue)
     });
-    let checkpoint = crate::callbacks::ModelCheckpoint::new(&file("m.keras"));
+    let checkpoint = crate::callbacks::ModelCheckpoint::new(file("m.keras"));
     let fit = silent().callback(checkpoint).callback(count);
     model.fit_with(&y, &y, fit).unwrap_err();
     assert_eq!(epochs.load(std::sync::atomic::Ordering::Relaxed), 0);
@@ -394,4 +394,30 @@ fn a_step_that_fails_keeps_no_tensors() {
     let error = model.fit_with(&column(&[1.0]), &column(&[3e38]), fit).unwrap_err();
     assert!(error.to_string().contains("the loss is not finite at update 1"), "{error}");
     assert!(model.parts().unwrap().tape.is_empty());
+}
+
+/// A file of which one weight does not fit changes none.
+#[test]
+fn weights_are_set_all_or_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let built = |units: usize, bias: &str| {
+        Sequential::new()
+            .add(Dense::new(2).bias_initializer(bias).name("first").input_shape([1]))
+            .add(Dense::new(units).name("last"))
+            .into_model()
+    };
+    let y = column(&TARGETS);
+    for name in ["w.weights.h5", "w.safetensors"] {
+        let file = dir.path().join(name);
+        let mut other = built(3, "ones");
+        other.build(&sconce_core::Dims::batch_of(&[1])).unwrap();
+        other.save_weights(&file).unwrap();
+        let mut model = built(1, "zeros");
+        model.build(&sconce_core::Dims::batch_of(&[1])).unwrap();
+        let before = model.predict(&y).unwrap();
+        let error = model.load_weights(&file).unwrap_err().to_string();
+        assert!(error.contains("last/kernel"), "{error}");
+        let after = model.predict(&y).unwrap();
+        assert_eq!(sconce_testkit::difference(&before, &after, 0.0), None, "{name}");
+    }
 }

@@ -66,9 +66,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let outcome = if args.quiet { run.train_quietly() } else { run.train() }.map_err(place)?;
     if outcome.cancelled {
-        let told = writeln!(std::io::stderr(), "{}", how_to_go_on(args, &config, &outcome.history));
-        // A closed stderr changes nothing about the run.
-        drop(told);
+        let _ = writeln!(std::io::stderr(), "{}", how_to_go_on(args, &config, &outcome.history));
         return Ok(ExitCode::from(signals.exit_code()));
     }
     let scores = match outcome.validation {

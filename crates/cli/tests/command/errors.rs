@@ -68,6 +68,13 @@ fn wrong_configurations_say_where_and_what_to_do() {
             "compile.optimizer.config.learning_rat",
             "Did you mean `learning_rate`?",
         ),
+        (
+            "/compile/optimizer",
+            json!({"class_name": "SGD", "confg": {"learning_rate": 0.1}}),
+            "compile.optimizer.confg",
+            "unknown key `confg`. Did you mean `config`?",
+        ),
+        ("/compile/loss", json!("msee"), "compile.loss", "Did you mean `mse`?"),
         ("/data/train/dataset", json!("blob"), "data.train.dataset", "Did you mean `blobs`?"),
         ("/data/train/rowz", json!(7), "data.train.rowz", "Did you mean `rows`?"),
         (

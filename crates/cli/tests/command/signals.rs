@@ -73,21 +73,25 @@ fn a_signal_ends_the_run_and_what_it_made_is_kept() {
     }
 }
 
-/// A step that takes long is not waited for a second time.
+/// A step that takes seconds is waited for once, and not a second time.
 #[test]
 fn a_second_signal_ends_the_process_at_once() {
     let rows =
-        "data.train={\"dataset\": \"blobs\", \"rows\": 400000, \"features\": 4, \"classes\": 3}";
-    let wide = "model.config.layers[1].config.units=4000";
-    let (dir, child) = started(&["--set", rows, "--set", wide, "--set", "fit.batch_size=400000"]);
-    // Nothing shows that the long step has begun, so signals are sent until the process is gone; the
-    // first of them may come before they are watched for and end it as well.
+        "data.train={\"dataset\": \"blobs\", \"rows\": 20000, \"features\": 4, \"classes\": 3}";
+    let first = "model.config.layers[1].config.units=2000";
+    let second = "model.config.layers[2].config.units=2000";
+    let set = ["--set", rows, "--set", first, "--set", second, "--set", "fit.batch_size=20000"];
+    let (dir, child) = started(&set);
     std::thread::sleep(Duration::from_secs(3));
+    // Two signals at once: the step at hand ends between them only by an unlikely chance.
+    let id = child.id();
+    let both = format!("kill -INT {id}; kill -TERM {id}");
+    assert!(Command::new("sh").args(["-c", &both]).status().unwrap().success());
     let start = Instant::now();
-    send("-INT", &child);
-    std::thread::sleep(Duration::from_millis(50));
-    let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     let status = ended(child).status;
     assert!(start.elapsed() < Duration::from_secs(20), "{status}");
-    assert!(!status.success() && !dir.path().join("m.keras").exists());
+    // Of two that wait, either may be handled first; on a machine so busy that training has not begun,
+    // the first one ends the process.
+    assert!(matches!(status.code(), Some(130 | 143) | None), "{status}");
+    assert!(!dir.path().join("m.keras").exists());
 }

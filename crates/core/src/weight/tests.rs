@@ -160,3 +160,14 @@ fn gradients_stand_in_the_order_of_the_store_and_missing_ones_are_named() {
     assert_eq!(values(gradients.0[0].as_ref().unwrap()), [2.0, 2.0]);
     assert!(sink.is_for(store.trainable().map(|p| p.var.as_tensor())));
 }
+
+#[test]
+fn a_weight_beyond_memory_is_an_error() {
+    check_memory(&[1000, 1000], DType::F32).unwrap();
+    check_memory(&[], DType::F64).unwrap();
+    check_memory(&[0, usize::MAX], DType::F32).unwrap();
+    for dims in [&[usize::MAX][..], &[1 << 40, 1 << 40], &[1 << 60]] {
+        let error = check_memory(dims, DType::F32).unwrap_err().to_string();
+        assert!(error.contains("does not fit into memory"), "{error}");
+    }
+}

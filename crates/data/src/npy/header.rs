@@ -272,6 +272,20 @@ impl<'a> Literal<'a> {
 mod tests {
     use super::*;
 
+    /// As Python writes tuples: one of one member has a comma.
+    #[test]
+    fn shapes_are_written_as_tuples() {
+        for (shape, text) in [
+            (&[][..], "'shape': (), }"),
+            (&[3], "'shape': (3,), }"),
+            (&[2, 3], "'shape': (2, 3), }"),
+        ] {
+            let header = String::from_utf8_lossy(&written("<f4", shape)).into_owned();
+            assert!(header.contains(text), "{header}");
+            assert!(header.len().is_multiple_of(64) && header.ends_with('\n'));
+        }
+    }
+
     #[test]
     fn dictionaries_in_any_order_and_spacing() {
         let text = "{\"shape\":(3L,4),'fortran_order' : True,'descr':'<f4'}   \n";

@@ -230,11 +230,13 @@ registry! { Callbacks(CallbackConfig):
     ModelCheckpoint [];
 }
 
-/// Warns: a program that listens to the library's events gets one, anyone else a line on stderr.
-pub(crate) fn warn(line: &str) {
-    match tracing::enabled!(tracing::Level::WARN) {
-        true => tracing::warn!("{line}"),
-        false => notice(&format!("warning: {line}")),
+/// Warns during a run: a program that listens to the library's events gets one, anyone else who is
+/// shown progress a line on stderr.
+pub(crate) fn warn(line: &str, verbose: Verbose) {
+    if tracing::enabled!(tracing::Level::WARN) {
+        tracing::warn!("{line}");
+    } else if verbose != Verbose::Silent {
+        notice(&format!("warning: {line}"));
     }
 }
 
