@@ -416,7 +416,7 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
         quote!(const FLATTENED: &'static [config::Flattened] = &[#(#rows),*];)
     });
     let registered = container.package.as_ref().map(|package| {
-        let registered_name = format!("{}>{class_name}", package.value());
+        let registered_name = format!("{}>{}", package.value(), plain_name(input, container));
         quote!(const REGISTERED: Option<&'static str> = Some(#registered_name);)
     });
     // A struct without fields reads and writes nothing.
@@ -452,9 +452,14 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
     }
 }
 
+/// The name that is stated, or that of the struct.
+fn plain_name(input: &DeriveInput, container: &Container) -> String {
+    container.name.as_ref().map_or_else(|| input.ident.to_string(), LitStr::value)
+}
+
 /// Keras's class name. The name of a const parameter in braces stands for its value, from 1 to 3.
 fn class_name(input: &DeriveInput, container: &Container) -> TokenStream {
-    let name = container.name.as_ref().map_or_else(|| input.ident.to_string(), LitStr::value);
+    let name = plain_name(input, container);
     let Some(parameter) = input.generics.const_params().next().map(|parameter| &parameter.ident)
     else {
         return quote!(#name);
@@ -494,8 +499,7 @@ fn description(field: &Field) -> TokenStream {
 fn registered(input: &DeriveInput, container: &Container) -> TokenStream {
     let (name, krate) = (&input.ident, container.krate());
     let Some(package) = &container.package else { return TokenStream::new() };
-    let class_name = container.name.as_ref().map_or_else(|| name.to_string(), LitStr::value);
-    let registered_name = format!("{}>{class_name}", package.value());
+    let registered_name = format!("{}>{}", package.value(), plain_name(input, container));
     let part = container.part.as_ref().map(|part| {
         quote! {
             impl From<#name> for #part {
