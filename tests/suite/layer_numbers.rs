@@ -107,7 +107,10 @@ fn compare(case: &Case, dtype: DType, tolerance: f64) {
 fn calls_give_keras_s_numbers() {
     for group in GROUPS {
         for case in golden::load(group) {
-            compare(&case, DType::F64, 1e-9);
+            // Keras computes these in float32 whatever the policy.
+            let rounded = case.name().starts_with("GlobalAveragePooling")
+                || case.tensor("y").dtype() == DType::F32;
+            compare(&case, DType::F64, if rounded { 2e-6 } else { 1e-9 });
             compare(&case, DType::F32, 2e-5);
         }
     }

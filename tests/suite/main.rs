@@ -8,6 +8,7 @@ mod custom_objects;
 mod examples;
 mod freezing;
 mod image_cases;
+mod image_layers;
 mod keras_files;
 mod keras_forms;
 mod layer_cases;

@@ -133,6 +133,12 @@ fn pool_segments(
         let (outer, inner) = dims.split_at(first + axis);
         let [places, inner @ ..] = inner else { return Ok(y) };
         let shape = (outer.iter().product::<usize>(), *places, inner.iter().product::<usize>());
+        let len = shape.0.checked_mul(shape.2).and_then(|len| len.checked_mul(*output));
+        if len.is_none_or(|len| len >= isize::MAX as usize / 8) {
+            let message =
+                format!("a result of {output} windows of {dims:?} is beyond what memory holds");
+            return Err(Error::layer("", message));
+        }
         let pooled = operation(&reshape(&y, shape)?, segments(*places, *output)?)?;
         if let Some(places) = dims.get_mut(first + axis) {
             *places = *output;
