@@ -12,9 +12,11 @@ pub mod dropout;
 pub mod expression;
 pub mod gradient_check;
 pub mod losses;
+pub mod normalization;
 pub mod number;
 pub mod op;
 pub mod reduce;
+pub mod resize;
 
 pub use activations::{Activation, ActivationFn, Activations};
 pub use dense::dense;
