@@ -3,6 +3,7 @@
 //! One layer is one short file: its configuration, which is Keras's, its shapes, its weights, its
 //! maths, its tests, and one line in the table below.
 
+pub mod activation_layers;
 mod axes;
 pub mod call;
 mod constant_value;
@@ -14,6 +15,8 @@ mod fields;
 pub mod initializers;
 pub mod json;
 pub mod layer;
+pub mod merging;
+pub mod normalization;
 pub mod operations;
 pub mod preprocessing;
 #[cfg(test)]
@@ -23,10 +26,22 @@ pub mod regularizers;
 pub mod reshaping;
 mod seed;
 
-pub use crate::core::{Activation, Dense, Identity, InputLayer};
+pub use crate::activation_layers::{ELU, LeakyReLU, PReLU, ReLU, Softmax};
+pub use crate::core::{Activation, Dense, EinsumDense, Identity, InputLayer, Masking};
+pub use crate::merging::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
+pub use crate::normalization::{
+    BatchNormalization, GroupNormalization, LayerNormalization, LayerScale, RMSNormalization,
+    UnitNormalization,
+};
 pub use crate::preprocessing::{Normalization, Rescaling};
-pub use crate::regularization::Dropout;
-pub use crate::reshaping::{Flatten, Reshape};
+pub use crate::regularization::{
+    ActivityRegularization, AlphaDropout, Dropout, GaussianDropout, GaussianNoise,
+    SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, StochasticDepth,
+};
+pub use crate::reshaping::{
+    Cropping1D, Cropping2D, Cropping3D, Flatten, Interpolation, Permute, RepeatVector, Reshape,
+    UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
+};
 pub use axes::Axes;
 pub use call::{Call, Scope};
 pub use constant_value::ConstantValue;
@@ -68,11 +83,51 @@ pub fn run(layer: &LayerEntry, inputs: &[&Tensor], context: &mut Context) -> Res
 sconce_core::registry! { Layers(Layer):
     InputLayer [];
     Activation [];
+    ActivityRegularization [];
+    Add [];
+    AlphaDropout [];
+    Average [];
+    BatchNormalization [];
+    Concatenate [];
+    Cropping1D [];
+    Cropping2D [];
+    Cropping3D [];
     Dense [];
+    Dot [];
     Dropout [];
+    EinsumDense [];
+    ELU [];
     Flatten [];
+    GaussianDropout [];
+    GaussianNoise [];
+    GroupNormalization [];
     Identity [];
+    LayerNormalization [];
+    LayerScale [];
+    LeakyReLU [];
+    Masking [];
+    Maximum [];
+    Minimum [];
+    Multiply [];
     Normalization [];
+    Permute [];
+    PReLU [];
+    ReLU [];
+    RepeatVector [];
     Rescaling [];
     Reshape [];
+    RMSNormalization [];
+    Softmax [];
+    SpatialDropout1D [];
+    SpatialDropout2D [];
+    SpatialDropout3D [];
+    StochasticDepth [];
+    Subtract [];
+    UnitNormalization [];
+    UpSampling1D [];
+    UpSampling2D [];
+    UpSampling3D [];
+    ZeroPadding1D [];
+    ZeroPadding2D [];
+    ZeroPadding3D [];
 }
