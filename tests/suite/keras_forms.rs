@@ -23,8 +23,9 @@ fn close(case: &Case, what: &str, ours: &[Tensor], keras: &[Tensor]) {
 #[test]
 fn they_predict_and_train_on_as_in_keras() {
     let folder = tempfile::tempdir().unwrap();
-    let cases = golden::load("keras_forms");
+    let mut cases = golden::load("keras_forms");
     assert!(cases.len() >= 12);
+    cases.extend(golden::load("layer_files"));
     for case in cases {
         let file = golden::path(case.field("file").as_str().unwrap());
         let (x, predictions) = (some(case.tensors("x")), some(case.tensors("predictions")));

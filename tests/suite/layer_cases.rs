@@ -11,8 +11,8 @@ use serde_json::{Value as Json, json};
 pub struct LayerCase {
     class_name: &'static str,
     config: Json,
-    /// Shape of one sample.
-    sample: &'static [usize],
+    /// Shape of one sample of each input.
+    samples: Vec<&'static [usize]>,
     /// Names and shapes of the weights, in Keras's order.
     weights: &'static [(&'static str, &'static [usize])],
 }
@@ -23,7 +23,12 @@ pub fn case(
     sample: &'static [usize],
     weights: &'static [(&'static str, &'static [usize])],
 ) -> LayerCase {
-    LayerCase { class_name, config, sample, weights }
+    LayerCase { class_name, config, samples: vec![sample], weights }
+}
+
+/// A layer that merges several inputs.
+fn merging(class_name: &'static str, config: Json, samples: &[&'static [usize]]) -> LayerCase {
+    LayerCase { class_name, config, samples: samples.to_vec(), weights: &[] }
 }
 
 fn cases() -> Vec<LayerCase> {
@@ -37,10 +42,77 @@ fn cases() -> Vec<LayerCase> {
             &[2, 3],
             &[("kernel", &[3, 2])],
         ),
+        case("ActivityRegularization", json!({"l1": 0.1, "l2": 0.2}), &[3], &[]),
+        merging("Add", json!({}), &[&[2, 3], &[2, 3], &[3]]),
+        case("AlphaDropout", json!({"rate": 0.4}), &[5], &[]),
+        merging("Average", json!({}), &[&[2, 3], &[2, 1]]),
+        case(
+            "BatchNormalization",
+            json!({}),
+            &[2, 3],
+            &[("gamma", &[3]), ("beta", &[3]), ("moving_mean", &[3]), ("moving_variance", &[3])],
+        ),
+        case(
+            "BatchNormalization",
+            json!({"axis": 1, "scale": false, "center": false}),
+            &[2, 2, 3],
+            &[("moving_mean", &[2]), ("moving_variance", &[2])],
+        ),
+        merging("Concatenate", json!({"axis": 1}), &[&[2, 3], &[1, 3]]),
+        case("Cropping1D", json!({"cropping": [1, 2]}), &[5, 2], &[]),
+        case("Cropping2D", json!({"cropping": [[1, 0], [0, 2]]}), &[3, 4, 2], &[]),
+        case("Cropping3D", json!({"data_format": "channels_first"}), &[2, 3, 4, 3], &[]),
+        merging("Dot", json!({"axes": [2, 1]}), &[&[2, 3], &[3, 2]]),
+        merging("Dot", json!({"axes": 1, "normalize": true}), &[&[3], &[3]]),
         case("Dropout", json!({"rate": 0.4}), &[5], &[]),
+        case(
+            "EinsumDense",
+            json!({"equation": "abc,cde->abde", "output_shape": [null, 2, 4], "bias_axes": "e"}),
+            &[2, 3],
+            &[("kernel", &[3, 2, 4]), ("bias", &[4])],
+        ),
+        case(
+            "EinsumDense",
+            json!({"equation": "abc,bcd->adb", "output_shape": [4, 2]}),
+            &[2, 3],
+            &[("kernel", &[2, 3, 4])],
+        ),
+        case("ELU", json!({"alpha": 0.5}), &[5], &[]),
         case("Flatten", json!({}), &[2, 3], &[]),
         case("Flatten", json!({"data_format": "channels_first"}), &[2, 3, 2], &[]),
+        case("GaussianDropout", json!({"rate": 0.4}), &[5], &[]),
+        case("GaussianNoise", json!({"stddev": 0.4}), &[5], &[]),
+        case(
+            "GroupNormalization",
+            json!({"groups": 2}),
+            &[2, 2, 4],
+            &[("gamma", &[4]), ("beta", &[4])],
+        ),
+        case(
+            "GroupNormalization",
+            json!({"groups": -1, "axis": 1, "scale": false}),
+            &[2, 3],
+            &[("beta", &[2])],
+        ),
         case("Identity", json!({}), &[2, 2], &[]),
+        case("LayerNormalization", json!({}), &[2, 3], &[("gamma", &[3]), ("beta", &[3])]),
+        case(
+            "LayerNormalization",
+            json!({"axis": [1, 3], "rms_scaling": true}),
+            &[2, 2, 3],
+            &[("gamma", &[2, 3])],
+        ),
+        case(
+            "LayerScale",
+            json!({"init_values": 0.1, "projection_dim": 3}),
+            &[2, 3],
+            &[("gamma", &[3])],
+        ),
+        case("LeakyReLU", json!({}), &[5], &[]),
+        case("Masking", json!({}), &[2, 3], &[]),
+        merging("Maximum", json!({}), &[&[2, 3], &[2, 3]]),
+        merging("Minimum", json!({}), &[&[2, 3], &[1, 3]]),
+        merging("Multiply", json!({}), &[&[2, 3], &[2, 3], &[2, 3]]),
         case(
             "Normalization",
             json!({"axis": [1, -1]}),
@@ -48,8 +120,33 @@ fn cases() -> Vec<LayerCase> {
             &[("mean", &[2, 3]), ("variance", &[2, 3]), ("count", &[])],
         ),
         case("Normalization", json!({"mean": [1.0, 2.0], "variance": [3.0, 4.0]}), &[2], &[]),
+        case("Permute", json!({"dims": [2, 1]}), &[2, 3], &[]),
+        case("PReLU", json!({}), &[3], &[("alpha", &[3])]),
+        case("PReLU", json!({"shared_axes": [1]}), &[2, 3], &[("alpha", &[1, 3])]),
+        case("ReLU", json!({"max_value": 1.5, "negative_slope": 0.1}), &[5], &[]),
+        case("RepeatVector", json!({"n": 3}), &[2], &[]),
         case("Rescaling", json!({"scale": 0.5, "offset": [1.0, 2.0, 3.0]}), &[3], &[]),
         case("Reshape", json!({"target_shape": [3, -1]}), &[2, 3], &[]),
+        case("RMSNormalization", json!({}), &[2, 3], &[("scale", &[3])]),
+        case("Softmax", json!({"axis": [1, 2]}), &[2, 3], &[]),
+        case("SpatialDropout1D", json!({"rate": 0.4}), &[2, 3], &[]),
+        case("SpatialDropout2D", json!({"rate": 0.4}), &[2, 2, 3], &[]),
+        case(
+            "SpatialDropout3D",
+            json!({"rate": 0.4, "data_format": "channels_first"}),
+            &[3, 2, 2, 2],
+            &[],
+        ),
+        case("StochasticDepth", json!({"drop_path_rate": 0.4}), &[2, 3], &[]),
+        merging("Subtract", json!({}), &[&[2, 3], &[2, 3]]),
+        case("UnitNormalization", json!({}), &[2, 3], &[]),
+        case("UpSampling1D", json!({}), &[2, 3], &[]),
+        case("UpSampling2D", json!({"size": [2, 3]}), &[2, 2, 3], &[]),
+        case("UpSampling2D", json!({"interpolation": "bicubic"}), &[2, 2, 2], &[]),
+        case("UpSampling3D", json!({"data_format": "channels_first"}), &[2, 1, 2, 2], &[]),
+        case("ZeroPadding1D", json!({"padding": [1, 2]}), &[2, 3], &[]),
+        case("ZeroPadding2D", json!({"data_format": "channels_first"}), &[2, 2, 2], &[]),
+        case("ZeroPadding3D", json!({"padding": [[0, 1], [1, 0], [0, 0]]}), &[1, 2, 2, 2], &[]),
     ];
     cases.extend(crate::image_cases::cases());
     cases
@@ -60,24 +157,46 @@ fn document(case: &LayerCase) -> Json {
     json!({"class_name": case.class_name, "config": case.config})
 }
 
-fn samples(case: &LayerCase, dtype: DType) -> Tensor {
-    let dims: Vec<usize> = [3].into_iter().chain(case.sample.iter().copied()).collect();
-    sconce::ops::gradient_check::sample("x", &dims).unwrap().to_dtype(dtype).unwrap()
+/// What goes in.
+fn samples(case: &LayerCase, dtype: DType) -> Vec<Tensor> {
+    let input = |(index, sample): (usize, &&[usize])| {
+        let dims: Vec<usize> = [3].into_iter().chain(sample.iter().copied()).collect();
+        let name = if index == 0 { "x".to_string() } else { format!("x{index}") };
+        sconce::ops::gradient_check::sample(&name, &dims).unwrap().to_dtype(dtype).unwrap()
+    };
+    case.samples.iter().enumerate().map(input).collect()
 }
 
-/// A model of the layer between dense layers, so that everything can be trained.
+/// One argument, or a list of several.
+fn args<T>(mut all: Vec<T>) -> Args<T> {
+    if all.len() == 1 { Args::one(all.remove(0)) } else { Args::list(all) }
+}
+
+fn specs(case: &LayerCase, dtype: DType) -> Args<Spec> {
+    let spec = |sample: &&[usize]| Spec { dims: Dims::batch_of(sample), dtype };
+    args(case.samples.iter().map(spec).collect())
+}
+
+/// A model of the layer before a dense layer, so that everything can be trained.
 fn model(case: &LayerCase) -> Model {
-    let shape: Vec<Option<usize>> =
-        [None].into_iter().chain(case.sample.iter().copied().map(Some)).collect();
-    let input = json!({"class_name": "InputLayer", "config": {"batch_shape": shape}});
-    let mut layers = vec![input];
-    if case.class_name != "InputLayer" {
-        layers.push(document(case));
-    }
-    layers.push(json!({"class_name": "Flatten", "config": {"name": "before_the_end"}}));
-    layers.push(json!({"class_name": "Dense", "config": {"units": 2, "name": "end"}}));
-    let json = json!({"class_name": "Sequential", "config": {"name": "case", "layers": layers}});
-    Model::from_json(&json.to_string()).unwrap()
+    let entry = sconce::layers::json::from_json(&document(case)).unwrap();
+    let end = |y: &SymbolicTensor| -> Result<SymbolicTensor> {
+        let flat = Flatten::new().name("before_the_end").apply(y)?;
+        Dense::new(2).name("end").apply(&flat)
+    };
+    let build = || -> Result<Model> {
+        if let ("InputLayer", Some(layer)) = (case.class_name, entry.downcast::<InputLayer>()) {
+            let x = Input::of_layer(layer.clone());
+            return Model::new([&x], [&end(&x)?]);
+        }
+        let inputs: Vec<SymbolicTensor> = case.samples.iter().map(Input::new).collect();
+        let y = match inputs.as_slice() {
+            [one] => entry.apply(one)?,
+            several => entry.apply(several)?,
+        };
+        Model::new(&inputs, [&end(&y)?])
+    };
+    build().unwrap_or_else(|error| panic!("{}: {error}", case.class_name))
 }
 
 #[test]
@@ -100,7 +219,9 @@ fn every_row_has_a_case_and_keras_s_numbers() {
         let covers =
             |configs: &[String]| configs.iter().any(|c| c.replace(' ', "").contains(&named));
         assert!(covers(&forward), "{name} has no golden of its forward pass");
-        assert!(covers(&training), "{name} is in no golden of a training run");
+        // Keras on JAX does not train this one, which draws without a seed.
+        let trains = name != "StochasticDepth";
+        assert!(!trains || covers(&training), "{name} is in no golden of a training run");
     }
 }
 
@@ -125,9 +246,9 @@ fn shapes_are_those_inferred_and_weights_those_declared() {
         let name = case.class_name;
         let entry = sconce::layers::json::from_json(&document(&case)).unwrap();
         let x = samples(&case, DType::F32);
-        let spec = Args::one(Spec::float(Dims::batch_of(case.sample)));
-        let promised = entry.outputs(&spec).unwrap();
-        let outputs = sconce::layers::run(&entry, &[&x], &mut Context::inference()).unwrap();
+        let promised = entry.outputs(&specs(&case, DType::F32)).unwrap();
+        let inputs: Vec<&Tensor> = x.iter().collect();
+        let outputs = sconce::layers::run(&entry, &inputs, &mut Context::inference()).unwrap();
         assert_eq!(outputs.len(), promised.len(), "{name}");
         for (output, promised) in outputs.iter().zip(&promised) {
             assert!(promised.dims.fits(output.dims()), "{name}: {promised} {:?}", output.dims());
@@ -146,7 +267,9 @@ fn files_give_the_same_predictions() {
         let mut model = model(case);
         model.compile("sgd", "mse").unwrap();
         let x = samples(case, DType::F32);
-        let expected = model.predict(&x).unwrap().to_vec2::<f32>().unwrap();
+        let predict =
+            |model: &Model| model.predict_all(&x, 32).unwrap().remove(0).to_vec2::<f32>().unwrap();
+        let expected = predict(&model);
         for ending in ["keras", "safetensors"] {
             let path = folder.path().join(format!("{index}.{ending}"));
             let loaded = match ending {
@@ -159,8 +282,7 @@ fn files_give_the_same_predictions() {
                     Model::load_with(&path, LoadOptions::new()).unwrap()
                 }
             };
-            let found = loaded.predict(&x).unwrap().to_vec2::<f32>().unwrap();
-            assert_eq!(expected, found, "{} as {ending}", case.class_name);
+            assert_eq!(expected, predict(&loaded), "{} as {ending}", case.class_name);
         }
     }
 }
@@ -193,12 +315,12 @@ fn gradients_agree_with_finite_differences() {
         let policy = DTypePolicy { compute: DType::F64, variable: DType::F64 };
         let options = Options { policy, name: Some("layer".into()), ..parsed.options() };
         let entry = LayerEntry::new(parsed.layer().clone(), options);
-        let x = Var::from_tensor(&samples(&case, DType::F64)).unwrap();
-        let spec = Spec { dims: Dims::batch_of(case.sample), dtype: DType::F64 };
+        let x: Vec<Var> =
+            samples(&case, DType::F64).iter().map(|x| Var::from_tensor(x).unwrap()).collect();
         let build = BuildOptions { device: &Device::Cpu, first: FirstValues::Seed(3) };
-        entry.build(&Args::one(spec), "", build).unwrap();
-        let scalar = |cx: &mut Context, x: &Tensor| -> Tensor {
-            let args = Args::one(Value::from(x.clone()));
+        entry.build(&specs(&case, DType::F64), "", build).unwrap();
+        let scalar = |cx: &mut Context, x: Vec<Tensor>| -> Tensor {
+            let args = args(x.into_iter().map(Value::from).collect());
             let y = Scope::new(cx, None).run(&entry, args, 7).unwrap().remove(0).tensor;
             let g = sconce::ops::gradient_check::sample("g", y.dims()).unwrap();
             // An input layer declares float32, and gives that.
@@ -209,15 +331,16 @@ fn gradients_agree_with_finite_differences() {
         let mut variables: Vec<(String, Var)> =
             store.trainable().map(|p| (p.path.clone(), p.var.clone())).collect();
         if case.class_name != "InputLayer" {
-            variables.push(("x".to_string(), x.clone()));
+            variables.extend(x.iter().enumerate().map(|(i, x)| (format!("x{i}"), x.clone())));
         }
         let mut cx = Context::training(5, 5);
-        let total = scalar(&mut cx, &x);
+        let total = scalar(&mut cx, x.iter().map(|x| x.as_tensor().clone()).collect());
         let tensors: Vec<&Tensor> = variables.iter().map(|(_, var)| var.as_tensor()).collect();
         let gradients = sconce::core::gradients(&total, &tensors).unwrap();
         let value = || {
             let mut cx = Context::training(5, 5).recording(false);
-            scalar(&mut cx, &x.as_detached_tensor()).to_scalar::<f64>().unwrap()
+            let x = x.iter().map(Var::as_detached_tensor).collect();
+            scalar(&mut cx, x).to_scalar::<f64>().unwrap()
         };
         for ((path, var), gradient) in variables.iter().zip(&gradients) {
             let name = case.class_name;

@@ -108,7 +108,9 @@ pub fn to_json(entry: &LayerEntry, name: &str, build_input: Option<&Dims>) -> Re
         }));
     }
     config.insert("name".into(), name.into());
-    config.insert("trainable".into(), entry.is_trainable().into());
+    if entry.layer().takes_trainable() {
+        config.insert("trainable".into(), entry.is_trainable().into());
+    }
     config.insert("dtype".into(), entry.policy().to_json());
     if let Some(regularizer) = entry.activity_regularizer() {
         config.insert("activity_regularizer".into(), regularizer.to_json()?);
@@ -118,10 +120,16 @@ pub fn to_json(entry: &LayerEntry, name: &str, build_input: Option<&Dims>) -> Re
         "module": module,
         "class_name": entry.class_name(),
         "config": config,
-        "registered_name": entry.layer().registered_name(),
+        "registered_name": registered_name(entry),
     });
     if let (Some(shape), Some(out)) = (build_input, out.as_object_mut()) {
         out.insert("build_config".into(), serde_json::json!({ "input_shape": shape }));
     }
     Ok(out)
+}
+
+/// That of a layer of the user's own; Keras writes one for its layers outside `keras.layers` too.
+fn registered_name(entry: &LayerEntry) -> Option<&'static str> {
+    let elsewhere = entry.layer().module().is_some_and(|module| module.starts_with("keras.src."));
+    entry.layer().registered_name().or(elsewhere.then(|| entry.class_name()))
 }

@@ -166,6 +166,11 @@ pub trait Layer: Configured {
         true
     }
 
+    /// Whether Keras's class takes the argument `trainable`, which files then hold.
+    fn takes_trainable(&self) -> bool {
+        true
+    }
+
     /// Whether the outputs are probabilities (a softmax or sigmoid comes last), for losses that must
     /// know whether they are given logits. `None`: as the inputs were (dropout, reshape).
     fn outputs_probabilities(&self) -> Option<bool> {

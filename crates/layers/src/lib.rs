@@ -3,6 +3,7 @@
 //! One layer is one short file: its configuration, which is Keras's, its shapes, its weights, its
 //! maths, its tests, and one line in the table below.
 
+pub mod activation_layers;
 mod axes;
 pub mod call;
 mod constant_value;
@@ -15,6 +16,8 @@ mod fields;
 pub mod initializers;
 pub mod json;
 pub mod layer;
+pub mod merging;
+pub mod normalization;
 pub mod operations;
 pub mod pooling;
 pub mod preprocessing;
@@ -26,11 +29,17 @@ pub mod reshaping;
 mod seed;
 pub mod spatial;
 
+pub use crate::activation_layers::{ELU, LeakyReLU, PReLU, ReLU, Softmax};
 pub use crate::convolution::{
     Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D,
     DepthwiseConv2D, SeparableConv1D, SeparableConv2D,
 };
-pub use crate::core::{Activation, Dense, Identity, InputLayer};
+pub use crate::core::{Activation, Dense, EinsumDense, Identity, InputLayer, Masking};
+pub use crate::merging::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
+pub use crate::normalization::{
+    BatchNormalization, GroupNormalization, LayerNormalization, LayerScale, RMSNormalization,
+    UnitNormalization,
+};
 pub use crate::pooling::{
     AdaptiveAveragePooling1D, AdaptiveAveragePooling2D, AdaptiveAveragePooling3D,
     AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D, AveragePooling1D,
@@ -39,8 +48,14 @@ pub use crate::pooling::{
     MaxPooling1D, MaxPooling2D, MaxPooling3D,
 };
 pub use crate::preprocessing::{Normalization, Rescaling};
-pub use crate::regularization::Dropout;
-pub use crate::reshaping::{Flatten, Reshape};
+pub use crate::regularization::{
+    ActivityRegularization, AlphaDropout, Dropout, GaussianDropout, GaussianNoise,
+    SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, StochasticDepth,
+};
+pub use crate::reshaping::{
+    Cropping1D, Cropping2D, Cropping3D, Flatten, Interpolation, Permute, RepeatVector, Reshape,
+    UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
+};
 pub use crate::spatial::{Padding, Sizes};
 pub use axes::Axes;
 pub use call::{Call, Scope};
@@ -83,11 +98,37 @@ pub fn run(layer: &LayerEntry, inputs: &[&Tensor], context: &mut Context) -> Res
 sconce_core::registry! { Layers(Layer):
     InputLayer [];
     Activation [];
+    ActivityRegularization [];
+    Add [];
+    AlphaDropout [];
+    Average [];
+    BatchNormalization [];
+    Concatenate [];
+    Cropping1D [];
+    Cropping2D [];
+    Cropping3D [];
     Dense [];
+    Dot [];
     Dropout [];
+    EinsumDense [];
+    ELU [];
     Flatten [];
+    GaussianDropout [];
+    GaussianNoise [];
+    GroupNormalization [];
     Identity [];
+    LayerNormalization [];
+    LayerScale [];
+    LeakyReLU [];
+    Masking [];
+    Maximum [];
+    Minimum [];
+    Multiply [];
     Normalization [];
+    Permute [];
+    PReLU [];
+    ReLU [];
+    RepeatVector [];
     Rescaling [];
     Reshape [];
     Conv1D ["Convolution1D"];
@@ -118,4 +159,18 @@ sconce_core::registry! { Layers(Layer):
     AdaptiveAveragePooling1D [];
     AdaptiveAveragePooling2D [];
     AdaptiveAveragePooling3D [];
+    RMSNormalization [];
+    Softmax [];
+    SpatialDropout1D [];
+    SpatialDropout2D [];
+    SpatialDropout3D [];
+    StochasticDepth [];
+    Subtract [];
+    UnitNormalization [];
+    UpSampling1D [];
+    UpSampling2D [];
+    UpSampling3D [];
+    ZeroPadding1D [];
+    ZeroPadding2D [];
+    ZeroPadding3D [];
 }

@@ -17,6 +17,10 @@ pub enum Operator {
     Multiply,
     /// `a / b`
     Divide,
+    /// The larger of both. Where they are equal, each gets half of the gradient.
+    Maximum,
+    /// The smaller of both. Where they are equal, each gets half of the gradient.
+    Minimum,
 }
 
 /// `a (operator) b`, differentiable in both.
@@ -43,6 +47,8 @@ impl Operation for Arithmetic {
             Operator::Subtract => "subtract",
             Operator::Multiply => "multiply",
             Operator::Divide => "divide",
+            Operator::Maximum => "maximum",
+            Operator::Minimum => "minimum",
         }
     }
 
@@ -53,6 +59,8 @@ impl Operation for Arithmetic {
             Operator::Subtract => a.broadcast_sub(b),
             Operator::Multiply => a.broadcast_mul(b),
             Operator::Divide => a.broadcast_div(b),
+            Operator::Maximum => a.broadcast_maximum(b),
+            Operator::Minimum => a.broadcast_minimum(b),
         })
     }
 
@@ -63,6 +71,7 @@ impl Operation for Arithmetic {
                 Operator::Add | Operator::Subtract => dy.clone(),
                 Operator::Multiply => dy.broadcast_mul(b)?,
                 Operator::Divide => dy.broadcast_div(b)?,
+                Operator::Maximum | Operator::Minimum => (dy * share(a, b, pass.output(0))?)?,
             };
             pass.give(0, sum_to(&da, a.shape())?)?;
         }
@@ -72,6 +81,9 @@ impl Operation for Arithmetic {
                 Operator::Subtract => dy.neg()?,
                 Operator::Multiply => dy.broadcast_mul(a)?,
                 Operator::Divide => (dy * pass.output(0))?.broadcast_div(b)?.neg()?,
+                Operator::Maximum | Operator::Minimum => {
+                    (dy - (dy * share(a, b, pass.output(0))?)?)?
+                }
             };
             pass.give(1, sum_to(&db, b.shape())?)?;
         }
@@ -91,6 +103,9 @@ impl Kernel<()> for Arithmetic {
             Operator::Subtract => map2(a, b, |a, b| a - b),
             Operator::Multiply => map2(a, b, |a, b| a * b),
             Operator::Divide => map2(a, b, |a, b| a / b),
+            // As candle compares: a NaN on either side is the result.
+            Operator::Maximum => map2(a, b, |a, b| if a > b || a.is_nan() { a } else { b }),
+            Operator::Minimum => map2(a, b, |a, b| if a < b || a.is_nan() { a } else { b }),
         };
         Ok((vec![(y, Shape::from(inputs[0].dims))], ()))
     }
@@ -101,11 +116,24 @@ impl Kernel<()> for Arithmetic {
             let values = with_slice(dy, |dy| with_slice(x, |x| Ok(f(dy, x))))?;
             Tensor::from_vec(values, dy.shape(), dy.device())
         };
+        // Where `a` is the larger one.
+        let chosen = |a: &Tensor, b: &Tensor| {
+            with_slice(a, |a| {
+                with(b, &|dy, b| {
+                    map3(dy, a, b, |dy, a, b| {
+                        let ties = if a == b { 0.5 } else { 0.0 };
+                        dy * if a > b { 1.0 } else { ties }
+                    })
+                })
+            })
+        };
         if pass.needs(0) {
             let da = match self.operator {
                 Operator::Add | Operator::Subtract => dy.clone(),
                 Operator::Multiply => with(b, &|dy, b| map2(dy, b, |dy, b| dy * b))?,
                 Operator::Divide => with(b, &|dy, b| map2(dy, b, |dy, b| dy / b))?,
+                Operator::Maximum => chosen(a, b)?,
+                Operator::Minimum => chosen(b, a)?,
             };
             pass.give(0, da)?;
         }
@@ -117,11 +145,20 @@ impl Kernel<()> for Arithmetic {
                 Operator::Divide => with_slice(pass.output(0), |y| {
                     with(b, &|dy, b| map3(dy, y, b, |dy, y, b| -(dy * y) / b))
                 })?,
+                Operator::Maximum => chosen(b, a)?,
+                Operator::Minimum => chosen(a, b)?,
             };
             pass.give(1, db)?;
         }
         Ok(())
     }
+}
+
+/// The share of the larger (smaller) one's gradient that goes to `a`, given the result and `b`: all of
+/// it where it is `a`, half where both are.
+fn share(a: &Tensor, b: &Tensor, y: &Tensor) -> Result<Tensor> {
+    let is = |t: &Tensor| t.broadcast_as(y.shape())?.eq(y)?.to_dtype(y.dtype());
+    (is(a)? - is(b)?)?.affine(0.5, 0.5)
 }
 
 /// The sum over the axes that broadcasting added or stretched: the gradient of a tensor of this shape.
@@ -153,12 +190,39 @@ mod tests {
             (&[], &[2]),
             (&[2, 3], &[]),
         ];
-        for operator in [Operator::Add, Operator::Subtract, Operator::Multiply, Operator::Divide] {
+        let operators = [
+            Operator::Add,
+            Operator::Subtract,
+            Operator::Multiply,
+            Operator::Divide,
+            Operator::Maximum,
+            Operator::Minimum,
+        ];
+        for operator in operators {
             for (a, b) in shapes {
                 let make = || Arithmetic { operator, one_shape: a == b };
                 // Away from 0, which is no divisor.
                 let b = (sample("b", b).unwrap() * 0.2).unwrap().affine(1.0, 1.5).unwrap();
                 check_operation(make, &[sample("a", a).unwrap(), b]).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn equal_values_share_the_gradient() {
+        let x = |dtype| Tensor::new(&[1f64, 2.0, 3.0], &Device::Cpu)?.to_dtype(dtype);
+        let y = |dtype| Tensor::new(&[2f64, 2.0, 2.0], &Device::Cpu)?.to_dtype(dtype);
+        for (operator, expected) in
+            [(Operator::Maximum, [0.0, 0.5, 1.0]), (Operator::Minimum, [1.0, 0.5, 0.0])]
+        {
+            for dtype in [DType::F32, DType::F64] {
+                let x = candle_core::Var::from_tensor(&x(dtype).unwrap()).unwrap();
+                let (sum, tape) =
+                    sconce_core::Tape::record(|| arithmetic(operator, &x, &y(dtype)?)?.sum_all());
+                let mut sink = sconce_core::GradientSink::new([x.as_tensor()]);
+                tape.backward(&sum.unwrap(), &mut sink).unwrap();
+                let gradient = sink.take(&x).unwrap().to_dtype(DType::F64).unwrap();
+                assert_eq!(gradient.to_vec1::<f64>().unwrap(), expected, "{operator:?}");
             }
         }
     }

@@ -13,10 +13,12 @@ pub mod dropout;
 pub mod expression;
 pub mod gradient_check;
 pub mod losses;
+pub mod normalization;
 pub mod number;
 pub mod op;
 pub mod pooling;
 pub mod reduce;
+pub mod resize;
 pub mod segments;
 pub mod windows;
 

@@ -138,7 +138,8 @@ impl Scan<'_> {
         let mut is_code = false;
         if class == "Lambda" || class == "__lambda__" {
             is_code = true;
-            self.report(path, &format!("`{class}`: {CODE}"));
+            let instead = if class == "Lambda" { LAMBDA } else { "" };
+            self.report(path, &format!("`{class}`: {CODE}{instead}"));
         } else if let Some(own) = own_thing(map, class) {
             self.report(path, &own);
         } else if is_operation(map) && !(self.is_supported)(Class::Operation(class)) {
@@ -151,7 +152,7 @@ impl Scan<'_> {
             && !is_own(map)
             && !(self.is_supported)(Class::Layer(class))
         {
-            self.report(path, &format!("the layer class `{class}` is not supported"));
+            self.report(path, &unsupported(class));
         } else if is_layer && path != self.root {
             unsupported_settings(map, class).iter().for_each(|what| self.report(path, what));
         }
@@ -215,6 +216,26 @@ const FUNCTIONS: [&str; 29] = [
 ];
 
 const CODE: &str = "Python code, which is never run";
+
+const LAMBDA: &str = "; write it as a layer of your own (`#[derive(Config)]` and `impl Layer`), registered in Keras \
+    under the same name, or use layers and operators that say the same";
+
+/// What to do about a layer that is not supported.
+fn unsupported(class: &str) -> String {
+    let instead = match class {
+        "JaxLayer" | "FlaxLayer" => {
+            "it holds code for JAX; build the same of Keras's layers and copy the weights"
+        }
+        "TorchModuleWrapper" => {
+            "it holds a PyTorch module; build the same of Keras's layers and copy the weights"
+        }
+        "TFSMLayer" => {
+            "it holds a TensorFlow SavedModel; build the model of Keras's layers, or save its source as .keras"
+        }
+        _ => return format!("the layer class `{class}` is not supported"),
+    };
+    format!("the layer class `{class}` is not supported: {instead}")
+}
 
 /// Whether an object with this module is one of Keras's own, as far as it says.
 fn is_keras(module: &str) -> bool {

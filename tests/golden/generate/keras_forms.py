@@ -173,7 +173,7 @@ CASES = {
 }
 
 
-def add(group, place, label, make_model, x, keys, make_compile, y):
+def add(group, place, label, make_model, x, keys, make_compile, y, folder=FOLDER):
     given = dict(zip(keys, x)) if keys else x if len(x) > 1 else x[0]
     keras.backend.clear_session()
     keras.utils.set_random_seed(1211)
@@ -193,7 +193,7 @@ def add(group, place, label, make_model, x, keys, make_compile, y):
         warnings.simplefilter("ignore")
         predictions = keras.tree.flatten(model.predict(given, batch_size=batch, verbose=0))
     tensors = {"x": x, "predictions": [numpy(p) for p in predictions]}
-    extra = {"file": f"{FOLDER}/{label}.keras"}
+    extra = {"file": f"{folder}/{label}.keras"}
     if make_compile:
         history = model.fit(given, y, shuffle=False, verbose=0, **fit)
         tensors |= {"y": y, "final": [numpy(w) for w in model.weights]}

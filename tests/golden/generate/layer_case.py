@@ -70,7 +70,9 @@ class LayerCases:
                         set_keras_mask(x, jnp.asarray(mask))
                 with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
                     y = layer(inputs[0] if single else inputs, training=training)
-                    after = [scope.get_current_value(v) for v in layer.non_trainable_variables]
+                    # The state of random numbers is no weight.
+                    kept = [v for v in layer.weights if not v.trainable]
+                    after = [scope.get_current_value(v) for v in kept]
                     return y, (y, sum(layer.losses, jnp.asarray(0.0)), after, get_keras_mask(y))
 
             values = [jnp.asarray(v.value) for v in layer.trainable_variables]

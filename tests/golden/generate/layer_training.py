@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 from keras import layers, optimizers
+from keras.src.applications.convnext import LayerScale
 
 from .common import Group, normal, rng
 from .functional_training import CLASSES, ROWS, VALIDATION_ROWS, Run, add
@@ -49,9 +50,115 @@ def dense(units=5, activation="tanh", **more):
     return lambda: layers.Dense(units, activation=activation, **more)
 
 
+def normalized(units=5, norm=layers.BatchNormalization):
+    return [lambda: layers.Dense(units, use_bias=False), lambda: norm(), lambda: layers.ReLU()]
+
+
+def residual():
+    """Blocks whose inputs are added to their outputs."""
+    x = keras.Input((6,), name="x")
+    h = layers.Dense(5, name="first")(x)
+    for block in range(2):
+        y = layers.LayerNormalization(name=f"norm_{block}")(h)
+        y = layers.Dense(5, activation="gelu", name=f"body_{block}")(y)
+        h = layers.Add(name=f"add_{block}")([h, y])
+    return keras.Model(x, layers.Dense(CLASSES, activation="softmax", name="a")(h))
+
+
+def siamese():
+    """One encoder for both inputs; their cosine and their difference."""
+    left, right = keras.Input((6,), name="left"), keras.Input((6,), name="right")
+    encoder = keras.Sequential([
+        layers.Input((6,)), layers.Dense(5), layers.BatchNormalization(), layers.PReLU(), layers.Dense(4),
+    ], name="encoder")
+    a, b = encoder(left), encoder(right)
+    cosine = layers.Dot(axes=1, normalize=True, name="cosine")([a, b])
+    difference = layers.Subtract(name="difference")([a, b])
+    return keras.Model([left, right], [cosine, layers.Dense(CLASSES, activation="softmax", name="a")(difference)])
+
+
+def merged():
+    """Everything that merges, of two inputs, for two outputs."""
+    left, right = keras.Input((6,), name="left"), keras.Input((6,), name="right")
+    a = layers.Dense(4, activation="tanh", name="body_a")(left)
+    b = layers.Dense(4, activation="tanh", name="body_b")(right)
+    kinds = ["Multiply", "Average", "Maximum", "Minimum"]
+    all_of = layers.Concatenate(name="all")([getattr(layers, kind)(name=kind.lower())([a, b]) for kind in kinds])
+    return keras.Model([left, right], [
+        layers.Dense(CLASSES, activation="softmax", name="a")(all_of),
+        layers.Dense(1, name="b")(layers.Dot(axes=-1, name="dot")([a, b])),
+    ])
+
+
+def images():
+    """Layers of images without a convolution."""
+    x = keras.Input((4, 4, 3), name="x")
+    h = layers.ZeroPadding2D(1, name="pad")(x)
+    h = layers.Cropping2D(((1, 2), (1, 1)), name="crop")(h)
+    h = layers.UpSampling2D((1, 2), name="up")(h)
+    h = layers.UpSampling2D(2, interpolation="bilinear", name="between")(h)
+    h = layers.EinsumDense("abcd,de->abce", (6, 16, 4), bias_axes="e", name="mix")(h)
+    h = layers.GroupNormalization(2, name="group")(h)
+    h = layers.LeakyReLU(name="leaky")(h)
+    h = layers.BatchNormalization(axis=1, name="batch")(h)
+    h = layers.Permute((3, 1, 2), name="permute")(h)
+    h = layers.SpatialDropout2D(0.0, name="spatial")(h)
+    return keras.Model(x, layers.Dense(CLASSES, activation="softmax", name="a")(layers.Flatten(name="flat")(h)))
+
+
+def volumes():
+    x = keras.Input((4, 4, 3), name="x")
+    h = layers.Reshape((2, 2, 4, 3), name="volume")(x)
+    h = layers.ZeroPadding3D((0, 1, 0), name="pad")(h)
+    h = layers.Cropping3D(((0, 0), (1, 0), (1, 0)), name="crop")(h)
+    h = layers.UpSampling3D((2, 1, 1), name="up")(h)
+    h = layers.SpatialDropout3D(0.0, name="spatial")(h)
+    return keras.Model(x, layers.Dense(CLASSES, activation="softmax", name="a")(layers.Flatten(name="flat")(h)))
+
+
+def steps():
+    x = keras.Input((6,), name="x")
+    h = layers.RepeatVector(3, name="repeat")(x)
+    h = layers.ZeroPadding1D((1, 0), name="pad")(h)
+    h = layers.Cropping1D((1, 0), name="crop")(h)
+    h = layers.UpSampling1D(2, name="up")(h)
+    h = layers.SpatialDropout1D(0.0, name="spatial")(h)
+    h = layers.Masking(name="masking")(h)
+    h = layers.Dense(4, activation="tanh", name="body")(h)
+    h = layers.BatchNormalization(name="batch")(h)
+    h = LayerScale(0.5, 4, name="scale")(h)
+    return keras.Model(x, layers.Dense(CLASSES, activation="softmax", name="a")(layers.Flatten(name="flat")(h)))
+
+
 def runs(d):
+    y = [d.labels]
+    both, targets = [d.x, d.other], [d.labels, d.real]
+    cosine = lambda: {"optimizer": optimizers.Adam(0.01), "loss": ["mse", SPARSE], "metrics": [["mae"], ["accuracy"]]}
     return {
-        "preprocessing/normalization": Run(
-            stack(lambda: layers.Normalization(), dense()), compiled(), [d.x], [d.labels]
+        "preprocessing/normalization": Run(stack(lambda: layers.Normalization(), dense()), compiled(), [d.x], y),
+        "normalization/batch": Run(stack(*normalized(), *normalized()), compiled(), [d.x], y),
+        "normalization/rms": Run(stack(*normalized(norm=layers.RMSNormalization)), compiled(), [d.x], y),
+        "normalization/unit": Run(stack(dense(), lambda: layers.UnitNormalization(), dense()), compiled(), [d.x], y),
+        "regularization": Run(
+            stack(
+                dense(),
+                lambda: layers.ActivityRegularization(0.01, 0.02),
+                lambda: layers.GaussianDropout(0.0),
+                lambda: layers.GaussianNoise(0.0),
+                lambda: layers.AlphaDropout(0.0),
+            ),
+            compiled(), [d.x], y,
         ),
+        "activation": Run(
+            stack(dense(activation=None), lambda: layers.PReLU(), dense(activation=None), lambda: layers.ELU(0.5),
+                  dense(activation=None), lambda: layers.ReLU(6.0), lambda: layers.Dense(CLASSES),
+                  lambda: layers.Softmax()),
+            compiled(), [d.x], y,
+        ),
+        "residual": Run(residual, compiled(), [d.x], y),
+        "siamese": Run(siamese, cosine, both, [d.real, d.labels]),
+        "merged": Run(merged, compiled([SPARSE, "mse"], metrics=["accuracy", "mae"]), both, targets),
+        "images": Run(images, compiled(), [d.images], y),
+        "volumes": Run(volumes, compiled(), [d.images], y),
+        "steps": Run(steps, compiled(), [d.x], y),
     }

@@ -2,8 +2,9 @@
 //!
 //! Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
 
+use super::{noise_dims, stream};
 use crate::{Call, Layer, seed};
-use sconce_core::{Args, Config, Error, Result, Spec, Stream, Tensor};
+use sconce_core::{Args, Config, Result, Spec, Tensor};
 
 /// In training each value is 0 with probability `rate`, else divided by `1 - rate`; elsewhere
 /// `y = x`. The mask is a function of the run's seed, the layer's name and the step, so a run
@@ -31,23 +32,8 @@ impl Layer for Dropout {
         if !call.training() || self.rate == 0.0 {
             return Ok(vec![x.clone()]);
         }
-        let mut stream = call.stream(0);
-        if let Some(seed) = self.seed {
-            let (_, stream_key) = stream.parts();
-            stream = Stream::new(seed, stream_key);
-        }
-        let dims: Vec<usize> = match &self.noise_shape {
-            Some(shape) if shape.len() == x.rank() => {
-                shape.iter().zip(x.dims()).map(|(wanted, len)| wanted.unwrap_or(*len)).collect()
-            }
-            Some(shape) => {
-                return Err(Error::layer(
-                    "",
-                    format!("noise_shape {shape:?} does not fit inputs of shape {:?}", x.dims()),
-                ));
-            }
-            None => x.dims().to_vec(),
-        };
+        let dims = noise_dims(x, &self.noise_shape)?;
+        let stream = stream(call, self.seed);
         Ok(vec![sconce_ops::dropout(x, self.rate, &dims, &stream)?])
     }
 
