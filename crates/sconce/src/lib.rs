@@ -24,8 +24,14 @@ pub mod prelude {
         BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss, MeanAbsoluteError,
         MeanSquaredError, SparseCategoricalCrossentropy,
     };
-    pub use crate::train::optimizers::{Adam, AdamW, OptimizerExt, RMSprop, SGD};
-    pub use crate::train::schedules::{CosineDecay, ExponentialDecay};
+    pub use crate::train::optimizers::{
+        Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, LossScaleOptimizer,
+        MultiOptimizer, Muon, Nadam, OptimizerExt, OptimizerMap, RMSprop, SGD, ScheduleFreeAdamW,
+    };
+    pub use crate::train::schedules::{
+        CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay,
+        PiecewiseConstantDecay, PolynomialDecay,
+    };
     pub use crate::train::{
         Callback, CancelToken, Compile, Event, Fit, Flow, History, Model, Scores, Sequential,
         Verbose, batches, clip_grad_norm, value_and_grad,
