@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Opens a .keras file with Keras itself and checks that nothing in it was lost.
+"""Opens .keras files with Keras itself and checks that nothing in them was lost.
 
-    python check_with_keras.py MODEL.keras [--x X.npy ...] [--expect PRED.npy ...] [--train Y.npy ...]
+    python check_with_keras.py MODEL.keras ... [--x X.npy ...] [--expect PRED.npy ...] [--train Y.npy ...] [--save FOLDER]
 
 A file for each of the model's inputs (--x) and outputs, in their order.
 
@@ -9,8 +9,9 @@ A file for each of the model's inputs (--x) and outputs, in their order.
 - With --x and --expect: predict(x) is close to the expected array.
 - With --x and --train: the file is compiled, its optimizer has taken steps, and one more epoch of
   fit(x, y) takes further steps with a finite loss.
+- With --save: Keras writes the model to that folder, under the file's name.
 
-Prints one JSON object. Exit status: 0 all is well, 1 a check failed, 2 wrong usage or no Keras here.
+Prints one JSON object a file. Exit status: 0 all is well, 1 a check failed, 2 wrong usage or no Keras here.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def check_variables(model, arrays):
     """The optimizer's variables in order, and the multiset of the weights, as the h5 file has them."""
     slots = {name: value for name, value in arrays.items() if name.startswith("optimizer/vars/")}
     variables = model.optimizer.variables if model.compiled and model.optimizer else []
-    if slots and not int(slots.get("optimizer/vars/0", 1)):
+    if slots and len(slots) != len(variables) and not int(slots.get("optimizer/vars/0", 1)):
         slots = {}  # compiled and never fitted: there is no state to lose
     if slots and len(slots) != len(variables):
         raise Failed(f"the file holds {len(slots)} optimizer variables, Keras's optimizer has {len(variables)}")
@@ -76,9 +77,9 @@ def read(files):
     return arrays if len(arrays) > 1 else arrays[0]
 
 
-def check(arguments):
-    model = keras.models.load_model(arguments.model)
-    arrays = stored_arrays(arguments.model)
+def check(path, arguments):
+    model = keras.models.load_model(path)
+    arrays = stored_arrays(path)
     report = {"compiled": bool(model.compiled), "weights": len(model.weights)}
     report["optimizer_variables"] = check_variables(model, arrays)
     x = read(arguments.x) if arguments.x else None
@@ -109,27 +110,33 @@ def check(arguments):
             raise Failed("the loss of the next epoch is not finite")
         if report["iterations_after"] <= before:
             raise Failed("the next epoch took no step")
+    if arguments.save:
+        model.save(os.path.join(arguments.save, os.path.basename(path)))
     return report
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", metavar="MODEL.keras")
+    parser.add_argument("models", metavar="MODEL.keras", nargs="+")
     parser.add_argument("--x", metavar="X.npy", nargs="+", action="extend")
     parser.add_argument("--expect", metavar="PRED.npy", nargs="+", action="extend")
     parser.add_argument("--train", metavar="Y.npy", nargs="+", action="extend")
+    parser.add_argument("--save", metavar="FOLDER")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rtol", type=float, default=1e-4)
     parser.add_argument("--atol", type=float, default=1e-5)
     arguments = parser.parse_args()
     if (arguments.expect or arguments.train) and not arguments.x:
         parser.error("--expect and --train need --x")
-    try:
-        report = {"ok": True, **check(arguments)}
-    except Exception as error:  # whatever Keras says about the file is the answer
-        report = {"ok": False, "error": f"{type(error).__name__}: {error}"}
-    print(json.dumps(report, default=str))
-    sys.exit(0 if report["ok"] else 1)
+    ok = True
+    for path in arguments.models:
+        try:
+            report = {"ok": True, **check(path, arguments)}
+        except Exception as error:  # whatever Keras says about the file is the answer
+            report = {"ok": False, "model": path, "error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(report, default=str))
+        ok &= report["ok"]
+    sys.exit(0 if ok else 1)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ GROUPS = [
     "activations",
     "losses",
     "optimizers",
+    "optimizer_training",
     "schedules",
     "layers",
     "layers_activation",

@@ -25,6 +25,15 @@ fn optimizer(
 }
 
 fn optimizers() -> Vec<OptimizerCase> {
+    let map = json!({
+        "default_optimizer": written::<Optimizers>("sgd"),
+        "optimizer_map": {
+            "dense/k.*": written::<Optimizers>("adagrad"), "nothing": written::<Optimizers>("lion"),
+        },
+    });
+    let multi = json!({
+        "module": "keras.optimizers", "class_name": "OptimizerMap", "config": map, "registered_name": null,
+    });
     vec![
         optimizer(
             "Adam",
@@ -72,7 +81,123 @@ fn optimizers() -> Vec<OptimizerCase> {
                 "sgd/dense_bias_momentum",
             ],
         ),
+        optimizer(
+            "Adadelta",
+            json!({"learning_rate": 1.0, "rho": 0.8, "epsilon": 1e-3}),
+            &[
+                "adadelta/dense_kernel_accumulated_grad",
+                "adadelta/dense_kernel_accumulated_delta_var",
+                "adadelta/dense_bias_accumulated_grad",
+                "adadelta/dense_bias_accumulated_delta_var",
+            ],
+        ),
+        optimizer(
+            "Adafactor",
+            json!({"beta_2_decay": -0.6, "epsilon_1": 1e-6, "epsilon_2": 0.1, "clip_threshold": 0.5, "relative_step": false}),
+            &[
+                "adafactor/kernel",
+                "adafactor/kernel",
+                "adafactor/dense_kernel_velocity",
+                "bias",
+                "bias",
+                "adafactor/dense_bias_velocity",
+            ],
+        ),
+        optimizer(
+            "Adagrad",
+            json!({"initial_accumulator_value": 0.5, "epsilon": 1e-2}),
+            &["adagrad/dense_kernel_accumulator", "adagrad/dense_bias_accumulator"],
+        ),
+        optimizer(
+            "Adamax",
+            json!({"beta_1": 0.8, "beta_2": 0.7, "epsilon": 1e-3}),
+            &[
+                "adamax/dense_kernel_momentum",
+                "adamax/dense_kernel_norm",
+                "adamax/dense_bias_momentum",
+                "adamax/dense_bias_norm",
+            ],
+        ),
+        optimizer(
+            "Ftrl",
+            json!({"learning_rate": 0.2, "learning_rate_power": -0.7, "initial_accumulator_value": 0.3, "l1_regularization_strength": 0.05, "l2_regularization_strength": 0.1, "l2_shrinkage_regularization_strength": 0.2, "beta": 0.5}),
+            &[
+                "ftrl/dense_kernel_accumulator",
+                "ftrl/dense_kernel_linear",
+                "ftrl/dense_bias_accumulator",
+                "ftrl/dense_bias_linear",
+            ],
+        ),
+        optimizer(
+            "Lamb",
+            json!({"beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-3}),
+            &[
+                "lamb/dense_kernel_momentum",
+                "lamb/dense_kernel_velocity",
+                "lamb/dense_bias_momentum",
+                "lamb/dense_bias_velocity",
+            ],
+        ),
+        optimizer(
+            "Lion",
+            json!({"beta_1": 0.6, "beta_2": 0.8}),
+            &["lion/dense_kernel_momentum", "lion/dense_bias_momentum"],
+        ),
+        optimizer(
+            "Muon",
+            json!({"adam_beta_1": 0.8, "adam_beta_2": 0.95, "epsilon": 1e-3, "exclude_layers": ["nothing", "out.*"], "muon_a": 3.0, "muon_b": -4.0, "muon_c": 2.0, "adam_lr_ratio": 0.5, "momentum": 0.8, "ns_steps": 3, "nesterov": false, "exclude_embeddings": false, "adam_weight_decay": null, "rms_rate": null}),
+            &["muon/dense_kernel_momentum", "muon/dense_bias_momentum", "muon/dense_bias_velocity"],
+        ),
+        optimizer(
+            "Nadam",
+            json!({"beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-3}),
+            &[
+                "nadam/dense_kernel_momentum",
+                "nadam/dense_kernel_velocity",
+                "nadam/dense_bias_momentum",
+                "nadam/dense_bias_velocity",
+                "variable",
+            ],
+        ),
+        optimizer(
+            "ScheduleFreeAdamW",
+            json!({"beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-3, "warmup_steps": 5}),
+            &[
+                "schedule_free_adam_w/dense_kernel_momentum",
+                "schedule_free_adam_w/dense_kernel_velocity",
+                "schedule_free_adam_w/dense_bias_momentum",
+                "schedule_free_adam_w/dense_bias_velocity",
+            ],
+        ),
+        optimizer(
+            "LossScaleOptimizer",
+            json!({"inner_optimizer": written::<Optimizers>("sgd"), "initial_scale": 8.0, "dynamic_growth_steps": 2}),
+            &[
+                "loss_scale_optimizer/step_counter",
+                "loss_scale_optimizer/dynamic_scale",
+                "sgd/iteration",
+                "sgd/learning_rate",
+            ],
+        ),
+        optimizer(
+            "MultiOptimizer",
+            json!({"optimizer_map": multi, "loss_scale_factor": 2.0}),
+            &[
+                "adagrad/iteration",
+                "adagrad/learning_rate",
+                "adagrad/dense_kernel_accumulator",
+                "lion/iteration",
+                "lion/learning_rate",
+                "sgd/iteration",
+                "sgd/learning_rate",
+            ],
+        ),
     ]
+}
+
+/// Keras's JSON of a part with all defaults.
+fn written<K: Kind>(name: &str) -> Json {
+    Part::<K>::from(name).to_json().unwrap()
 }
 
 fn schedules() -> Vec<(&'static str, Json)> {
@@ -82,8 +207,21 @@ fn schedules() -> Vec<(&'static str, Json)> {
             json!({"initial_learning_rate": 0.1, "decay_steps": 10, "warmup_target": 0.2, "warmup_steps": 2}),
         ),
         (
+            "CosineDecayRestarts",
+            json!({"initial_learning_rate": 0.1, "first_decay_steps": 4, "t_mul": 1.5, "m_mul": 0.5, "alpha": 0.1}),
+        ),
+        (
             "ExponentialDecay",
             json!({"initial_learning_rate": 0.1, "decay_steps": 2.5, "decay_rate": 0.5, "staircase": true}),
+        ),
+        (
+            "InverseTimeDecay",
+            json!({"initial_learning_rate": 0.1, "decay_steps": 2, "decay_rate": 0.5, "staircase": true}),
+        ),
+        ("PiecewiseConstantDecay", json!({"boundaries": [2, 5.5], "values": [0.1, 0.01, 0.001]})),
+        (
+            "PolynomialDecay",
+            json!({"initial_learning_rate": 0.1, "decay_steps": 2, "end_learning_rate": 0.01, "power": 2.0, "cycle": true}),
         ),
     ]
 }
@@ -119,7 +257,8 @@ fn every_row_has_a_case_and_keras_s_numbers() {
     let configs = |group: &str, key: &str| -> String {
         golden::load(group).iter().map(|case| case.field(key).to_string()).collect()
     };
-    let training = configs("training", "compile_config");
+    let training =
+        configs("training", "compile_config") + &configs("optimizer_training", "compile_config");
     let (steps, rates) = (configs("optimizers", "config"), configs("schedules", "config"));
     let check = |name: &str, has_case: bool, numbers: &str| {
         assert!(has_case, "{name} has no case");
@@ -145,12 +284,16 @@ fn model(optimizer: Optimizer) -> Model {
     model
 }
 
+fn data() -> (Tensor, Tensor) {
+    let x = sconce::ops::gradient_check::sample("x", &[4, 2]).unwrap();
+    let y = Tensor::ones((4, 3), DType::F32, &Device::Cpu).unwrap();
+    (x.to_dtype(DType::F32).unwrap(), y)
+}
+
 /// Trained, saved and loaded: the same variables, and the next steps have the same bits.
 #[test]
 fn files_hold_all_variables() {
-    let x = sconce::ops::gradient_check::sample("x", &[4, 2]).unwrap();
-    let x = x.to_dtype(DType::F32).unwrap();
-    let y = Tensor::ones((4, 3), DType::F32, &Device::Cpu).unwrap();
+    let (x, y) = data();
     let folder = tempfile::tempdir().unwrap();
     let weights = |model: &Model| -> Vec<Vec<f32>> {
         let weights = model.network().unwrap().get_weights().unwrap();
@@ -177,5 +320,46 @@ fn files_hold_all_variables() {
             second.train_on_batch(&x, &y).unwrap();
         }
         assert_eq!(weights(&first), weights(&second), "{name}");
+    }
+}
+
+/// Keras loads the optimizer and its variables from a file of ours, trains on and saves; the file of Keras's
+/// goes on here.
+#[test]
+fn keras_opens_every_optimizer() {
+    let Some(python) = sconce_testkit::python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let (x, y) = data();
+    sconce::data::write_npy(&place("x.npy"), &x).unwrap();
+    sconce::data::write_npy(&place("y.npy"), &y).unwrap();
+    let mut command = std::process::Command::new(python);
+    command.arg(golden::path("check_with_keras.py"));
+    for case in optimizers() {
+        let document = json!({"class_name": case.class_name, "config": case.config});
+        let mut model = model(Optimizer::from_json(&document).unwrap());
+        for _ in 0..3 {
+            model.train_on_batch(&x, &y).unwrap();
+        }
+        let path = place(&format!("{}.keras", case.class_name));
+        model.save(&path).unwrap();
+        command.arg(path);
+    }
+    let saved = place("saved");
+    std::fs::create_dir(&saved).unwrap();
+    command.arg("--x").arg(place("x.npy")).arg("--train").arg(place("y.npy"));
+    command.arg("--save").arg(&saved);
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    for case in optimizers() {
+        let name = case.class_name;
+        let mut model = Model::load(saved.join(format!("{name}.keras"))).unwrap();
+        let state = model.compiled().unwrap().optimizer_state().unwrap();
+        assert_eq!(state.iterations, 4, "{name}");
+        let paths: Vec<String> =
+            state.variables().unwrap().into_iter().map(|(path, _)| path).collect();
+        assert_eq!(paths[2..], *case.variables, "{name}");
+        model.train_on_batch(&x, &y).unwrap();
     }
 }

@@ -3,6 +3,7 @@
 //! Every loop is cut into parts by its length alone, never by the number of threads, so results have
 //! the same bits on any machine.
 
+pub mod factored;
 mod gather;
 pub mod gemm;
 mod map;

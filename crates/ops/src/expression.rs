@@ -18,9 +18,22 @@ pub fn compute<const N: usize>(
     inputs: [&Tensor; N],
     formula: impl for<'a> FnOnce([Expression<'a>; N]) -> Expression<'a>,
 ) -> Result<Tensor> {
+    let mut results = compute_all(inputs, |inputs| vec![formula(inputs)])?;
+    results.pop().ok_or_else(|| Error::msg("a formula has no result"))
+}
+
+/// Computes a formula with several results, see [`compute`].
+///
+/// # Errors
+/// The first error of a step.
+pub fn compute_all<const N: usize>(
+    inputs: [&Tensor; N],
+    formula: impl for<'a> FnOnce([Expression<'a>; N]) -> Vec<Expression<'a>>,
+) -> Result<Vec<Tensor>> {
     let steps = Steps { inputs: N, list: RefCell::default() };
-    let result = formula(std::array::from_fn(|index| Expression { steps: &steps, index })).index;
-    steps.run(&inputs, result)
+    let results = formula(std::array::from_fn(|index| Expression { steps: &steps, index }));
+    let results: Vec<usize> = results.into_iter().map(|result| result.index).collect();
+    steps.run(&inputs, &results)
 }
 
 /// The steps of a formula. What they compute is numbered, the inputs first.
@@ -37,12 +50,14 @@ struct Step {
 type Run = dyn Fn(&[Tensor]) -> Result<Tensor>;
 
 impl Steps {
-    fn run(self, inputs: &[&Tensor], result: usize) -> Result<Tensor> {
+    fn run(self, inputs: &[&Tensor], results: &[usize]) -> Result<Vec<Tensor>> {
         let steps = self.list.into_inner();
         let numbered = || (self.inputs..self.inputs + steps.len()).zip(&steps);
         // The last step that reads each; none where the result does not depend on it.
         let mut last_use = vec![None; self.inputs + steps.len()];
-        last_use[result] = Some(usize::MAX);
+        for result in results {
+            last_use[*result] = Some(usize::MAX);
+        }
         for (index, step) in numbered().rev() {
             if last_use[index].is_some() {
                 for operand in &step.operands {
@@ -65,7 +80,9 @@ impl Steps {
                 }
             }
         }
-        values.swap_remove(result).ok_or_else(|| Error::msg("a formula has no result"))
+        let value = |result: &usize| values.get(*result).cloned().flatten();
+        let value = |result| value(result).ok_or_else(|| Error::msg("a formula has no result"));
+        results.iter().map(value).collect()
     }
 }
 
@@ -196,6 +213,10 @@ impl<'a> Number for Expression<'a> {
 
     fn ln(self) -> Self {
         self.map(Tensor::log)
+    }
+
+    fn powf(self, exponent: f64) -> Self {
+        self.map(move |x| x.powf(exponent))
     }
 
     /// 2 t / (1 - t), where t = tanh(x / 2).

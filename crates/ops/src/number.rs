@@ -33,6 +33,8 @@ pub trait Number:
     fn exp(self) -> Self;
     /// `e^x - 1`, exact near 0 for x <= 0. Above 0 it may lose digits.
     fn exp_m1(self) -> Self;
+    /// `x^exponent` for x >= 0.
+    fn powf(self, exponent: f64) -> Self;
     /// `ln(x)`.
     fn ln(self) -> Self;
     /// `ln(1 + x)` for x in 0..=1, exact near 0.
@@ -183,6 +185,11 @@ impl Number for Scalar {
         tanh_shrink math::tanh_shrink;
         sigmoid math::sigmoid;
         softplus math::softplus;
+    }
+
+    #[inline(always)]
+    fn powf(self, exponent: f64) -> Self {
+        if exponent == 0.5 { self.sqrt() } else { Self(self.0.powf(exponent as f32)) }
     }
 
     #[inline(always)]

@@ -1,8 +1,9 @@
 //! Adam: adaptive moments.
 
-use super::{Common, Kernel, Prepare, Slot, Step, UpdateRule, WeightInfo};
-use sconce_core::{Config, Result, Tensor};
-use sconce_kernels::update;
+use super::target::elementwise;
+use super::{Common, Slot, Step, Target, UpdateRule, WeightInfo};
+use sconce_core::{Config, Result};
+use sconce_ops::number::Number;
 
 /// `m += (g - m)(1 - beta_1)`, `v += (g^2 - v)(1 - beta_2)`,
 /// `w -= rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)`; with `amsgrad` the
@@ -46,25 +47,12 @@ impl UpdateRule for Adam {
         self.moments().slots(weight)
     }
 
-    fn update(&self, step: &Step<'_>, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
-        self.moments().update(step, w, g, slots)
+    fn update(&self, step: &Step<'_>, target: &Target<'_>) -> Result<()> {
+        self.moments().update(step, target)
     }
 
-    fn kernel(&self) -> Option<&dyn Kernel> {
-        Some(self)
-    }
-}
-
-impl Kernel for Adam {
-    fn run(
-        &self,
-        step: &Step<'_>,
-        prepare: Prepare,
-        w: &Tensor,
-        g: &Tensor,
-        slots: &[Tensor],
-    ) -> Result<()> {
-        self.moments().run(step, prepare, w, g, slots)
+    fn fused(&self) -> bool {
+        true
     }
 }
 
@@ -92,60 +80,22 @@ impl Moments {
         step.rate * (1.0 - self.beta_2.powf(t)).sqrt() / (1.0 - self.beta_1.powf(t))
     }
 
-    pub fn update(self, step: &Step<'_>, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
-        let [m, v, rest @ ..] = slots else { return Ok(()) };
-        update::assign(m, &(m + ((g - m)? * (1.0 - self.beta_1))?)?)?;
-        update::assign(v, &(v + ((g.sqr()? - v)? * (1.0 - self.beta_2))?)?)?;
-        let v = match rest {
-            [top, ..] => {
-                update::assign(top, &top.maximum(v)?)?;
-                top
-            }
-            [] => v,
-        };
-        let change = ((m * self.corrected(step))? / (v.sqrt()? + self.epsilon)?)?;
-        Ok(update::assign(w, &(w - change)?)?)
-    }
-
-    pub fn run(
-        self,
-        step: &Step<'_>,
-        prepare: Prepare,
-        w: &Tensor,
-        g: &Tensor,
-        slots: &[Tensor],
-    ) -> Result<()> {
-        let rate = self.corrected(step) as f32;
-        let (b1, b2) = ((1.0 - self.beta_1) as f32, (1.0 - self.beta_2) as f32);
-        let epsilon = self.epsilon as f32;
-        match slots {
-            [m, v] => update::update(
-                w,
-                g,
-                [m, v],
-                #[inline(always)]
-                move |w, g, [m, v]| {
-                    let (w, g) = (prepare.weight(w), prepare.gradient(g));
-                    let m = m + (g - m) * b1;
-                    let v = v + (g * g - v) * b2;
-                    (w - m * rate / (v.sqrt() + epsilon), [m, v])
-                },
-            )?,
-            [m, v, top] => update::update(
-                w,
-                g,
-                [m, v, top],
-                #[inline(always)]
-                move |w, g, [m, v, top]| {
-                    let (w, g) = (prepare.weight(w), prepare.gradient(g));
-                    let m = m + (g - m) * b1;
-                    let v = v + (g * g - v) * b2;
-                    let top = if v > top { v } else { top };
-                    (w - m * rate / (top.sqrt() + epsilon), [m, v, top])
-                },
-            )?,
-            _ => {}
+    pub fn update(self, step: &Step<'_>, target: &Target<'_>) -> Result<()> {
+        let Self { beta_1, beta_2, epsilon, .. } = self;
+        let rate = self.corrected(step);
+        match target.slots {
+            [m, v] => elementwise!(target, [m, v], |w, g, [m, v]| {
+                let m = m + (g - m) * (1.0 - beta_1);
+                let v = v + (g * g - v) * (1.0 - beta_2);
+                (w - m * rate / (v.sqrt() + epsilon), [m, v])
+            }),
+            [m, v, top] => elementwise!(target, [m, v, top], |w, g, [m, v, top]| {
+                let m = m + (g - m) * (1.0 - beta_1);
+                let v = v + (g * g - v) * (1.0 - beta_2);
+                let top = top.max(v);
+                (w - m * rate / (top.sqrt() + epsilon), [m, v, top])
+            }),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }

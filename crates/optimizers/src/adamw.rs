@@ -1,8 +1,8 @@
 //! AdamW: Adam with decoupled weight decay.
 
 use super::adam::Moments;
-use super::{Common, Kernel, Prepare, Slot, Step, UpdateRule, WeightInfo};
-use sconce_core::{Config, Error, Result, Tensor};
+use super::{Common, Slot, Step, Target, UpdateRule, WeightInfo};
+use sconce_core::{Config, Error, Result};
 
 /// [`Adam`](super::Adam) after `w -= rate weight_decay w`. Keras's defaults: learning rate 0.001, weight
 /// decay 0.004 (`.weight_decay(..)` sets it).
@@ -51,24 +51,11 @@ impl UpdateRule for AdamW {
         self.moments().slots(weight)
     }
 
-    fn update(&self, step: &Step<'_>, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
-        self.moments().update(step, w, g, slots)
+    fn update(&self, step: &Step<'_>, target: &Target<'_>) -> Result<()> {
+        self.moments().update(step, target)
     }
 
-    fn kernel(&self) -> Option<&dyn Kernel> {
-        Some(self)
-    }
-}
-
-impl Kernel for AdamW {
-    fn run(
-        &self,
-        step: &Step<'_>,
-        prepare: Prepare,
-        w: &Tensor,
-        g: &Tensor,
-        slots: &[Tensor],
-    ) -> Result<()> {
-        self.moments().run(step, prepare, w, g, slots)
+    fn fused(&self) -> bool {
+        true
     }
 }

@@ -2,8 +2,8 @@
 //! average, constrain, count.
 
 use super::clip::Clip;
-use super::{OptimizerState, Step};
-use sconce_core::{Error, Gradients, Result, Store, Tensor};
+use super::{Initial, OptimizerState, Step, Target};
+use sconce_core::{Error, Gradients, Parameter, Result, Store, Tensor};
 use sconce_kernels::update;
 
 impl OptimizerState {
@@ -21,29 +21,61 @@ impl OptimizerState {
         if gradients.0.is_empty() {
             return Ok(());
         }
+        let trainable: Vec<&Parameter> = store.trainable().collect();
+        self.apply_to(&trainable, &gradients.0, 1.0)
+    }
+
+    /// Applies the gradients, times `scale`, of the weights that this optimizer (which may be one of several)
+    /// updates.
+    pub(super) fn apply_to(
+        &mut self,
+        trainable: &[&Parameter],
+        gradients: &[Option<Tensor>],
+        scale: f64,
+    ) -> Result<()> {
+        if let Some(dynamic) = self.rule.dynamic_scale() {
+            return self.apply_scaled(dynamic, trainable, gradients);
+        }
+        if !self.inner.is_empty() {
+            for inner in &mut self.inner {
+                inner.apply_to(trainable, gradients, scale)?;
+            }
+            self.iterations += 1;
+            return Ok(());
+        }
+        if !self.weights.iter().any(|at| matches!(gradients.get(*at), Some(Some(_)))) {
+            return Ok(());
+        }
+        if self.iterations == 0 {
+            self.copy_weights(trainable)?;
+        }
         let common = self.rule.common();
-        let unscale = 1.0 / common.loss_scale_factor.unwrap_or(1.0);
+        let unscale = scale / self.loss_scale_factor.unwrap_or(1.0);
         let every = common.gradient_accumulation_steps.unwrap_or(1);
         let updates = self.iterations / every;
         let rate = self.rate.at(self.iterations);
         let step = Step { rate, iteration: updates + 1, shared: &self.shared };
         if every == 1 {
-            self.update(store, &gradients.0, &step, unscale)?;
+            self.update(trainable, gradients, &step, unscale)?;
         } else {
-            for (sum, gradient) in self.accumulated.iter().zip(&gradients.0) {
-                if let Some(gradient) = gradient {
+            for (at, sum) in self.weights.iter().zip(&self.accumulated) {
+                if let Some(Some(gradient)) = gradients.get(*at) {
                     add_scaled(sum, gradient, unscale, self.fused)?;
                 }
             }
             if (self.iterations + 1).is_multiple_of(every) {
-                let sums = self.accumulated.iter().zip(&gradients.0);
-                let sums: Vec<_> = sums.map(|(sum, g)| g.as_ref().map(|_| sum.clone())).collect();
-                self.update(store, &sums, &step, 1.0 / every as f64)?;
+                let mut sums = vec![None; gradients.len()];
+                for (at, sum) in self.weights.iter().zip(&self.accumulated) {
+                    if let (Some(Some(_)), Some(place)) = (gradients.get(*at), sums.get_mut(*at)) {
+                        *place = Some(sum.clone());
+                    }
+                }
+                self.update(trainable, &sums, &step, 1.0 / every as f64)?;
                 sums.iter().flatten().try_for_each(Tensor::zero_set)?;
             }
         }
-        self.average(store, updates)?;
-        for (parameter, gradient) in store.trainable().zip(&gradients.0) {
+        self.average(trainable, updates)?;
+        for (parameter, gradient) in self.own(trainable).zip(self.own_gradients(gradients)) {
             if let (Some(constraint), Some(_)) = (&parameter.constraint, gradient) {
                 parameter.set(&constraint.project(&parameter.var.as_tensor().detach())?)?;
             }
@@ -52,36 +84,67 @@ impl OptimizerState {
         Ok(())
     }
 
+    /// Slots that start as the weights take their values, which may have been set since the state was made.
+    fn copy_weights(&self, trainable: &[&Parameter]) -> Result<()> {
+        for (parameter, (declared, slots)) in
+            self.own(trainable).zip(self.declared.iter().zip(&self.slots))
+        {
+            let copies = declared.iter().zip(slots);
+            for (_, slot) in copies.filter(|(slot, _)| slot.initial == Initial::WeightCopy) {
+                let weight = parameter.var.as_tensor().detach().to_dtype(slot.dtype())?;
+                update::assign(slot, &weight)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The weights that this optimizer updates.
+    fn own<'a>(&'a self, trainable: &'a [&'a Parameter]) -> impl Iterator<Item = &'a Parameter> {
+        self.weights.iter().filter_map(|at| trainable.get(*at).copied())
+    }
+
+    /// Their gradients.
+    fn own_gradients<'a>(
+        &'a self,
+        gradients: &'a [Option<Tensor>],
+    ) -> impl Iterator<Item = Option<&'a Tensor>> {
+        self.weights.iter().filter_map(|at| gradients.get(*at).map(Option::as_ref))
+    }
+
     /// Clips gradients, decays weights and updates them.
     fn update(
         &self,
-        store: &Store,
+        trainable: &[&Parameter],
         gradients: &[Option<Tensor>],
         step: &Step<'_>,
         scale: f64,
     ) -> Result<()> {
         self.rule.update_shared(step)?;
-        let clip = Clip::new(self.rule.common(), step.rate, scale);
-        if let (true, Some(kernel)) = (self.fused, self.rule.kernel()) {
-            let clip = clip.globally(gradients.iter().flatten())?;
-            for ((parameter, gradient), slots) in store.trainable().zip(gradients).zip(&self.slots)
-            {
-                if let Some(gradient) = gradient {
-                    let prepare = clip.prepare(gradient)?;
+        let clip = Clip::new(self.rule.common(), scale);
+        if self.fused {
+            let clip = clip.globally(self.own_gradients(gradients).flatten())?;
+            let gradients = self.own_gradients(gradients);
+            for (i, (parameter, gradient)) in self.own(trainable).zip(gradients).enumerate() {
+                if let (Some(gradient), Some(slots)) = (gradient, self.slots.get(i)) {
+                    let decay = step.rate * self.decays.get(i).copied().unwrap_or_default();
+                    let prepare = Some(clip.prepare(gradient, decay)?);
                     let weight = parameter.var.as_tensor();
-                    kernel.run(step, prepare, weight, gradient, slots)?;
+                    self.rule.update(step, &Target { weight, gradient, slots, prepare })?;
                 }
             }
             return Ok(());
         }
-        let gradients = clip.composed(gradients)?;
-        for ((parameter, gradient), slots) in store.trainable().zip(&gradients).zip(&self.slots) {
-            if let Some(gradient) = gradient {
+        let own: Vec<Option<Tensor>> =
+            self.own_gradients(gradients).map(|gradient| gradient.cloned()).collect();
+        let gradients = clip.composed(&own)?;
+        for (i, (parameter, gradient)) in self.own(trainable).zip(&gradients).enumerate() {
+            if let (Some(gradient), Some(slots)) = (gradient, self.slots.get(i)) {
                 let weight = &parameter.var.as_tensor().detach();
-                if clip.decay != 0.0 {
-                    update::assign(weight, &(weight - (weight * clip.decay)?)?)?;
+                let decay = step.rate * self.decays.get(i).copied().unwrap_or_default();
+                if decay != 0.0 {
+                    update::assign(weight, &(weight - (weight * decay)?)?)?;
                 }
-                self.rule.update(step, weight, gradient, slots)?;
+                self.rule.update(step, &Target { weight, gradient, slots, prepare: None })?;
             }
         }
         Ok(())
@@ -89,12 +152,12 @@ impl OptimizerState {
 
     /// Updates the moving averages, and overwrites the weights with them every
     /// `ema_overwrite_frequency` updates. `updates` is the number before this call.
-    fn average(&self, store: &Store, updates: u64) -> Result<()> {
+    fn average(&self, trainable: &[&Parameter], updates: u64) -> Result<()> {
         let common = self.rule.common();
         let momentum = if updates == 0 { 0.0 } else { common.ema_momentum };
         let every = common.ema_overwrite_frequency;
         let overwrite = every.is_some_and(|every| (updates + 1).is_multiple_of(every));
-        for (parameter, average) in store.trainable().zip(&self.averages) {
+        for (parameter, average) in self.own(trainable).zip(&self.averages) {
             let weight = parameter.var.as_tensor();
             if self.fused {
                 let (old, new) = (momentum as f32, 1.0 - momentum as f32);
@@ -113,12 +176,17 @@ impl OptimizerState {
 
     /// With `use_ema`, sets the weights to their averages, as Keras does when training ends.
     pub fn finalize(&mut self, store: &Store) -> Result<()> {
+        let trainable: Vec<&Parameter> = store.trainable().collect();
+        self.finalize_own(&trainable)
+    }
+
+    fn finalize_own(&self, trainable: &[&Parameter]) -> Result<()> {
         if self.iterations > 0 {
-            for (parameter, average) in store.trainable().zip(&self.averages) {
+            for (parameter, average) in self.own(trainable).zip(&self.averages) {
                 update::assign(parameter.var.as_tensor(), average)?;
             }
         }
-        Ok(())
+        self.inner.iter().try_for_each(|inner| inner.finalize_own(trainable))
     }
 
     fn check(&self, store: &Store, gradients: &Gradients) -> Result<()> {

@@ -34,20 +34,17 @@ impl Prepare {
 pub(super) struct Clip {
     /// Factor on every gradient (loss scale, accumulated batches).
     pub scale: f64,
-    /// The fraction of each weight that is subtracted from it.
-    pub decay: f64,
     norm: Option<f64>,
     global: Option<f64>,
     limit: Option<f64>,
 }
 
 impl Clip {
-    pub fn new(common: &Common, rate: f64, scale: f64) -> Self {
+    pub fn new(common: &Common, scale: f64) -> Self {
         // As in Keras, a bound of 0 bounds nothing.
         let bound = |value: Option<f64>| value.filter(|v| *v > 0.0);
         Self {
             scale,
-            decay: rate * common.weight_decay.unwrap_or(0.0),
             norm: bound(common.clipnorm),
             global: bound(common.global_clipnorm),
             limit: bound(common.clipvalue),
@@ -62,14 +59,14 @@ impl Clip {
         Ok(self)
     }
 
-    /// For the fused kernel of one weight.
-    pub fn prepare(&self, gradient: &Tensor) -> Result<Prepare> {
+    /// For the fused kernel of one weight, of which `decay` is subtracted.
+    pub fn prepare(&self, gradient: &Tensor, decay: f64) -> Result<Prepare> {
         let mut scale = self.scale;
         if let Some(largest) = self.norm {
             scale *= factor(norm([gradient])? * self.scale, largest);
         }
         let limit = self.limit.unwrap_or(f64::INFINITY) as f32;
-        Ok(Prepare { scale: scale as f32, limit, decay: self.decay as f32 })
+        Ok(Prepare { scale: scale as f32, limit, decay: decay as f32 })
     }
 
     /// The clipped gradients as new tensors, without reading the device.

@@ -1,7 +1,7 @@
 //! The arguments that all of Keras's optimizers share.
 
 use crate::schedules::LearningRate;
-use sconce_core::{Config, Error, Result};
+use sconce_core::{Config, ConfigValue, Error, Json, Result};
 
 /// Learning rate, clipping, decay, averages and accumulation. Defaults as in Keras.
 ///
@@ -126,3 +126,23 @@ pub trait OptimizerExt: AsMut<Common> + Sized {
 }
 
 impl<T: AsMut<Common>> OptimizerExt for T {}
+
+/// The arguments of an optimizer that holds others: in its configuration stands the name only.
+pub(super) mod only_name {
+    use super::{Common, ConfigValue, Json, Result};
+    use sconce_core::schema::Definitions;
+
+    pub fn from_json(value: &Json) -> Result<Common> {
+        let mut common = Common::new("", 0.0);
+        common.name = Option::from_json(value)?;
+        Ok(common)
+    }
+
+    pub fn to_json(common: &Common) -> Result<Json> {
+        common.name.to_json()
+    }
+
+    pub fn schema(definitions: &mut Definitions) -> Json {
+        Option::<String>::schema(definitions)
+    }
+}

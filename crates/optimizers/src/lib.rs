@@ -6,32 +6,60 @@
 //! [`UpdateRule`] declares its [`Slot`]s and changes one weight; [`OptimizerState`] keeps everything
 //! between steps.
 
+mod adadelta;
+mod adafactor;
+mod adagrad;
 mod adam;
+mod adamax;
 mod adamw;
 mod apply;
 mod clip;
 mod common;
+mod dynamic_scale;
+mod ftrl;
+mod lamb;
+mod lion;
+mod loss_scale_optimizer;
+mod multi_optimizer;
+mod muon;
+mod nadam;
 mod rmsprop;
+mod schedule_free_adamw;
 pub mod schedules;
 mod sgd;
 mod slot;
 #[cfg(test)]
 mod slot_tests;
 mod state;
+mod target;
 #[cfg(test)]
 mod tests;
 
+pub use adadelta::Adadelta;
+pub use adafactor::Adafactor;
+pub use adagrad::Adagrad;
 pub use adam::Adam;
+pub use adamax::Adamax;
 pub use adamw::AdamW;
 pub use clip::{Prepare, clip_grad_norm};
 pub use common::{Common, OptimizerExt};
+pub use dynamic_scale::DynamicScale;
+pub use ftrl::Ftrl;
+pub use lamb::Lamb;
+pub use lion::Lion;
+pub use loss_scale_optimizer::LossScaleOptimizer;
+pub use multi_optimizer::{MultiOptimizer, OptimizerMap};
+pub use muon::Muon;
+pub use nadam::Nadam;
 pub use rmsprop::RMSprop;
+pub use schedule_free_adamw::ScheduleFreeAdamW;
 pub use sgd::SGD;
 pub use slot::{Initial, Slot, WeightInfo};
 pub use state::{OptimizerState, Step};
+pub use target::Target;
 
 use crate::schedules::LearningRate;
-use sconce_core::{DType, Entry, Kind, Part, Result, Tensor, registry};
+use sconce_core::{DType, Entry, Json, Kind, Part, Result, registry};
 
 /// The table of optimizers.
 pub struct Optimizers;
@@ -80,40 +108,51 @@ pub trait UpdateRule: Send + Sync {
         Ok(())
     }
 
-    /// Changes `weight` and `slots` in place (`sconce_kernels::update::assign`). The gradient has the
-    /// weight's shape and is clipped, the weight is decayed; all are detached.
-    fn update(
-        &self,
-        step: &Step<'_>,
-        weight: &Tensor,
-        gradient: &Tensor,
-        slots: &[Tensor],
-    ) -> Result<()>;
+    /// The fraction of a weight, in learning rates, that each update subtracts first.
+    fn weight_decay(&self, _weight: &WeightInfo<'_>) -> Option<f64> {
+        self.common().weight_decay
+    }
 
-    /// The fused form, if there is one. It is used if all weights and slots are f32 on the CPU and
-    /// every slot has the shape of its weight.
-    fn kernel(&self) -> Option<&dyn Kernel> {
+    /// Changes the weight and the slots of a target in place (`sconce_kernels::update::assign`). All
+    /// tensors are detached.
+    fn update(&self, step: &Step<'_>, target: &Target<'_>) -> Result<()>;
+
+    /// Whether [`UpdateRule::update`] does itself what [`Target::prepare`] says. Then it is given gradients
+    /// and weights as they are, if all of an optimizer's weights and slots are f32 on the CPU.
+    fn fused(&self) -> bool {
+        false
+    }
+
+    /// The factor on the loss before the backward pass, by which gradients are divided.
+    fn loss_scale_factor(&self) -> Option<f64> {
+        self.common().loss_scale_factor
+    }
+
+    /// For an optimizer whose loss scale changes: its shared slots are a count of steps and the scale.
+    fn dynamic_scale(&self) -> Option<DynamicScale> {
         None
     }
+
+    /// The optimizers that update the weights, for one that only holds others, in the order of their
+    /// variables.
+    fn inner(&self) -> Vec<&Optimizer> {
+        Vec::new()
+    }
+
+    /// Which of [`UpdateRule::inner`] updates the weight with this path.
+    fn inner_of(&self, _path: &str) -> Result<usize> {
+        Ok(0)
+    }
+
+    /// Sets the JSON of the inner optimizers in the `config` of this one.
+    fn write_inner(&self, _config: &mut Json, _inner: Vec<Json>) {}
 }
 
-/// The fused form of a rule: one pass over f32 memory on the CPU.
-pub trait Kernel {
-    /// What [`UpdateRule::update`] does, after `prepare` (clipping and decay) of every element.
-    fn run(
-        &self,
-        step: &Step<'_>,
-        prepare: Prepare,
-        weight: &Tensor,
-        gradient: &Tensor,
-        slots: &[Tensor],
-    ) -> Result<()>;
-}
-
-/// Writes the table of optimizers, one line each, and `new` of each.
+/// Writes the table of optimizers, one line each, and `new` of those with a learning rate.
 macro_rules! optimizers {
-    ($($ty:ident [$($alias:literal),*];)*) => {
-        registry! { Optimizers(UpdateRule): $($ty [$($alias),*];)* }
+    (rules { $($ty:ident [$($alias:literal),*];)* }
+     that_hold_others { $($holder:ident [$($name:literal),*];)* }) => {
+        registry! { Optimizers(UpdateRule): $($ty [$($alias),*];)* $($holder [$($name),*];)* }
 
         $(impl $ty {
             /// With a learning rate, a number or a schedule, and the defaults of all else.
@@ -127,8 +166,24 @@ macro_rules! optimizers {
 }
 
 optimizers! {
-    Adam ["adam"];
-    AdamW ["adamw"];
-    RMSprop ["rmsprop"];
-    SGD ["sgd"];
+    rules {
+        Adadelta ["adadelta"];
+        Adafactor ["adafactor"];
+        Adagrad ["adagrad"];
+        Adam ["adam"];
+        Adamax ["adamax"];
+        AdamW ["adamw"];
+        Ftrl ["ftrl"];
+        Lamb ["lamb"];
+        Lion ["lion"];
+        Muon ["muon"];
+        Nadam ["nadam"];
+        RMSprop ["rmsprop"];
+        ScheduleFreeAdamW ["schedulefreeadamw"];
+        SGD ["sgd"];
+    }
+    that_hold_others {
+        LossScaleOptimizer ["lossscaleoptimizer"];
+        MultiOptimizer ["multioptimizer"];
+    }
 }

@@ -1,8 +1,9 @@
 //! RMSprop: gradients divided by a running root mean square of them.
 
-use super::{Common, Kernel, Prepare, Slot, Step, UpdateRule, WeightInfo};
-use sconce_core::{Config, Result, Tensor};
-use sconce_kernels::update;
+use super::target::elementwise;
+use super::{Common, Slot, Step, Target, UpdateRule, WeightInfo};
+use sconce_core::{Config, Result};
+use sconce_ops::number::Number;
 
 /// `v = rho v + (1 - rho) g^2`, `d = rate g / sqrt(v + epsilon)`, `w -= d`; with momentum
 /// `m = momentum m + d`, `w -= m`; `centered` takes `v - a^2` for v, where
@@ -46,89 +47,32 @@ impl UpdateRule for RMSprop {
         slots
     }
 
-    fn update(&self, step: &Step<'_>, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
-        let [v, rest @ ..] = slots else { return Ok(()) };
-        let mixed = |old: &Tensor, new: &Tensor| (old * self.rho)? + (new * (1.0 - self.rho))?;
-        update::assign(v, &mixed(v, &g.sqr()?)?)?;
-        let mut square = v.clone();
-        if let (true, Some(mean)) = (self.centered, rest.last()) {
-            update::assign(mean, &mixed(mean, g)?)?;
-            square = (square - mean.sqr()?)?;
+    fn update(&self, step: &Step<'_>, target: &Target<'_>) -> Result<()> {
+        let (rate, rho, momentum, epsilon) = (step.rate, self.rho, self.momentum, self.epsilon);
+        match (target.slots, self.centered) {
+            ([v], _) => elementwise!(target, [v], |w, g, [v]| {
+                let v = v * rho + g * g * (1.0 - rho);
+                (w - g * rate / (v + epsilon).sqrt(), [v])
+            }),
+            ([v, m], false) => elementwise!(target, [v, m], |w, g, [v, m]| {
+                let v = v * rho + g * g * (1.0 - rho);
+                let m = m * momentum + g * rate / (v + epsilon).sqrt();
+                (w - m, [v, m])
+            }),
+            ([v, a], true) => elementwise!(target, [v, a], |w, g, [v, a]| {
+                let (v, a) = (v * rho + g * g * (1.0 - rho), a * rho + g * (1.0 - rho));
+                (w - g * rate / (v - a * a + epsilon).sqrt(), [v, a])
+            }),
+            ([v, m, a], _) => elementwise!(target, [v, m, a], |w, g, [v, m, a]| {
+                let (v, a) = (v * rho + g * g * (1.0 - rho), a * rho + g * (1.0 - rho));
+                let m = m * momentum + g * rate / (v - a * a + epsilon).sqrt();
+                (w - m, [v, m, a])
+            }),
+            _ => Ok(()),
         }
-        let mut change = ((g * step.rate)? / (square + self.epsilon)?.sqrt()?)?;
-        if let (true, Some(m)) = (self.momentum > 0.0, rest.first()) {
-            update::assign(m, &((m * self.momentum)? + change)?)?;
-            change = m.clone();
-        }
-        Ok(update::assign(w, &(w - change)?)?)
     }
 
-    fn kernel(&self) -> Option<&dyn Kernel> {
-        Some(self)
-    }
-}
-
-impl Kernel for RMSprop {
-    fn run(
-        &self,
-        step: &Step<'_>,
-        prepare: Prepare,
-        w: &Tensor,
-        g: &Tensor,
-        slots: &[Tensor],
-    ) -> Result<()> {
-        let (rate, momentum, epsilon) =
-            (step.rate as f32, self.momentum as f32, self.epsilon as f32);
-        let (old, new) = (self.rho as f32, (1.0 - self.rho) as f32);
-        match (slots, self.centered) {
-            ([v], _) => update::update(
-                w,
-                g,
-                [v],
-                #[inline(always)]
-                move |w, g, [v]| {
-                    let (w, g) = (prepare.weight(w), prepare.gradient(g));
-                    let v = old * v + new * (g * g);
-                    (w - rate * g / (v + epsilon).sqrt(), [v])
-                },
-            )?,
-            ([v, m], false) => update::update(
-                w,
-                g,
-                [v, m],
-                #[inline(always)]
-                move |w, g, [v, m]| {
-                    let (w, g) = (prepare.weight(w), prepare.gradient(g));
-                    let v = old * v + new * (g * g);
-                    let m = momentum * m + rate * g / (v + epsilon).sqrt();
-                    (w - m, [v, m])
-                },
-            )?,
-            ([v, a], true) => update::update(
-                w,
-                g,
-                [v, a],
-                #[inline(always)]
-                move |w, g, [v, a]| {
-                    let (w, g) = (prepare.weight(w), prepare.gradient(g));
-                    let (v, a) = (old * v + new * (g * g), old * a + new * g);
-                    (w - rate * g / (v - a * a + epsilon).sqrt(), [v, a])
-                },
-            )?,
-            ([v, m, a], _) => update::update(
-                w,
-                g,
-                [v, m, a],
-                #[inline(always)]
-                move |w, g, [v, m, a]| {
-                    let (w, g) = (prepare.weight(w), prepare.gradient(g));
-                    let (v, a) = (old * v + new * (g * g), old * a + new * g);
-                    let m = momentum * m + rate * g / (v - a * a + epsilon).sqrt();
-                    (w - m, [v, m, a])
-                },
-            )?,
-            _ => {}
-        }
-        Ok(())
+    fn fused(&self) -> bool {
+        true
     }
 }

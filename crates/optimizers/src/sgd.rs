@@ -1,8 +1,8 @@
 //! SGD: stochastic gradient descent, with momentum.
 
-use super::{Common, Kernel, Prepare, Slot, Step, UpdateRule, WeightInfo};
-use sconce_core::{Config, Result, Tensor};
-use sconce_kernels::update;
+use super::target::elementwise;
+use super::{Common, Slot, Step, Target, UpdateRule, WeightInfo};
+use sconce_core::{Config, Result};
 
 /// Without momentum `w -= rate g`. With it `v = momentum v - rate g`, then `w += v`, or, with
 /// `nesterov`, `w += momentum v - rate g`. Keras's default learning rate is 0.01.
@@ -31,49 +31,19 @@ impl UpdateRule for SGD {
         if self.momentum == 0.0 { Vec::new() } else { vec![Slot::like("momentum", weight)] }
     }
 
-    fn update(&self, step: &Step<'_>, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
-        let change = (g * step.rate)?;
-        let [v, ..] = slots else { return Ok(update::assign(w, &(w - change)?)?) };
-        update::assign(v, &((v * self.momentum)? - &change)?)?;
-        let moved = if self.nesterov { ((v * self.momentum)? - change)? } else { v.clone() };
-        Ok(update::assign(w, &(w + moved)?)?)
-    }
-
-    fn kernel(&self) -> Option<&dyn Kernel> {
-        Some(self)
-    }
-}
-
-impl Kernel for SGD {
-    fn run(
-        &self,
-        step: &Step<'_>,
-        prepare: Prepare,
-        w: &Tensor,
-        g: &Tensor,
-        slots: &[Tensor],
-    ) -> Result<()> {
-        let (rate, momentum, nesterov) = (step.rate as f32, self.momentum as f32, self.nesterov);
-        match slots {
-            [] => update::update(
-                w,
-                g,
-                [],
-                #[inline(always)]
-                move |w, g, []| (prepare.weight(w) - prepare.gradient(g) * rate, []),
-            )?,
-            [v, ..] => update::update(
-                w,
-                g,
-                [v],
-                #[inline(always)]
-                move |w, g, [v]| {
-                    let (w, change) = (prepare.weight(w), prepare.gradient(g) * rate);
-                    let v = v * momentum - change;
-                    (if nesterov { w + (v * momentum - change) } else { w + v }, [v])
-                },
-            )?,
+    fn update(&self, step: &Step<'_>, target: &Target<'_>) -> Result<()> {
+        let (rate, momentum, nesterov) = (step.rate, self.momentum, self.nesterov);
+        match target.slots {
+            [] => elementwise!(target, [], |w, g, []| (w - g * rate, [])),
+            [v, ..] => elementwise!(target, [v], |w, g, [v]| {
+                let change = g * rate;
+                let v = v * momentum - change;
+                (if nesterov { w + (v * momentum - change) } else { w + v }, [v])
+            }),
         }
-        Ok(())
+    }
+
+    fn fused(&self) -> bool {
+        true
     }
 }

@@ -19,8 +19,7 @@ pub struct WeightInfo<'a> {
 pub enum Initial {
     /// Every element has this value.
     Value(f64),
-    /// A copy of the weight as it is when the optimizer's state is created. The slot has the
-    /// weight's shape.
+    /// A copy of the weight as it is before the first step. The slot has the weight's shape.
     WeightCopy,
 }
 
@@ -41,6 +40,8 @@ pub struct Slot {
     /// The path among the optimizer's variables. `None`: as Keras writes most,
     /// "adam/dense_kernel_momentum" for a slot of a weight and "adam/name" for a shared one.
     pub path: Option<String>,
+    /// Whether it is kept in the CPU's memory, where rules read it without waiting for the device.
+    pub on_cpu: bool,
 }
 
 impl Slot {
@@ -53,6 +54,7 @@ impl Slot {
             initial: Initial::Value(0.0),
             group: 0,
             path: None,
+            on_cpu: false,
         }
     }
 
@@ -79,9 +81,16 @@ impl Slot {
         self
     }
 
+    /// Keeps it in the CPU's memory.
+    pub fn on_cpu(mut self) -> Self {
+        self.on_cpu = true;
+        self
+    }
+
     /// The slot's variable with its first value. `weight`: `None` for shared slots.
     pub(super) fn create(&self, weight: Option<&Tensor>, device: &Device) -> Result<Tensor> {
         check_memory(&self.dims, self.dtype)?;
+        let device = if self.on_cpu { &Device::Cpu } else { device };
         match (self.initial, weight) {
             (Initial::Value(0.0), _) => {
                 Ok(Tensor::zeros(self.dims.as_slice(), self.dtype, device)?)
@@ -91,7 +100,7 @@ impl Slot {
                 Ok(values.to_dtype(self.dtype)?.to_device(device)?)
             }
             (Initial::WeightCopy, Some(weight)) if weight.dims() == self.dims => {
-                Ok(weight.detach().copy()?.to_dtype(self.dtype)?)
+                Ok(weight.detach().to_device(device)?.copy()?.to_dtype(self.dtype)?)
             }
             (Initial::WeightCopy, weight) => Err(Error::training(format!(
                 "the optimizer slot {} of shape {:?} cannot start as a copy of the weight: {}",

@@ -1,11 +1,13 @@
 //! Slots of any number, shape, type and first value, shown by rules that exist for these tests.
 
-use crate::{Common, Initial, Optimizer, OptimizerState, Slot, Step, UpdateRule, WeightInfo};
+use crate::tests::Zeros;
+use crate::{
+    Common, Initial, Optimizer, OptimizerState, Slot, Step, Target, UpdateRule, WeightInfo,
+};
 use sconce_core::{
     DType, Device, FirstValues, Gradients, Result, Store, Tensor, Weight, WeightSpec,
 };
 use sconce_kernels::update;
-use sconce_layers::initializers::Zeros;
 use sconce_testkit::difference;
 use std::sync::Arc;
 
@@ -13,7 +15,7 @@ use std::sync::Arc;
 fn store() -> Store {
     let mut store = Store::new();
     for (name, dims) in [("kernel", &[2usize, 3][..]), ("bias", &[3])] {
-        let spec = WeightSpec::new(name, dims, Arc::new(Zeros {}));
+        let spec = WeightSpec::new(name, dims, Arc::new(Zeros));
         let first = FirstValues::Zeros;
         let weight = Weight::new(spec, "dense", &Device::Cpu, DType::F32, first).unwrap();
         store.add(format!("dense/{name}"), Arc::new(weight), true).unwrap();
@@ -95,7 +97,8 @@ impl UpdateRule for Factored {
         }
     }
 
-    fn update(&self, step: &Step<'_>, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
+    fn update(&self, step: &Step<'_>, target: &Target<'_>) -> Result<()> {
+        let Target { weight: w, gradient: g, slots, .. } = *target;
         let v = match slots {
             [r, c] if r.rank() == 1 => {
                 update::assign(r, &(r + g.sqr()?.mean(1)?)?)?;
@@ -151,7 +154,8 @@ impl UpdateRule for Averaged {
         vec![Slot::like("momentum", weight).initial(Initial::WeightCopy)]
     }
 
-    fn update(&self, step: &Step<'_>, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
+    fn update(&self, step: &Step<'_>, target: &Target<'_>) -> Result<()> {
+        let Target { weight: w, gradient: g, slots, .. } = *target;
         let [z, ..] = slots else { return Ok(()) };
         update::assign(z, &(z - (g * step.rate)?)?)?;
         let part = 1.0 / step.iteration as f64;
@@ -206,7 +210,8 @@ impl UpdateRule for Shared {
         Ok(update::assign(product, &(product * 0.5)?)?)
     }
 
-    fn update(&self, step: &Step<'_>, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
+    fn update(&self, step: &Step<'_>, target: &Target<'_>) -> Result<()> {
+        let Target { weight: w, gradient: g, slots, .. } = *target;
         let ([count, m], [product, ..]) = (slots, step.shared) else { return Ok(()) };
         update::assign(count, &(count + 3.0)?)?;
         update::assign(m, &g.broadcast_mul(product)?)?;
@@ -286,7 +291,7 @@ impl UpdateRule for Misshapen {
         }
     }
 
-    fn update(&self, _: &Step<'_>, _: &Tensor, _: &Tensor, _: &[Tensor]) -> Result<()> {
+    fn update(&self, _: &Step<'_>, _: &Target<'_>) -> Result<()> {
         Ok(())
     }
 }

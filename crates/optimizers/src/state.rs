@@ -3,8 +3,9 @@
 use super::{Optimizer, Slot, UpdateRule, WeightInfo};
 use crate::schedules::LearningRate;
 use sconce_core::names::snake_case;
-use sconce_core::{Config, DType, Device, Error, Json, Result, Store, Tensor};
+use sconce_core::{Config, DType, Device, Error, Json, Parameter, Result, Store, Tensor};
 use sconce_kernels::update;
+use std::slice::Iter;
 use std::sync::Arc;
 
 /// What a rule reads at one update.
@@ -26,53 +27,90 @@ pub struct OptimizerState {
     pub(super) rate: LearningRate,
     /// Batches seen (Keras's `iterations` variable).
     pub iterations: u64,
+    /// The places of its weights among all that are trainable, and their paths.
+    pub(super) weights: Vec<usize>,
     pub(super) paths: Vec<String>,
+    /// The weight decay of each.
+    pub(super) decays: Vec<f64>,
     /// The slots of each weight as declared, and their variables.
-    declared: Vec<Vec<Slot>>,
+    pub(super) declared: Vec<Vec<Slot>>,
     pub(super) slots: Vec<Vec<Tensor>>,
     declared_shared: Vec<Slot>,
     pub(super) shared: Vec<Tensor>,
     pub(super) averages: Vec<Tensor>,
     pub(super) accumulated: Vec<Tensor>,
     pub(super) fused: bool,
+    pub(super) loss_scale_factor: Option<f64>,
+    /// The states of the optimizers that this one holds.
+    pub(super) inner: Vec<OptimizerState>,
     dtype: DType,
 }
 
 impl OptimizerState {
     /// For the trainable weights of a store.
     pub fn new(optimizer: &Optimizer, store: &Store) -> Result<Self> {
+        let trainable: Vec<&Parameter> = store.trainable().collect();
+        let factor = optimizer.get()?.loss_scale_factor();
+        Self::of(optimizer, &trainable, (0..trainable.len()).collect(), factor)
+    }
+
+    /// For some of the trainable weights.
+    fn of(
+        optimizer: &Optimizer,
+        trainable: &[&Parameter],
+        weights: Vec<usize>,
+        loss_scale_factor: Option<f64>,
+    ) -> Result<Self> {
         let rule = optimizer.get()?.clone();
         let common = rule.common();
-        let first = store.trainable().next().map(|parameter| &parameter.var);
+        let own = || weights.iter().filter_map(|at| trainable.get(*at).copied());
+        let first = own().next().map(|parameter| &parameter.var);
         let dtype = first.map_or(DType::F32, |var| var.dtype());
         let device = first.map_or(Device::Cpu, |var| var.device().clone());
-        let declared_shared = rule.shared_slots(dtype);
+        // As in Keras, an optimizer inside another that updates no weight has none of its own.
+        let declared_shared = if first.is_some() { rule.shared_slots(dtype) } else { Vec::new() };
         let create = |slot: &Slot| slot.create(None, &device);
         let mut state = Self {
             optimizer: optimizer.clone(),
             rate: common.learning_rate.clone(),
             iterations: 0,
+            weights: Vec::new(),
             paths: Vec::new(),
+            decays: Vec::new(),
             declared: Vec::new(),
             slots: Vec::new(),
             shared: declared_shared.iter().map(create).collect::<Result<_>>()?,
             declared_shared,
             averages: Vec::new(),
             accumulated: Vec::new(),
-            fused: rule.kernel().is_some(),
+            fused: rule.fused(),
+            loss_scale_factor,
+            inner: Vec::new(),
             rule: rule.clone(),
             dtype,
         };
-        for parameter in store.trainable() {
+        let holds = rule.inner();
+        let mut of_inner = vec![Vec::new(); holds.len()];
+        for (at, parameter) in weights.iter().zip(own()) {
+            state.paths.push(parameter.path.clone());
+            state.weights.push(*at);
+            if !holds.is_empty() {
+                if let Some(weights) = of_inner.get_mut(rule.inner_of(&parameter.path)?) {
+                    weights.push(*at);
+                }
+                continue;
+            }
             let w = parameter.var.as_tensor();
             let info = WeightInfo { path: &parameter.path, dims: w.dims(), dtype: w.dtype() };
             let declared = rule.slots(&info);
             let slots = declared.iter().map(|slot| slot.create(Some(w), w.device()));
             let slots = slots.collect::<Result<Vec<_>>>()?;
-            let like = |slot: &Tensor| slot.dims() == w.dims() && update::fuses(slot);
-            state.fused &= update::fuses(w) && slots.iter().all(like);
+            // Integers hold no part of a formula.
+            let fuses = |slot: &Tensor| update::fuses(slot) || !slot.dtype().is_float();
+            state.fused &= update::fuses(w) && slots.iter().all(fuses);
             state.declared.push(declared);
             state.slots.push(slots);
+            state.decays.push(rule.weight_decay(&info).unwrap_or_default());
             let zeros = || Tensor::zeros(w.dims(), w.dtype(), w.device());
             if common.use_ema {
                 state.averages.push(zeros()?);
@@ -80,10 +118,14 @@ impl OptimizerState {
             if common.gradient_accumulation_steps.is_some() {
                 state.accumulated.push(zeros()?);
             }
-            state.paths.push(parameter.path.clone());
+        }
+        // The scale of the outermost optimizer is the one that counts.
+        let factor = if rule.dynamic_scale().is_some() { None } else { loss_scale_factor };
+        for (optimizer, weights) in holds.into_iter().zip(of_inner) {
+            state.inner.push(Self::of(optimizer, trainable, weights, factor)?);
         }
         if let LearningRate::Constant(rate) = state.rate {
-            state.set_learning_rate(rate)?;
+            state.rate = state.checked_rate(rate)?;
         }
         Ok(state)
     }
@@ -101,20 +143,41 @@ impl OptimizerState {
     /// Keras's JSON of the optimizer, with the learning rate as it is now.
     pub fn to_json(&self) -> Result<Json> {
         let mut json = self.optimizer.to_json()?;
-        if let LearningRate::Constant(rate) = self.rate {
+        if !self.inner.is_empty() {
+            let inner = self.inner.iter().map(Self::to_json).collect::<Result<Vec<_>>>()?;
+            self.rule.write_inner(&mut json["config"], inner);
+        } else if let LearningRate::Constant(rate) = self.rate {
             json["config"]["learning_rate"] = rate.into();
         }
         Ok(json)
     }
 
-    /// The learning rate of the next update.
+    /// The learning rate of the next update; NaN of a `MultiOptimizer`, whose optimizers have one each.
     pub fn learning_rate(&self) -> f64 {
-        self.rate.at(self.iterations)
+        match self.inner.as_slice() {
+            [] => self.rate.at(self.iterations),
+            [inner] if self.rule.dynamic_scale().is_some() => inner.learning_rate(),
+            _ => f64::NAN,
+        }
     }
 
     /// Replaces a constant learning rate (a schedule cannot be set). As in Keras it is kept in the
     /// type of the weights.
     pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
+        match self.inner.as_mut_slice() {
+            [] => {
+                self.rate = self.checked_rate(rate)?;
+                Ok(())
+            }
+            [inner] if self.rule.dynamic_scale().is_some() => inner.set_learning_rate(rate),
+            _ => Err(Error::training(format!(
+                "the optimizers of a {} have a learning rate each, and none can be set for all",
+                self.optimizer.class_name()
+            ))),
+        }
+    }
+
+    fn checked_rate(&self, rate: f64) -> Result<LearningRate> {
         if let LearningRate::Schedule(_) = self.rate {
             return Err(Error::training(
                 "the learning rate is a schedule and cannot be set; compile with a number instead",
@@ -124,19 +187,39 @@ impl OptimizerState {
         let mut common = self.rule.common().clone();
         common.learning_rate = rate.into();
         common.check_ranges()?;
-        self.rate = common.learning_rate;
-        Ok(())
+        Ok(common.learning_rate)
     }
 
     /// Everything that changes from step to step, as `optimizer.variables` in Keras: its order, its
     /// paths. The number of iterations and the learning rate (unless it is a schedule) are copies;
     /// the others share the optimizer's own memory, which the next step changes.
     pub fn variables(&self) -> Result<Vec<(String, Tensor)>> {
+        let mut out = self.counts()?;
+        out.extend(self.of_rule().into_iter().map(|(path, tensor)| (path, tensor.clone())));
+        for inner in &self.inner {
+            out.extend(inner.variables()?);
+        }
+        Ok(out)
+    }
+
+    /// The variables that an optimizer has before its first step.
+    fn unused_variables(&self) -> Result<Vec<(String, Tensor)>> {
+        let mut out = self.counts()?;
+        for inner in &self.inner {
+            out.extend(inner.unused_variables()?);
+        }
+        Ok(out)
+    }
+
+    /// The number of iterations, and the learning rate unless it is a schedule.
+    fn counts(&self) -> Result<Vec<(String, Tensor)>> {
         let name = self.name();
+        // Keras counts in the inner optimizer alone if the loss scale changes.
+        let count = if self.rule.dynamic_scale().is_some() { 0 } else { self.iterations };
         // Keras on JAX counts in int32.
-        let iterations = match i32::try_from(self.iterations) {
+        let iterations = match i32::try_from(count) {
             Ok(count) => Tensor::new(count, &Device::Cpu)?,
-            Err(_) => Tensor::new(self.iterations as i64, &Device::Cpu)?,
+            Err(_) => Tensor::new(count as i64, &Device::Cpu)?,
         };
         let mut out = vec![(format!("{name}/iteration"), iterations)];
         if let LearningRate::Constant(rate) = self.rate {
@@ -144,7 +227,6 @@ impl OptimizerState {
             let rate = Tensor::new(rate, &Device::Cpu)?.to_dtype(float)?;
             out.push((format!("{name}/learning_rate"), rate));
         }
-        out.extend(self.of_rule().into_iter().map(|(path, tensor)| (path, tensor.clone())));
         Ok(out)
     }
 
@@ -188,24 +270,14 @@ impl OptimizerState {
     /// # Errors
     /// If number, shapes or types do not match; then nothing is changed.
     pub fn set_variables(&mut self, values: &[Tensor]) -> Result<()> {
-        let variables = self.variables()?;
-        let rate = matches!(self.rate, LearningRate::Constant(_));
-        let iterations = match values.first() {
-            Some(count) if !count.dtype().is_float() => {
-                count.flatten_all()?.to_dtype(DType::I64)?.to_vec1::<i64>()?
-            }
-            _ => Vec::new(),
-        };
-        let iterations = match iterations.as_slice() {
-            [count] => u64::try_from(*count).ok(),
-            _ => None,
-        };
-        let iterations = iterations.ok_or_else(|| {
-            Error::data("the first optimizer variable must be the number of batches seen")
-        })?;
-        let unused =
-            (self.iterations, iterations) == (0, 0) && values.len() == 1 + usize::from(rate);
-        if values.len() != variables.len() && !unused {
+        let mut variables = self.variables()?;
+        let unused = self.unused_variables()?;
+        let fresh = self.iterations == 0 && values.len() == unused.len();
+        if fresh && values.len() != variables.len() && count(values.first())? == 0 {
+            variables = unused;
+        }
+        if values.len() != variables.len() {
+            count(values.first())?;
             let names: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
             return Err(Error::data(format!(
                 "the optimizer {} has {} variables, {} were given; they must come from the same \
@@ -216,6 +288,8 @@ impl OptimizerState {
                 names.join(", ")
             )));
         }
+        let whole = variables.len() == self.variables()?.len();
+        self.restore(&mut values.iter(), whole, false)?;
         for ((name, now), value) in variables.iter().zip(values) {
             if now.dims() != value.dims() {
                 return Err(Error::data(format!(
@@ -232,25 +306,55 @@ impl OptimizerState {
                 )));
             }
         }
-        let mut rest = values.get(1..).unwrap_or(&[]);
-        let mut new_rate = None;
-        if let (true, Some((first, after))) = (rate, rest.split_first()) {
-            new_rate = Some(first.flatten_all()?.to_dtype(DType::F64)?.get(0)?.to_scalar()?);
-            rest = after;
-        }
-        let convert = |((_, now), value): (&(String, &Tensor), &Tensor)| -> Result<Tensor> {
-            let value = value.to_device(now.device())?.to_dtype(now.dtype())?;
-            Ok(value.force_contiguous()?)
+        self.restore(&mut values.iter(), whole, true)
+    }
+
+    /// Takes its variables from `values`; `whole`: not only the counts. Without `set` it looks only whether
+    /// that can be done.
+    fn restore(&mut self, values: &mut Iter<'_, Tensor>, whole: bool, set: bool) -> Result<()> {
+        let iterations = count(values.next())?;
+        let rate = match self.rate {
+            LearningRate::Constant(rate) => match values.next() {
+                Some(rate) => {
+                    let rate = rate.flatten_all()?.to_dtype(DType::F64)?.get(0)?.to_scalar()?;
+                    Some(self.checked_rate(rate)?)
+                }
+                None => Some(rate.into()),
+            },
+            LearningRate::Schedule(_) => None,
         };
-        let of_rule = self.of_rule();
-        let rest = of_rule.iter().zip(rest).map(convert).collect::<Result<Vec<_>>>()?;
-        if let Some(rate) = new_rate {
-            self.set_learning_rate(rate)?;
+        let mut converted = Vec::new();
+        for (_, now) in self.of_rule().into_iter().filter(|_| whole) {
+            if let Some(value) = values.next() {
+                let value = value.to_device(now.device())?.to_dtype(now.dtype())?;
+                converted.push((now.clone(), value.force_contiguous()?));
+            }
         }
-        self.iterations = iterations;
-        for ((_, now), value) in self.of_rule().iter().zip(&rest) {
-            update::assign(now, value)?;
+        for inner in &mut self.inner {
+            inner.restore(values, whole, set)?;
+        }
+        if set {
+            let counted_inside = self.rule.dynamic_scale().and(self.inner.first());
+            self.iterations = counted_inside.map_or(iterations, |inner| inner.iterations);
+            self.rate = rate.unwrap_or_else(|| self.rate.clone());
+            for (now, value) in &converted {
+                update::assign(now, value)?;
+            }
         }
         Ok(())
     }
+}
+
+/// The number of batches seen, the first variable of every optimizer.
+fn count(value: Option<&Tensor>) -> Result<u64> {
+    let count = match value {
+        Some(count) if !count.dtype().is_float() && count.elem_count() == 1 => {
+            u64::try_from(count.flatten_all()?.to_dtype(DType::I64)?.get(0)?.to_scalar::<i64>()?)
+                .ok()
+        }
+        _ => None,
+    };
+    count.ok_or_else(|| {
+        Error::data("the first optimizer variable must be the number of batches seen")
+    })
 }

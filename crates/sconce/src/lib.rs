@@ -41,8 +41,14 @@ pub mod prelude {
         MeanSquaredError, SparseCategoricalCrossentropy, custom_loss,
     };
     pub use crate::train::metrics::{Metric, MetricFn, custom_metric};
-    pub use crate::train::optimizers::{Adam, AdamW, OptimizerExt, RMSprop, SGD};
-    pub use crate::train::schedules::{CosineDecay, ExponentialDecay};
+    pub use crate::train::optimizers::{
+        Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, LossScaleOptimizer,
+        MultiOptimizer, Muon, Nadam, OptimizerExt, OptimizerMap, RMSprop, SGD, ScheduleFreeAdamW,
+    };
+    pub use crate::train::schedules::{
+        CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay,
+        PiecewiseConstantDecay, PolynomialDecay,
+    };
     pub use crate::train::{
         Callback, CancelToken, Compile, Event, Fit, Flow, History, LoadOptions, Model, Scores,
         Sequential, Verbose, batches, clip_grad_norm, value_and_grad,

@@ -70,7 +70,7 @@ fn update(parts: Parts<'_>, batch: &Batch, seed: u64, first: bool) -> Result<()>
     if (first || outcome.loss.device().is_cpu()) && !finite(&outcome.loss)? {
         return Err(non_finite(network, batch, seed, step));
     }
-    let scaled = match compiled.optimizer()?.rule().common().loss_scale_factor {
+    let scaled = match compiled.optimizer()?.loss_scale()? {
         Some(factor) => &(&outcome.loss * factor)?,
         None => &outcome.loss,
     };

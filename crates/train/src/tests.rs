@@ -2,7 +2,7 @@
 //! the same weights, history, scores, predictions and optimizer variables.
 
 use crate::callbacks::CallbackPart;
-use crate::optimizers::{Optimizer, OptimizerExt, SGD};
+use crate::optimizers::{LossScaleOptimizer, Optimizer, OptimizerExt, SGD};
 use crate::{Compile, Fit, Model, Sequential, Verbose};
 use sconce_core::{Device, Json, Result, Stream, Tensor};
 use sconce_layers::Dense;
@@ -143,9 +143,22 @@ fn fit_multiplies_the_loss_by_the_loss_scale_factor() {
 }
 
 #[test]
+fn fit_multiplies_the_loss_by_a_scale_that_changes() {
+    let (plain, losses) = trained(SGD::new(0.1));
+    let scaling = LossScaleOptimizer::new(SGD::new(0.1)).initial_scale(2.0).dynamic_growth_steps(2);
+    let (scaled, scaled_losses) = trained(scaling);
+    assert_eq!(losses, scaled_losses);
+    for (plain, scaled) in plain.iter().zip(&scaled) {
+        assert_eq!(difference(plain, scaled, 0.0), None);
+    }
+}
+
+#[test]
 fn runs_end_as_in_keras() {
     let mut wrong = Vec::new();
-    for case in ["training", "image_training"].into_iter().flat_map(golden::load) {
+    for case in
+        ["training", "image_training", "optimizer_training"].into_iter().flat_map(golden::load)
+    {
         match differences(&case) {
             Ok(differences) => wrong.extend(differences),
             Err(error) => wrong.push(format!("{}: {error}", case.name())),

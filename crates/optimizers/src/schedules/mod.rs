@@ -1,10 +1,18 @@
 //! Learning rate schedules: a function of the number of batches seen, one file each.
 
 mod cosine_decay;
+mod cosine_decay_restarts;
 mod exponential_decay;
+mod inverse_time_decay;
+mod piecewise_constant_decay;
+mod polynomial_decay;
 
 pub use cosine_decay::CosineDecay;
+pub use cosine_decay_restarts::CosineDecayRestarts;
 pub use exponential_decay::ExponentialDecay;
+pub use inverse_time_decay::InverseTimeDecay;
+pub use piecewise_constant_decay::PiecewiseConstantDecay;
+pub use polynomial_decay::PolynomialDecay;
 
 use sconce_core::schema::Definitions;
 use sconce_core::value::{Numbers, mismatch};
@@ -54,7 +62,11 @@ macro_rules! schedules {
 
 schedules! {
     CosineDecay;
+    CosineDecayRestarts;
     ExponentialDecay;
+    InverseTimeDecay;
+    PiecewiseConstantDecay;
+    PolynomialDecay;
 }
 
 /// A learning rate: a number, or a schedule.

@@ -50,6 +50,14 @@ fn errors_say_where() {
             json!({"class_name": "ExponentialDecay", "config": {"initial_learning_rate": 0.1, "decay_steps": 1, "decay_rat": 1}}),
             "at `config.decay_rat`: unknown key `decay_rat`. Did you mean `decay_rate`?",
         ),
+        (
+            json!({"class_name": "PiecewiseConstantDecay", "config": {"boundaries": [1, 1], "values": [1, 2, 3]}}),
+            "at `config.boundaries[1]`: must be above the boundary before it",
+        ),
+        (
+            json!({"class_name": "PiecewiseConstantDecay", "config": {"boundaries": [1], "values": [1]}}),
+            "at `config.values`: 1 boundaries need 2 values",
+        ),
         (json!([1]), "must be a number or a learning rate schedule, found [1]"),
     ];
     for (value, expected) in cases {
@@ -62,4 +70,23 @@ fn errors_say_where() {
     let error = Optimizer::from(SGD::new(CosineDecay::new(f64::NAN, 10))).get().map(drop);
     let error = error.unwrap_err().to_string();
     assert!(error.starts_with("at `learning_rate.initial_learning_rate`: must be"), "{error}");
+}
+
+#[test]
+fn rates_stay_finite() {
+    let schedules = [
+        LearningRate::from(CosineDecayRestarts::new(0.1, 10).t_mul(0.5).alpha(0.25)),
+        CosineDecayRestarts::new(0.1, 0.001).t_mul(1.0 + 1e-9).into(),
+        PolynomialDecay::new(0.1, 0.001).power(0.5).cycle(true).into(),
+        PiecewiseConstantDecay::new([5, 10], [0.1, 0.2, 0.3]).into(),
+        CosineDecay::new(0.1, 1).warmup(0.2, 0).into(),
+    ];
+    for schedule in &schedules {
+        for step in [0, 1, 5, 10, 11, 19, 20, 21, 1000, u64::MAX] {
+            let rate = schedule.at(step);
+            assert!((0.0..=0.3).contains(&rate), "{schedule:?} at {step}: {rate}");
+        }
+    }
+    // The periods are over after 20 steps.
+    assert_eq!(schedules[0].at(20), 0.025);
 }
