@@ -331,8 +331,8 @@ fn keras_opens_every_optimizer() {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);
     let (x, y) = data();
-    sconce::data::write_npy(&place("x.npy"), &x).unwrap();
-    sconce::data::write_npy(&place("y.npy"), &y).unwrap();
+    sconce::data::write_npy(place("x.npy"), &x).unwrap();
+    sconce::data::write_npy(place("y.npy"), &y).unwrap();
     let mut command = std::process::Command::new(python);
     command.arg(golden::path("check_with_keras.py"));
     for case in optimizers() {

@@ -299,7 +299,7 @@ impl DataFormat {
     }
 
     /// A tensor with the channels last in this format.
-    pub(crate) fn from_channels_last(self, x: &Tensor) -> Result<Tensor> {
+    pub(crate) fn restore_channels(self, x: &Tensor) -> Result<Tensor> {
         if self == Self::ChannelsLast || x.rank() < 3 {
             return Ok(x.clone());
         }

@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn gradients_and_forms_agree() {
         for (dims, segments) in [
-            ([2, 5, 3], vec![0..5]),
+            ([2, 5, 3], std::iter::once(0..5).collect::<Vec<_>>()),
             ([1, 7, 1], vec![0..2, 1..3, 2..5, 4..6, 5..7]),
             ([3, 4, 17], vec![0..1, 0..1, 1..2, 2..4]),
         ] {

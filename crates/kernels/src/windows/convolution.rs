@@ -26,14 +26,17 @@ pub struct Convolution {
 /// What is done with finished values of a result, such as an activation.
 pub type Finish<'a> = dyn Fn(&mut [f32]) + Sync + 'a;
 
+/// Changes a piece of a tensor that starts at an offset.
+pub type Change<'a> = dyn Fn(usize, &mut [f32]) + Sync + 'a;
+
 /// A tensor that is read in pieces, changed on the way: the gradient of a result whose activation is
 /// still to be differentiated.
 #[derive(Clone, Copy)]
 pub struct Operand<'a> {
     /// The values.
     pub values: &'a [f32],
-    /// Changes a piece that starts at an offset.
-    pub change: Option<&'a (dyn Fn(usize, &mut [f32]) + Sync)>,
+    /// What is done with each piece once it is read.
+    pub change: Option<&'a Change<'a>>,
 }
 
 impl<'a> Operand<'a> {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 /// The shape of a result, of which the activation is told.
 fn activated(dims: &Dims, activation: &ActivationFn) -> Result<Dims> {
-    Ok(activation.get().map_err(|e| e.under("activation"))?.output_dims(dims)?)
+    activation.get().map_err(|e| e.under("activation"))?.output_dims(dims)
 }
 
 /// Strides and dilation together have no meaning that frameworks agree on.
@@ -52,7 +52,7 @@ fn in_format(
         DataFormat::ChannelsLast => operation(&x, &axes, activation),
         DataFormat::ChannelsFirst => {
             let linear: Arc<dyn Activation> = Arc::new(sconce_ops::activations::Linear::new());
-            let y = format.from_channels_last(&operation(&x, &axes, &linear)?)?;
+            let y = format.restore_channels(&operation(&x, &axes, &linear)?)?;
             Ok(activation.call(&y)?)
         }
     }

@@ -55,7 +55,7 @@ fn pool(
     let x = format.to_channels_last(x)?;
     let spatial = x.dims().iter().skip(1).take(windows.kernel.len());
     let axes = spatial.enumerate().map(|(i, size)| windows.axis(i, *size));
-    format.from_channels_last(&operation(&x, &axes.collect::<Result<Vec<_>>>()?)?)
+    format.restore_channels(&operation(&x, &axes.collect::<Result<Vec<_>>>()?)?)
 }
 
 /// The shape of whole images made one value a channel.

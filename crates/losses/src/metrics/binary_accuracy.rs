@@ -30,7 +30,7 @@ averaged_metric!(BinaryAccuracy, Max {
     fn resolve(&self, name: &str, outputs: &Outputs<'_>) -> Option<MetricFn> {
         let threshold = Some(Self::threshold_for(outputs));
         let name = Some(name.to_string());
-        self.threshold.is_none().then(|| Self { threshold, name, ..self.clone() }.into())
+        self.threshold.is_none().then(|| Self { threshold, name }.into())
     }
 });
 

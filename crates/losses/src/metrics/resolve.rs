@@ -28,9 +28,9 @@ pub fn resolve(
     Ok(Some(match TargetKind::of(y_true, outputs.y_pred) {
         TargetKind::Binary => {
             let threshold = BinaryAccuracy::threshold_for(outputs);
-            BinaryAccuracy { name, threshold: Some(threshold), ..Default::default() }.into()
+            BinaryAccuracy { name, threshold: Some(threshold) }.into()
         }
-        TargetKind::Sparse => SparseCategoricalAccuracy { name, ..Default::default() }.into(),
-        TargetKind::Categorical => CategoricalAccuracy { name, ..Default::default() }.into(),
+        TargetKind::Sparse => SparseCategoricalAccuracy { name }.into(),
+        TargetKind::Categorical => CategoricalAccuracy { name }.into(),
     }))
 }

@@ -71,7 +71,7 @@ fn default_names_are_kerass() {
     }
     let metric = MetricFn::from(SparseTopKCategoricalAccuracy::new(3));
     assert_eq!(log_name(&metric).unwrap(), "sparse_top_k_categorical_accuracy");
-    let named = MetricFn::from(MeanSquaredError { name: Some("own".into()), ..Default::default() });
+    let named = MetricFn::from(MeanSquaredError { name: Some("own".into()) });
     assert_eq!(log_name(&named).unwrap(), "own");
 }
 
