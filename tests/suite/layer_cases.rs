@@ -8,7 +8,7 @@ use sconce_testkit::golden;
 use serde_json::{Value as Json, json};
 
 /// A configuration of a layer, what goes in, and the weights it must declare.
-struct LayerCase {
+pub struct LayerCase {
     class_name: &'static str,
     config: Json,
     /// Shape of one sample.
@@ -26,7 +26,7 @@ fn case(
     LayerCase { class_name, config, sample, weights }
 }
 
-fn cases() -> Vec<LayerCase> {
+pub fn cases() -> Vec<LayerCase> {
     vec![
         case("InputLayer", json!({"batch_shape": [null, 3]}), &[3], &[]),
         case("Activation", json!({"activation": "tanh"}), &[2, 3], &[]),
@@ -47,7 +47,7 @@ fn cases() -> Vec<LayerCase> {
 }
 
 /// The layer as the model's JSON holds it.
-fn document(case: &LayerCase) -> Json {
+pub fn document(case: &LayerCase) -> Json {
     json!({"class_name": case.class_name, "config": case.config})
 }
 

@@ -16,6 +16,7 @@ mod object_cases;
 mod properties;
 mod protocol;
 mod reference;
+mod schema;
 mod sources;
 mod steps;
 mod styles;

@@ -1,6 +1,7 @@
 //! The types that a layer computes in and keeps its weights in: Keras's dtype policies.
 
-use crate::{Error, Json, Result};
+use crate::schema::{self, Definitions};
+use crate::{ConfigValue, Error, Json, Result};
 use candle_core::DType;
 
 /// Keras's `DTypePolicy`. Only `float32` is supported.
@@ -33,7 +34,7 @@ impl DTypePolicy {
             return Ok(Self::default());
         }
         Err(Error::config(
-            "dtype",
+            "",
             format!("the dtype policy `{name}` is not supported yet; use `float32`"),
         ))
     }
@@ -44,6 +45,20 @@ impl DTypePolicy {
             "module": "keras", "class_name": "DTypePolicy",
             "config": { "name": "float32" }, "registered_name": null,
         })
+    }
+}
+
+impl ConfigValue for DTypePolicy {
+    fn from_json(value: &Json) -> Result<Self> {
+        Self::from_json(value)
+    }
+
+    fn to_json(&self) -> Result<Json> {
+        Ok((*self).to_json())
+    }
+
+    fn schema(_: &mut Definitions) -> Json {
+        schema::dtype()
     }
 }
 

@@ -24,6 +24,7 @@ pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
         config(input, &container, &fields),
         registered(input, &container),
         container.serde.then(|| serde(&input.ident)).into_iter().collect(),
+        container.value.then(|| value(&input.ident, &krate)).into_iter().collect(),
     ];
     Ok(quote! {
         const _: () = {
@@ -269,7 +270,7 @@ fn builders(input: &DeriveInput, container: &Container, fields: &[Field]) -> Tok
         .filter(|field| field.in_config() && !field.is_required())
         .filter(|field| !field.attributes.no_builder && !field.attributes.read_only)
         .collect();
-    if fields.is_empty() {
+    if fields.is_empty() || container.no_builders {
         return TokenStream::new();
     }
     let own = fields.iter().map(|field| {
@@ -453,6 +454,23 @@ fn serde(name: &Ident) -> TokenStream {
         impl<'de> config::Deserialize<'de> for #name {
             fn deserialize<D: config::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 config::deserialize(deserializer)
+            }
+        }
+    }
+}
+
+/// `ConfigValue` by way of `Config`.
+fn value(name: &Ident, krate: &TokenStream) -> TokenStream {
+    quote! {
+        impl ConfigValue for #name {
+            fn from_json(value: &Json) -> #krate::Result<Self> {
+                config::value_from_json(value)
+            }
+            fn to_json(&self) -> #krate::Result<Json> {
+                self.to_config().map(Json::Object)
+            }
+            fn schema(definitions: &mut Definitions) -> Json {
+                definitions.config::<Self>()
             }
         }
     }

@@ -7,6 +7,7 @@ pub mod graph;
 pub mod graph_layer;
 pub mod layer_order;
 pub mod network;
+mod schema;
 mod shared;
 pub mod summary;
 pub mod symbolic;

@@ -45,7 +45,7 @@ impl RunConfig {
         build(&mut model, &train)?;
         match &self.compile {
             Some(compile) => {
-                model.compile_with(compile.0.clone()).map_err(|e| e.under("compile"))?;
+                model.compile_with(compile.clone()).map_err(|e| e.under("compile"))?;
             }
             None if model.compiled.is_none() => {
                 return Err(Error::config(
