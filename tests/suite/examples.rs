@@ -1,19 +1,24 @@
 //! The examples that no other test uses, run.
 
+#[path = "../../examples/custom_objects.rs"]
+mod custom_objects;
 #[path = "../../examples/custom_step.rs"]
 mod custom_step;
 #[path = "../../examples/functional.rs"]
 mod functional;
-#[path = "../../examples/own_objects.rs"]
-mod own_objects;
+#[path = "../../examples/image_classification.rs"]
+mod image_classification;
+
+#[path = "../../examples/serving.rs"]
+mod serving;
 
 use sconce::prelude::*;
 
 #[test]
 fn objects_of_one_s_own_go_through_files() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("own.keras");
-    let (before, after) = own_objects::save_and_load(&path).unwrap();
+    let path = folder.path().join("custom.keras");
+    let (before, after) = custom_objects::save_and_load(&path).unwrap();
     assert_eq!(before, after);
     assert_eq!(before.names(), ["loss", "near", "mae"]);
     assert!(before.get("near").unwrap() > 0.5, "{before}");
@@ -54,4 +59,63 @@ fn a_functional_model_trains_both_outputs_and_its_features_are_used_again() {
     assert_eq!(values(&transferred)[..4], before[..4]);
     assert_eq!(values(&transferred).len(), 6);
     assert!(history.last("accuracy").unwrap() > history.get("accuracy")[0]);
+}
+
+/// Many clients at once get what the model predicts, each its own rows; a bad request harms no other.
+#[test]
+fn predictions_are_served_in_batches() {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::sync::Arc;
+    use std::time::Duration;
+    let mut model = Sequential::new().add(Dense::new(3).input_shape([4])).into_model();
+    model.build(&Dims::batch_of(&[4])).unwrap();
+    let model = Arc::new(model);
+    let server = tiny_http::Server::http("127.0.0.1:0").unwrap();
+    let address = server.server_addr().to_ip().unwrap();
+    let post = |body: &str| -> (bool, String) {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let head = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+        write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.starts_with("HTTP/1.1 200"), body.to_string())
+    };
+    let batching = serving::Batching { rows: 8, wait: Duration::from_millis(20) };
+    std::thread::scope(|scope| {
+        let served = scope.spawn(|| serving::serve(&model, &server, 4, batching));
+        let clients: Vec<_> = (0..8)
+            .map(|client| {
+                let (post, model) = (&post, &model);
+                scope.spawn(move || {
+                    for request in 0..5 {
+                        let row = vec![client as f32, request as f32, 0.5, -1.0];
+                        let rows = vec![row; 1 + client % 3];
+                        let (ok, body) = post(&serde_json::to_string(&rows).unwrap());
+                        assert!(ok, "{body}");
+                        let made: Vec<Vec<f32>> = serde_json::from_str(&body).unwrap();
+                        let expected = model.predict(&rows).unwrap().to_vec2::<f32>().unwrap();
+                        assert_eq!(made, expected);
+                        assert!(!post("[[1, 2]]").0 && !post("nonsense").0);
+                    }
+                })
+            })
+            .collect();
+        clients.into_iter().for_each(|client| client.join().unwrap());
+        server.unblock();
+        served.join().unwrap();
+    });
+}
+
+#[test]
+fn images_are_classified() {
+    let (model, scores) = image_classification::train().unwrap();
+    assert!(scores.get("accuracy").unwrap() > 0.95, "{scores}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("digits.keras");
+    model.save(&path).unwrap();
+    let image = Tensor::zeros((1, 8, 8, 1), DType::F32, &Device::Cpu).unwrap();
+    let predicted = |model: &Model| model.predict(&image).unwrap().to_vec2::<f32>().unwrap();
+    assert_eq!(predicted(&model), predicted(&Model::load(&path).unwrap()));
 }

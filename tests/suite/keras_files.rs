@@ -3,7 +3,7 @@
 
 use sconce::prelude::*;
 use sconce_testkit::golden::{self, Case};
-use std::io::Write;
+use sconce_testkit::python;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -54,7 +54,8 @@ fn same(name: &str, what: &str, ours: &[Tensor], keras: Vec<Option<Tensor>>, tol
 fn predictions_are_keras_s() {
     let mut count = 0;
     for case in supported() {
-        let model = Model::load_without_compile(file(&case, "file"), &Device::Cpu).unwrap();
+        let model =
+            Model::load_with(file(&case, "file"), LoadOptions::new().compile(false)).unwrap();
         let y = model.predict(&npy(&case, "x")).unwrap();
         let distance = distance(&y, &npy(&case, "predictions"));
         assert!(distance < 1e-5, "{}: {distance}", case.name());
@@ -142,30 +143,15 @@ fn a_round_trip_loses_nothing() {
 /// Keras's file of weights holds what the archive of the same model holds.
 #[test]
 fn weights_come_from_keras_s_file_of_weights() {
-    let load = || Model::load_without_compile(golden::path("saving/float32.keras"), &Device::Cpu);
+    let load = || {
+        Model::load_with(golden::path("saving/float32.keras"), LoadOptions::new().compile(false))
+    };
     let (expected, mut model) = (weights(&load().unwrap()), load().unwrap());
     let zeros: Vec<Tensor> = expected.iter().map(|w| w.zeros_like().unwrap()).collect();
     model.network().unwrap().set_weights(&zeros).unwrap();
     model.load_weights(golden::path("saving/float32.weights.h5")).unwrap();
     let expected = expected.into_iter().map(Some).collect();
     same("float32", "weights", &weights(&model), expected, f64::MIN_POSITIVE);
-}
-
-/// A Python with Keras: `SCONCE_PYTHON`, which must work if it is set, or `python3`.
-pub fn python() -> Option<String> {
-    let named = std::env::var("SCONCE_PYTHON").ok();
-    let python = named.clone().unwrap_or("python3".to_string());
-    let import = ["-c", "import keras, h5py, jax"];
-    let works = Command::new(&python).env("KERAS_BACKEND", "jax").args(import).output();
-    let works = works.is_ok_and(|output| output.status.success());
-    assert!(works || named.is_none(), "`{python} {}` fails", import.join(" "));
-    if !works {
-        // Written past the capture of tests, so that it is seen.
-        let line = "not proved: that Keras opens what Sconce writes, since there is no Python with \
-                    Keras; name one with SCONCE_PYTHON";
-        let _ = writeln!(std::io::stderr(), "{line}");
-    }
-    works.then_some(python)
 }
 
 /// Keras opens the file, predicts what we predict, and trains on.
@@ -204,7 +190,7 @@ fn keras_opens_what_we_write() {
         let mut model = Model::load(file(&case, "file")).unwrap();
         let (x, y) = (npy(&case, "x"), npy(&case, "y"));
         model.fit_with(&x, &y, Fit::new(1, 16).verbose(Verbose::Silent)).unwrap();
-        keras_takes_it(&python, case.name(), &model, &[x], &[y]);
+        keras_takes_it(python, case.name(), &model, &[x], &[y]);
     }
 }
 
@@ -230,7 +216,7 @@ fn keras_opens_models_of_several_outputs() {
         model.compile_with(compile).unwrap();
         let (x, y) = (some("x"), some("y"));
         model.fit_with(&x, &y, Fit::new(1, 16).verbose(Verbose::Silent)).unwrap();
-        keras_takes_it(&python, case.name(), &model, &x, &y);
+        keras_takes_it(python, case.name(), &model, &x, &y);
         count += 1;
     }
     assert_eq!(count, names.len());

@@ -81,7 +81,7 @@ fn one_output_is_not_taken_for_all() {
 /// Models in models, shared, frozen in part, with `training=False`, and operators, written by us.
 #[test]
 fn keras_opens_models_of_models() {
-    let Some(python) = crate::keras_files::python() else { return };
+    let Some(python) = sconce_testkit::python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let names = ["shared_models", "models_as_outputs", "operators"];
     let cases = golden::load("keras_forms").into_iter().filter(|c| names.contains(&c.name()));
@@ -89,7 +89,7 @@ fn keras_opens_models_of_models() {
         let model = Model::load(golden::path(case.field("file").as_str().unwrap())).unwrap();
         let path = folder.path().join(format!("{index}.keras"));
         model.save(&path).unwrap();
-        let mut command = std::process::Command::new(&python);
+        let mut command = std::process::Command::new(python);
         command.arg(golden::path("check_with_keras.py")).arg(&path);
         for (flag, role) in [("--x", "x"), ("--expect", "predictions")] {
             for (number, tensor) in some(case.tensors(role)).iter().enumerate() {

@@ -17,7 +17,7 @@ pub struct LayerCase {
     weights: &'static [(&'static str, &'static [usize])],
 }
 
-fn case(
+pub fn case(
     class_name: &'static str,
     config: Json,
     sample: &'static [usize],
@@ -27,7 +27,7 @@ fn case(
 }
 
 pub fn cases() -> Vec<LayerCase> {
-    vec![
+    let mut cases = vec![
         case("InputLayer", json!({"batch_shape": [null, 3]}), &[3], &[]),
         case("Activation", json!({"activation": "tanh"}), &[2, 3], &[]),
         case("Dense", json!({"units": 4}), &[3], &[("kernel", &[3, 4]), ("bias", &[4])]),
@@ -41,9 +41,18 @@ pub fn cases() -> Vec<LayerCase> {
         case("Flatten", json!({}), &[2, 3], &[]),
         case("Flatten", json!({"data_format": "channels_first"}), &[2, 3, 2], &[]),
         case("Identity", json!({}), &[2, 2], &[]),
+        case(
+            "Normalization",
+            json!({"axis": [1, -1]}),
+            &[2, 3],
+            &[("mean", &[2, 3]), ("variance", &[2, 3]), ("count", &[])],
+        ),
+        case("Normalization", json!({"mean": [1.0, 2.0], "variance": [3.0, 4.0]}), &[2], &[]),
         case("Rescaling", json!({"scale": 0.5, "offset": [1.0, 2.0, 3.0]}), &[3], &[]),
         case("Reshape", json!({"target_shape": [3, -1]}), &[2, 3], &[]),
-    ]
+    ];
+    cases.extend(crate::image_cases::cases());
+    cases
 }
 
 /// The layer as the model's JSON holds it.
@@ -77,7 +86,10 @@ fn every_row_has_a_case_and_keras_s_numbers() {
     let configs = |group: &str| -> Vec<String> {
         golden::load(group).iter().map(|case| case.config().to_string()).collect()
     };
-    let (forward, training) = (configs("layers"), configs("training"));
+    let groups = ["layers"].into_iter().chain(crate::layer_numbers::GROUPS);
+    let forward: Vec<String> = groups.flat_map(configs).collect();
+    let training: Vec<String> =
+        ["training", "layer_training", "image_training"].into_iter().flat_map(configs).collect();
     for entry in Layers::entries() {
         let name = entry.class_name;
         assert!(cases.iter().any(|case| case.class_name == name), "{name} has no case");
@@ -144,7 +156,7 @@ fn files_give_the_same_predictions() {
                 }
                 _ => {
                     model.save_weights(&path).unwrap();
-                    Model::load_safetensors(&path, &Device::Cpu).unwrap()
+                    Model::load_with(&path, LoadOptions::new()).unwrap()
                 }
             };
             let found = loaded.predict(&x).unwrap().to_vec2::<f32>().unwrap();
@@ -160,8 +172,8 @@ fn a_step_changes_every_trainable_weight() {
         model.compile(SGD::new(0.1), "mse").unwrap();
         let values = |model: &Model| -> Vec<(String, Vec<f32>)> {
             let values = |p: &sconce::core::Parameter| p.var.flatten_all().unwrap().to_vec1();
-            let parameters = model.store().unwrap().parameters();
-            parameters.iter().map(|p| (p.path.clone(), values(p).unwrap())).collect()
+            let trainable = model.store().unwrap().trainable();
+            trainable.map(|p| (p.path.clone(), values(p).unwrap())).collect()
         };
         let before = values(&model);
         let y = Tensor::ones((3, 2), DType::F32, &Device::Cpu).unwrap();
@@ -195,7 +207,7 @@ fn gradients_agree_with_finite_differences() {
         let mut store = Store::new();
         entry.collect(&mut store, "", true).unwrap();
         let mut variables: Vec<(String, Var)> =
-            store.parameters().iter().map(|p| (p.path.clone(), p.var.clone())).collect();
+            store.trainable().map(|p| (p.path.clone(), p.var.clone())).collect();
         if case.class_name != "InputLayer" {
             variables.push(("x".to_string(), x.clone()));
         }

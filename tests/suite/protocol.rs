@@ -364,9 +364,12 @@ fn a_residual_chain_takes_time_by_its_length() {
         };
         (0..7).map(|_| run()).min().unwrap_or(Duration::MAX)
     };
-    let (short, long) = (best(200), best(400));
-    // Twice the length: twice the time, not four times.
-    assert!(long < short * 3, "{short:?} {long:?}");
+    // Twice the length: twice the time, not four times. A busy machine gets several tries.
+    let mut tries = Vec::new();
+    while tries.last().is_none_or(|(short, long): &(Duration, Duration)| *long >= *short * 3) {
+        assert!(tries.len() < 5, "{tries:?}");
+        tries.push((best(200), best(400)));
+    }
 }
 
 #[test]

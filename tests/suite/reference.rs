@@ -11,6 +11,8 @@ use sconce::ops::activations::Activations;
 use sconce::train::callbacks::Callbacks;
 use sconce::train::losses::Losses;
 use sconce::train::metrics::Metrics;
+use sconce::train::optimizers::Optimizers;
+use sconce::train::schedules::Schedules;
 
 const INTRODUCTION: &str = "# Reference
 
@@ -35,6 +37,8 @@ fn the_reference_is_up_to_date() {
         section::<Losses>("Losses"),
         section::<Metrics>("Metrics"),
         section::<Callbacks>("Callbacks"),
+        section::<Optimizers>("Optimizers"),
+        section::<Schedules>("Schedules"),
     ]
     .concat();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference.md");

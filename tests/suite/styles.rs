@@ -1,11 +1,11 @@
 //! The three styles of training give the same weights, bit for bit.
 
+#[path = "../../examples/custom_layer.rs"]
+mod custom_layer;
 #[path = "../../examples/keras_style.rs"]
 pub mod keras_style;
 #[path = "../../examples/mlx_style.rs"]
 mod mlx_style;
-#[path = "../../examples/own_layer.rs"]
-mod own_layer;
 #[path = "../../examples/pytorch_style.rs"]
 mod pytorch_style;
 
@@ -34,11 +34,11 @@ fn the_record_and_candle_s_graph_give_the_same_bits() {
     let model = || {
         let mut model = Sequential::new()
             .add(Dense::new(6).activation("tanh").input_shape([2]))
-            .add(own_layer::Bend::default())
+            .add(custom_layer::Bend::default())
             .add(Reshape::new([2, 3]))
             .add(Dense::new(4).activation("gelu"))
             .add(Flatten::new())
-            .add(own_layer::Bend::default().name("second"))
+            .add(custom_layer::Bend::default().name("second"))
             .add(Dropout::new(0.2))
             .add(Activation::new("softplus"))
             .add(Dense::new(3));

@@ -37,6 +37,17 @@ if workload == "seed":
     model = mlp([32, 64, 10])
     x, y = torch.randn(10000, 32), torch.randint(0, 10, (10000,))
     result = run(model, x, y, 32, epochs, torch.optim.SGD(model.parameters(), lr=0.01, fused=True), 1.0)
+elif workload == "cnn":
+    x, y = torch.rand(4000, 1, 28, 28), torch.randint(0, 10, (4000,))
+    results = []
+    for memory in (torch.contiguous_format, torch.channels_last):  # the faster of the two counts
+        model = nn.Sequential(
+            nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Flatten(), nn.Dropout(0.5), nn.Linear(1600, 10),
+        ).to(memory_format=memory)
+        adam = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+        results.append(run(model, x.to(memory_format=memory), y, 128, epochs, adam, None))
+    result = min(results, key=lambda r: r["best"])
 else:
     model = mlp([784, 512, 512, 10])
     x, y = torch.rand(20000, 784), torch.randint(0, 10, (20000,))

@@ -1,7 +1,7 @@
 //! Side-by-side benchmarks: the same training runs by Sconce, through its public `fit`, and by its
 //! peers, in turns in one run.
 //!
-//!     cargo run --release -p sconce-bench -- [seed] [mlp] [--json] [--peers PYTHON]
+//!     cargo run --release -p sconce-bench -- [seed] [mlp] [cnn] [--json] [--peers PYTHON]
 //!
 //! With `--features rust-peers` the peers in Rust, rustyml and burn, always take part, except in `--json`.
 
@@ -31,7 +31,7 @@ struct Arguments {
     /// Print Sconce's results as a JSON list and nothing else.
     #[arg(long)]
     json: bool,
-    /// Run the PyTorch, Keras (JAX) and MLX scripts with this Python, in turns with ours.
+    /// Run the PyTorch, Keras (JAX, TensorFlow) and MLX scripts with this Python, in turns with ours.
     #[arg(long, value_name = "PYTHON")]
     peers: Option<PathBuf>,
     /// Turns: each runs Sconce, then every peer; the best of all turns counts.
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> sconce::core::Result<()> {
-    let all = [Workload::Seed, Workload::Mlp];
+    let all = [Workload::Seed, Workload::Mlp, Workload::Cnn];
     let chosen = if arguments.workloads.is_empty() { &all[..] } else { &arguments.workloads };
     let mut lines = Vec::new();
     for workload in chosen {

@@ -10,20 +10,26 @@ pub struct Peer {
     /// Name in the table.
     pub name: &'static str,
     script: &'static str,
+    /// Arguments after workload and epochs.
+    arguments: &'static [&'static str],
 }
 
 /// All of them.
-pub const ALL: [Peer; 3] = [
-    Peer { name: "PyTorch", script: include_str!("../peers/torch_bench.py") },
-    Peer { name: "Keras (JAX)", script: include_str!("../peers/keras_bench.py") },
-    Peer { name: "MLX (compiled)", script: include_str!("../peers/mlx_bench.py") },
+pub const ALL: [Peer; 4] = [
+    Peer { name: "PyTorch", script: include_str!("../peers/torch_bench.py"), arguments: &[] },
+    Peer { name: "Keras (JAX)", script: KERAS, arguments: &["jax"] },
+    Peer { name: "Keras (TensorFlow)", script: KERAS, arguments: &["tensorflow"] },
+    Peer { name: "MLX (compiled)", script: include_str!("../peers/mlx_bench.py"), arguments: &[] },
 ];
+
+const KERAS: &str = include_str!("../peers/keras_bench.py");
 
 impl Peer {
     /// Runs the script; `None` if the peer is not installed, or failed (its message goes to stderr).
     pub fn run(&self, python: &Path, workload: Workload) -> Option<Timing> {
         let mut child = Command::new(python)
             .args(["-", workload.name(), &workload.epochs().to_string()])
+            .args(self.arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -1,6 +1,6 @@
 //! The workloads, trained by Sconce's public `fit`.
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, ArrayD};
 use sconce::core::Stream;
 use sconce::prelude::*;
 use sconce::train::Run;
@@ -14,6 +14,8 @@ pub enum Workload {
     Seed,
     /// 784-512-512-10, Adam, batches of 128: products and memory.
     Mlp,
+    /// Two convolutions with pooling on 28 x 28 pixels, Adam, batches of 128.
+    Cnn,
 }
 
 /// Microseconds a step.
@@ -40,6 +42,7 @@ impl Workload {
         match self {
             Self::Seed => "seed",
             Self::Mlp => "mlp",
+            Self::Cnn => "cnn",
         }
     }
 
@@ -48,6 +51,9 @@ impl Workload {
         match self {
             Self::Seed => "32-64-10, SGD 0.01 clipnorm 1.0, 10,000 rows, batch 32",
             Self::Mlp => "784-512-512-10, Adam 0.001, 20,000 rows, batch 128",
+            Self::Cnn => {
+                "28x28x1, conv 3x3 32, pool, conv 3x3 64, pool, Adam 0.001, 4,000 rows, batch 128"
+            }
         }
     }
 
@@ -56,6 +62,7 @@ impl Workload {
         match self {
             Self::Seed => 10,
             Self::Mlp => 4,
+            Self::Cnn => 4,
         }
     }
 
@@ -64,14 +71,16 @@ impl Workload {
         match self {
             Self::Seed => (10_000, 32, 32),
             Self::Mlp => (20_000, 784, 128),
+            Self::Cnn => (4_000, 784, 128),
         }
     }
 
-    /// Units of the hidden layers.
+    /// Units of the hidden dense layers.
     pub fn hidden(self) -> &'static [usize] {
         match self {
             Self::Seed => &[64],
             Self::Mlp => &[512, 512],
+            Self::Cnn => &[],
         }
     }
 
@@ -87,7 +96,7 @@ impl Workload {
         let mut stream = Stream::named(0, self.name());
         let x = match self {
             Self::Seed => Array2::from_shape_simple_fn((rows, features), || stream.normal() as f32),
-            Self::Mlp => Array2::from_shape_simple_fn((rows, features), || stream.uniform()),
+            _ => Array2::from_shape_simple_fn((rows, features), || stream.uniform()),
         };
         (x, Array1::from_shape_simple_fn(rows, || stream.below(10) as i64))
     }
@@ -95,16 +104,30 @@ impl Workload {
     /// Trains once.
     pub fn run(self) -> Result<Timing> {
         let (x, y) = self.data();
-        let (_, _, batch) = self.sizes();
+        let (rows, _, batch) = self.sizes();
+        let x = match self {
+            Self::Cnn => x.into_shape_with_order(vec![rows, 28, 28, 1]),
+            _ => Ok(x.into_dyn()),
+        };
+        let x: ArrayD<f32> = x.map_err(|e| Error::data(e.to_string()))?;
         let loss = "sparse_categorical_crossentropy";
         let mut model = Sequential::new();
+        if self == Self::Cnn {
+            model = model
+                .add(Conv2D::new(32, 3).activation("relu"))
+                .add(MaxPooling2D::new(2))
+                .add(Conv2D::new(64, 3).activation("relu"))
+                .add(MaxPooling2D::new(2))
+                .add(Flatten::new())
+                .add(Dropout::new(0.5));
+        }
         for units in self.hidden() {
             model = model.add(Dense::new(*units).activation("relu"));
         }
         let mut model = model.add(Dense::new(10));
         match self {
             Self::Seed => model.compile(SGD::new(0.01).clipnorm(1.0), loss)?,
-            Self::Mlp => model.compile(Adam::new(0.001), loss)?,
+            _ => model.compile(Adam::new(0.001), loss)?,
         }
         let clock = Clock::default();
         let fit = Fit::new(self.epochs(), batch).verbose(Verbose::Silent).callback(clock.clone());

@@ -1,13 +1,15 @@
 //! The `sconce` command: trains, evaluates and converts models without a line of code.
 //!
 //! Separation of concerns: this file is the command line and the exit codes; each file of
-//! `commands` is one command; `overrides` is `--set`; `notes` shows the library's notices.
+//! `commands` is one command; `overrides` is `--set`; `notes` shows the library's notices; `signals`
+//! ends a run early.
 //!
 //! Results go to stdout, progress and errors to stderr.
 
 mod commands;
 mod notes;
 mod overrides;
+mod signals;
 
 use clap::{Parser, Subcommand};
 use commands::{convert, evaluate, predict, schema, summary, train};
@@ -21,7 +23,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Trains, evaluates and converts Keras models.
 ///
-/// Exit codes: 0; 1 the run failed; 2 wrong usage or configuration.
+/// Exit codes: 0; 1 the run failed; 2 wrong usage or configuration; 130 or 143 a run was ended by
+/// Ctrl-C or SIGTERM, and what it had made is saved.
 #[derive(Parser)]
 #[command(name = "sconce", version, max_term_width = 100)]
 struct Args {
@@ -33,9 +36,9 @@ struct Args {
 enum Command {
     /// Train what a run configuration describes
     Train(train::Args),
-    /// Run a model on .npy files
+    /// Run a model on .npy, .npz or .csv files
     Predict(predict::Args),
-    /// Score a model on .npy files
+    /// Score a model on .npy, .npz or .csv files
     Evaluate(evaluate::Args),
     /// Show a model's layers, shapes and numbers of weights
     Summary(summary::Args),
@@ -49,7 +52,10 @@ fn main() -> ExitCode {
     let args = Args::parse();
     notes::show(!matches!(&args.command, Command::Train(train) if train.quiet));
     let result = match &args.command {
-        Command::Train(args) => train::run(args),
+        Command::Train(args) => match train::run(args) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Predict(args) => predict::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Summary(args) => summary::run(args),

@@ -46,6 +46,12 @@ impl std::str::FromStr for Override {
     }
 }
 
+impl std::fmt::Display for Override {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 impl Override {
     /// Changes the document. Keys that are missing are added: whether they exist is for the reader of
     /// the configuration to say, who knows all names.

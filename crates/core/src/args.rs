@@ -211,6 +211,9 @@ impl<T> Args<T> {
     /// # Errors
     /// Says how many came.
     pub fn single(&self, class_name: &str) -> Result<&T> {
+        if let ([Arg::One(one)], []) = (self.positional.as_slice(), self.named.as_slice()) {
+            return Ok(one);
+        }
         match self.flat().as_slice() {
             [one] => Ok(one),
             tensors => Err(Error::layer(

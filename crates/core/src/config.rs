@@ -30,6 +30,8 @@ pub trait Config: Sized + Send + Sync + 'static {
     const FIELDS: &'static [Field];
     /// Keys that are accepted with one value only.
     const FIXED: &'static [Fixed] = &[];
+    /// Arguments that other configurations have too, which stand before the struct's own.
+    const FLATTENED: &'static [Flattened] = &[];
 
     /// Reads a `config` object. Keys that are left out have their defaults.
     ///
@@ -51,7 +53,7 @@ pub trait Config: Sized + Send + Sync + 'static {
 
     /// The JSON Schema of the `config` object: types, ranges, defaults, and doc comments as descriptions.
     fn schema(definitions: &mut Definitions) -> Json {
-        schema::of_config(Self::DOC, Self::FIELDS, Self::FIXED, definitions)
+        schema::of_config::<Self>(definitions)
     }
 }
 
@@ -76,6 +78,14 @@ pub struct Field {
     pub range: Option<Range>,
     /// Whether `null` is accepted besides what the type accepts.
     pub null: bool,
+}
+
+/// The arguments of another configuration among those of this one: `#[config(flatten)]`.
+pub struct Flattened {
+    /// The arguments.
+    pub fields: &'static [Field],
+    /// Their defaults here.
+    pub defaults: fn() -> Result<Map>,
 }
 
 /// A key that is accepted with one value only.
@@ -172,15 +182,21 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Refuses unknown keys and names the required ones that are missing.
     pub fn new<T: Config>(config: &'a Map) -> Result<Self> {
-        Self::of(config, T::FIELDS, T::FIXED)
+        Self::of(config, T::FIELDS, T::FIXED, T::FLATTENED)
     }
 
-    fn of(config: &'a Map, fields: &'static [Field], fixed: &[Fixed]) -> Result<Self> {
+    fn of(
+        config: &'a Map,
+        fields: &'static [Field],
+        fixed: &[Fixed],
+        flattened: &[Flattened],
+    ) -> Result<Self> {
+        let keys = || flattened.iter().flat_map(|f| f.fields).chain(fields).map(|field| field.key);
         for (key, value) in config {
             if let Some(fixed) = fixed.iter().find(|fixed| fixed.key() == key) {
                 fixed.check(value).map_err(|e| e.under(key))?;
-            } else if !fields.iter().any(|field| field.key == key) {
-                let known = fields.iter().map(|f| f.key).chain(fixed.iter().map(Fixed::key));
+            } else if !keys().any(|known| known == key) {
+                let known = keys().chain(fixed.iter().map(Fixed::key));
                 return Err(Error::config(key, unknown("key", key, known)));
             }
         }
@@ -218,6 +234,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The keys of a flattened configuration. Those that are left out have the values of `default`.
+    pub fn flattened<T: Config>(&self, default: fn() -> T) -> Result<T> {
+        let mut config = default().to_config()?;
+        for (key, value) in &mut config {
+            if let Some(given) = self.config.get(key) {
+                *value = given.clone();
+            }
+        }
+        T::from_config(&config)
+    }
+
     /// An error of a value at its key. A number of the wrong type is told its range too.
     fn explain(&self, key: &str, value: &Json, error: Error) -> Error {
         let field = self.fields.iter().find(|field| field.key == key);
@@ -246,6 +273,11 @@ impl Writer {
     pub fn write(&mut self, key: &str, value: Result<Json>) -> Result<()> {
         self.0.insert(key.to_string(), value.map_err(|e| e.under(key))?);
         Ok(())
+    }
+
+    /// Adds the keys of a flattened configuration.
+    pub fn flatten(&mut self, config: Map) {
+        self.0.extend(config);
     }
 
     /// The object, with the fixed keys that are written.

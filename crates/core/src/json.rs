@@ -78,7 +78,44 @@ fn explain(message: &str) -> String {
         let what = if what == "field" { "key" } else { "value" };
         return crate::registry::unknown(what, name, known);
     }
+    for start in ["invalid type: ", "invalid value: "] {
+        let Some(rest) = message.strip_prefix(start) else { continue };
+        let Some((found, expected)) = rest.split_once(", expected ") else { continue };
+        return format!(
+            "expected {}, found {}",
+            expected_in_words(expected),
+            found_in_words(found)
+        );
+    }
     message.to_string()
+}
+
+/// What serde expected, without names of Rust's types.
+fn expected_in_words(expected: &str) -> &str {
+    match expected {
+        "usize" | "u64" | "u32" | "u16" | "u8" => "a whole number of at least 0",
+        "isize" | "i64" | "i32" | "i16" | "i8" => "a whole number",
+        "f64" | "f32" => "a number",
+        "a boolean" => "true or false",
+        "path string" | "string" => "a string",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    }
+}
+
+/// What serde found, as it stands in the document.
+fn found_in_words(found: &str) -> String {
+    let (kind, value) = found.split_once(' ').unwrap_or((found, ""));
+    match (kind, value) {
+        ("string", text) => text.to_string(),
+        ("integer" | "boolean", value) => value.trim_matches('`').to_string(),
+        ("floating", value) => value.trim_start_matches("point ").trim_matches('`').to_string(),
+        ("sequence", _) => "a list".into(),
+        ("map", _) => "an object".into(),
+        _ => found.to_string(),
+    }
 }
 
 /// The line (from 1) on which the value at a JSON path such as `a.b[2].c` starts, or the nearest
@@ -216,6 +253,40 @@ impl Scanner<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn messages_are_without_names_of_types() {
+        #[derive(Debug, serde::Deserialize)]
+        #[allow(dead_code, reason = "only read")]
+        struct Values {
+            #[serde(default)]
+            count: usize,
+            #[serde(default)]
+            rate: f64,
+            #[serde(default)]
+            flag: bool,
+            #[serde(default)]
+            file: std::path::PathBuf,
+            #[serde(default)]
+            list: Vec<i64>,
+        }
+        for (value, message) in [
+            (
+                json!({"count": "many"}),
+                "at `count`: expected a whole number of at least 0, found \"many\"",
+            ),
+            (json!({"count": -1}), "at `count`: expected a whole number of at least 0, found -1"),
+            (json!({"count": 0.5}), "at `count`: expected a whole number of at least 0, found 0.5"),
+            (json!({"rate": true}), "at `rate`: expected a number, found true"),
+            (json!({"flag": [1]}), "at `flag`: expected true or false, found a list"),
+            (json!({"file": {}}), "at `file`: expected a string, found an object"),
+            (json!({"list": {}}), "at `list`: expected a list, found an object"),
+            (json!({"list": [null]}), "at `list[0]`: expected a whole number, found null"),
+        ] {
+            assert_eq!(parse::<Values>(value).unwrap_err().to_string(), message);
+        }
+    }
 
     #[test]
     fn lines_are_found() {

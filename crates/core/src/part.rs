@@ -5,7 +5,7 @@
 use crate::config::{Config, Registered};
 use crate::custom_objects::{self, Custom};
 use crate::json::{Map, OBJECT_KEYS, only_keys, shown};
-use crate::registry::{Entry, Holds, Kind, Member, Style, Unusable, nearest, unknown};
+use crate::registry::{Entry, Holds, Kind, Member, Style, Unusable, nearest, unknown_or_alias};
 use crate::{Error, Json, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
@@ -127,7 +127,8 @@ impl<K: Kind> Part<K> {
         let customs = custom_objects::of_kind::<K>();
         let known = K::names().into_iter().chain(customs.iter().map(|c| c.registered_name()));
         if !name.contains('>') {
-            return Error::config("", unknown(K::NAME, name, known));
+            let aliases = K::entries().iter().flat_map(|entry| entry.aliases.iter().copied());
+            return Error::config("", unknown_or_alias(K::NAME, name, known, aliases));
         }
         Error::config("", unregistered::<K>(name))
     }

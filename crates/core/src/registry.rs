@@ -146,8 +146,20 @@ fn fold(name: &str) -> String {
 
 /// "unknown `kind` `name`; did you mean `x`? Known: ...".
 pub fn unknown<'a>(kind: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    unknown_or_alias(kind, name, known, [])
+}
+
+/// As [`unknown`], with names that may be meant too and are not listed.
+pub(crate) fn unknown_or_alias<'a>(
+    kind: &str,
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    aliases: impl IntoIterator<Item = &'a str>,
+) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let near = nearest(name, &known);
+    // Of names that are equally near the last counts: one that is listed.
+    let all: Vec<&str> = aliases.into_iter().chain(known.iter().copied()).collect();
+    let near = nearest(name, &all);
     let hint = near.map(|near| format!(" Did you mean `{near}`?")).unwrap_or_default();
     format!("unknown {kind} `{name}`.{hint} Known: {}.", known.join(", "))
 }
@@ -278,6 +290,18 @@ mod tests {
         assert_eq!(nearest("sigmiod", &["silu", "sigmoid", "softmax"]), Some("sigmoid"));
         assert_eq!(nearest("completely else", &["relu", "tanh"]), None);
         assert_eq!(nearest("relu", &[]), None);
+    }
+
+    #[test]
+    fn an_alias_may_be_meant() {
+        let names = ["mean_squared_error", "huber"];
+        let text = unknown_or_alias("loss", "msee", names, ["MeanSquaredError", "mse"]);
+        assert_eq!(
+            text,
+            "unknown loss `msee`. Did you mean `mse`? Known: mean_squared_error, huber."
+        );
+        let text = unknown_or_alias("loss", "mean_squared_eror", names, ["MeanSquaredError"]);
+        assert!(text.contains("Did you mean `mean_squared_error`?"), "{text}");
     }
 
     #[test]

@@ -139,13 +139,19 @@ pub fn dtype() -> Json {
 }
 
 /// The schema of a `config` object.
-pub(crate) fn of_config(
-    doc: &str,
-    fields: &[Field],
-    fixed: &[Fixed],
-    definitions: &mut Definitions,
-) -> Json {
+pub(crate) fn of_config<T: Config>(definitions: &mut Definitions) -> Json {
+    let (doc, fields, fixed) = (T::DOC, T::FIELDS, T::FIXED);
     let mut properties = Map::new();
+    for flattened in T::FLATTENED {
+        let mut defaults = (flattened.defaults)().unwrap_or_default();
+        for field in flattened.fields {
+            let mut schema = of_field(field, definitions);
+            if let Some(default) = defaults.remove(field.key) {
+                schema["default"] = default;
+            }
+            properties.insert(field.key.to_string(), schema);
+        }
+    }
     for field in fields {
         properties.insert(field.key.to_string(), of_field(field, definitions));
     }

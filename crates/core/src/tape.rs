@@ -13,12 +13,18 @@
 //! Order of sums: a tensor that is read several times gets its gradients from the last reader to the
 //! first, whichever style of training runs.
 
-use candle_core::backend::BackendStorage;
-use candle_core::{
-    CpuStorage, CudaStorage, CustomOp1, DType, Device, DeviceLocation, Layout, MetalStorage,
-    Result, Shape, Storage, Tensor, TensorId, Var, bail,
-};
-use sconce_kernels::{map2, with_slice, with_slice_mut};
+mod gather;
+mod region;
+mod walk;
+
+pub use gather::GradientSink;
+pub use region::{Output, unrecorded};
+pub use walk::Pass;
+
+use crate::few::Few;
+use candle_core::{DType, DeviceLocation, Result, Tensor, TensorId, Var};
+use gather::Gathered;
+use region::{attach, cpu_anchor};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -63,11 +69,15 @@ struct Record {
     count: usize,
     /// As the thread's anchor, on other devices.
     anchors: Vec<(DeviceLocation, Var)>,
+    /// The gradients of a pass by place. Empty between passes: what is kept is the memory.
+    gathered: Vec<Option<Gathered>>,
+    /// The gradient of the last loss with respect to itself, which is that of the next one too.
+    one: Option<Tensor>,
 }
 
 struct Entry {
     kind: Kind,
-    outputs: Vec<Tensor>,
+    outputs: Few<Tensor>,
     /// The place of the first output's gradient; the others follow.
     first: usize,
 }
@@ -75,7 +85,7 @@ struct Entry {
 enum Kind {
     Operation {
         operation: Box<dyn Recorded>,
-        inputs: Vec<Input>,
+        inputs: Few<Input>,
     },
     /// The end of a region of candle's own graph.
     Seal(Tensor),
@@ -94,21 +104,9 @@ enum Target {
     Variable(TensorId),
 }
 
-/// A result of an operation on its way into candle's graph.
-pub enum Output {
-    /// Values of a CPU kernel.
-    Values(CpuStorage, Shape),
-    /// A contiguous, detached tensor.
-    Tensor(Tensor),
-}
-
 thread_local! {
     /// The tape that operations on this thread are recorded on, if it is still alive.
     static CURRENT: RefCell<Weak<Mutex<Record>>> = const { RefCell::new(Weak::new()) };
-    /// The variable on the CPU that results are derived from in candle's graph.
-    static ANCHOR: RefCell<Option<Var>> = const { RefCell::new(None) };
-    /// Gradients that candle hands over while it differentiates a region for a tape.
-    static REGION: RefCell<Option<Vec<(TensorId, Tensor)>>> = const { RefCell::new(None) };
 }
 
 /// Puts back what was current before, also if the forward pass panics.
@@ -124,8 +122,19 @@ impl Tape {
     /// Runs a forward pass on this thread and records its operations.
     pub fn record<T>(forward: impl FnOnce() -> T) -> (T, Self) {
         let tape = Self::default();
-        let _outer = Outer(CURRENT.replace(Arc::downgrade(&tape.0)));
-        (forward(), tape)
+        (tape.record_anew(forward), tape)
+    }
+
+    /// As [`Tape::record`], on this tape, whose memory is used again. What it held is dropped.
+    pub fn record_anew<T>(&self, forward: impl FnOnce() -> T) -> T {
+        self.clear();
+        let _outer = Outer(CURRENT.replace(Arc::downgrade(&self.0)));
+        forward()
+    }
+
+    /// Drops all entries.
+    pub fn clear(&self) {
+        self.lock().clear();
     }
 
     /// The tape that this thread records on, if there is one.
@@ -170,14 +179,14 @@ impl Tape {
         name: &'static str,
         operation: Box<dyn Recorded>,
         inputs: &[&Tensor],
-        values: Vec<Tensor>,
-        outputs: Vec<Output>,
+        values: Few<Tensor>,
+        outputs: Few<Output>,
         detach: bool,
-    ) -> Result<Vec<Tensor>> {
+    ) -> Result<Few<Tensor>> {
         let mut record = self.lock();
         let inputs = record.inputs(inputs, values);
         let results =
-            outputs.into_iter().map(|o| record.result(name, o)).collect::<Result<Vec<_>>>()?;
+            outputs.into_iter().map(|o| record.result(name, o)).collect::<Result<Few<_>>>()?;
         record.add(Kind::Operation { operation, inputs }, &results, detach);
         Ok(results)
     }
@@ -186,7 +195,7 @@ impl Tape {
     /// `operation` gives too, and shares its memory.
     pub fn push_view(&self, operation: Box<dyn Recorded>, input: &Tensor, result: &Tensor) {
         let mut record = self.lock();
-        let inputs = record.inputs(&[input], vec![input.detach()]);
+        let inputs = record.inputs(&[input], Few::from_iter([input.detach()]));
         record.add(Kind::Operation { operation, inputs }, std::slice::from_ref(result), true);
     }
 
@@ -207,7 +216,8 @@ impl Tape {
     /// The gradients of a scalar with respect to every variable that `sink` watches, in place of those
     /// it holds. The tape is empty afterwards.
     pub fn backward(&self, loss: &Tensor, sink: &mut GradientSink) -> Result<()> {
-        self.backward_from(&[(loss, &loss.ones_like()?)], sink)
+        let one = self.lock().one_like(loss)?;
+        self.backward_from(&[(loss, &one)], sink)
     }
 
     /// The gradients of `sum(result * gradient)` over several results.
@@ -216,15 +226,10 @@ impl Tape {
         results: &[(&Tensor, &Tensor)],
         sink: &mut GradientSink,
     ) -> Result<()> {
-        let record = std::mem::take(&mut *self.lock());
-        let mut gathered = Vec::new();
-        gathered.resize_with(record.count, || None);
-        let mut sink_of_pass = std::mem::take(sink);
-        // What nobody took out of an earlier pass is no part of this one.
-        sink_of_pass.slots.values_mut().for_each(|slot| slot.gathered = None);
-        let mut walk = Walk { gathered, places: record.places, sink: sink_of_pass };
-        let walked = walk.run(record.entries, results);
-        *sink = walk.sink;
+        let mut record = std::mem::take(&mut *self.lock());
+        let walked = walk::backward(&mut record, results, sink);
+        record.clear();
+        *self.lock() = record;
         walked
     }
 }
@@ -236,7 +241,25 @@ pub fn backward(loss: &Tensor, sink: &mut GradientSink) -> Result<()> {
 }
 
 impl Record {
-    fn inputs(&mut self, inputs: &[&Tensor], values: Vec<Tensor>) -> Vec<Input> {
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.places.clear();
+        self.gathered.clear();
+        self.count = 0;
+    }
+
+    fn one_like(&mut self, loss: &Tensor) -> Result<Tensor> {
+        let fits = |one: &&Tensor| {
+            let same_device = one.device().same_device(loss.device());
+            one.dims() == loss.dims() && one.dtype() == loss.dtype() && same_device
+        };
+        match self.one.as_ref().filter(fits) {
+            Some(one) => Ok(one.clone()),
+            None => Ok(self.one.insert(loss.ones_like()?).clone()),
+        }
+    }
+
+    fn inputs(&mut self, inputs: &[&Tensor], values: Few<Tensor>) -> Few<Input> {
         inputs
             .iter()
             .zip(values)
@@ -289,432 +312,6 @@ impl Record {
             }
         };
         attach(&anchor, name, output)
-    }
-}
-
-/// A tracked tensor that belongs to no tape: differentiating it is an error that says what to do.
-pub fn unrecorded(name: &'static str, output: Output) -> Result<Tensor> {
-    match &output {
-        Output::Tensor(tensor) if !tensor.device().is_cpu() => {
-            attach(&Var::zeros((), DType::F32, &tensor.device().clone())?, name, output)
-        }
-        _ => attach(&cpu_anchor()?, name, output),
-    }
-}
-
-fn cpu_anchor() -> Result<Var> {
-    ANCHOR.with_borrow_mut(|anchor| match anchor {
-        Some(anchor) => Ok(anchor.clone()),
-        None => Ok(anchor.insert(Var::zeros((), DType::F32, &Device::Cpu)?).clone()),
-    })
-}
-
-fn attach(anchor: &Var, name: &'static str, output: Output) -> Result<Tensor> {
-    anchor.apply_op1(RecordedResult { name, output: Mutex::new(Some(output)) })
-}
-
-/// The candle operation of a recorded result: it brings the values into candle's graph, and the
-/// gradient back out of it.
-struct RecordedResult {
-    name: &'static str,
-    output: Mutex<Option<Output>>,
-}
-
-impl RecordedResult {
-    fn take(&self) -> Result<Output> {
-        let taken = self.output.lock().unwrap_or_else(PoisonError::into_inner).take();
-        taken.ok_or_else(|| candle_core::Error::msg("a result can enter the graph only once"))
-    }
-
-    fn wrong_device<T>(&self) -> Result<T> {
-        bail!("{}: the result is on another device", self.name)
-    }
-}
-
-impl CustomOp1 for RecordedResult {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        match self.take()? {
-            Output::Values(storage, shape) => Ok((storage, shape)),
-            Output::Tensor(tensor) => {
-                let (storage, layout) = tensor.storage_and_layout();
-                match &*storage {
-                    Storage::Cpu(storage) => {
-                        let (from, to) = layout.contiguous_offsets().unwrap_or((0, 0));
-                        Ok((part_of(storage, from, to)?, tensor.shape().clone()))
-                    }
-                    _ => self.wrong_device(),
-                }
-            }
-        }
-    }
-
-    fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
-        let Output::Tensor(tensor) = self.take()? else { return self.wrong_device() };
-        let (storage, layout) = tensor.storage_and_layout();
-        match &*storage {
-            Storage::Cuda(storage) => Ok((storage.try_clone(layout)?, tensor.shape().clone())),
-            _ => self.wrong_device(),
-        }
-    }
-
-    fn metal_fwd(&self, _: &MetalStorage, _: &Layout) -> Result<(MetalStorage, Shape)> {
-        let Output::Tensor(tensor) = self.take()? else { return self.wrong_device() };
-        let (storage, layout) = tensor.storage_and_layout();
-        match &*storage {
-            Storage::Metal(storage) => Ok((storage.try_clone(layout)?, tensor.shape().clone())),
-            _ => self.wrong_device(),
-        }
-    }
-
-    fn bwd(&self, _: &Tensor, result: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        REGION.with_borrow_mut(|region| match region {
-            Some(handed_over) => {
-                handed_over.push((result.id(), gradient.detach()));
-                Ok(None)
-            }
-            None => bail!(
-                "candle's own `backward` was called on a result of the operation `{}`, which it cannot \
-                 see through; call `model.backward(&loss)`, `value_and_grad` or `Tape::backward` instead",
-                self.name
-            ),
-        })
-    }
-}
-
-/// A copy of a part of a CPU storage.
-fn part_of(storage: &CpuStorage, from: usize, to: usize) -> Result<CpuStorage> {
-    macro_rules! copy {
-        ($($variant:ident),*) => {
-            match storage {
-                $(CpuStorage::$variant(values) => Ok(CpuStorage::$variant(
-                    values.get(from..to).unwrap_or(&[]).to_vec(),
-                )),)*
-                other => bail!("a result of type {:?} cannot be recorded", other.dtype()),
-            }
-        };
-    }
-    copy!(U8, U32, I16, I32, I64, BF16, F16, F32, F64)
-}
-
-/// A gradient that may grow.
-struct Gathered {
-    tensor: Tensor,
-    /// Whether nobody else holds its memory, so that it can be added to in place.
-    owned: bool,
-}
-
-/// Adds a gradient to what was gathered.
-fn gather(gathered: &mut Option<Gathered>, gradient: Tensor) -> Result<()> {
-    *gathered = Some(match gathered.take() {
-        None => Gathered { tensor: gradient, owned: false },
-        Some(before) => Gathered { tensor: sum(&before.tensor, &gradient)?, owned: true },
-    });
-    Ok(())
-}
-
-/// Lets a kernel write a gradient, or add to what was gathered.
-fn gather_in_place(
-    gathered: &mut Option<Gathered>,
-    like: &Tensor,
-    mut write: impl FnMut(&mut [f32], bool) -> Result<()>,
-) -> Result<()> {
-    match gathered {
-        Some(before) if before.owned => {
-            with_slice_mut(&before.tensor, |values| write(values, true))
-        }
-        _ => {
-            let mut values = vec![0.0; like.elem_count()];
-            write(&mut values, false)?;
-            let tensor = Tensor::from_vec(values, like.shape(), like.device())?;
-            match gathered {
-                Some(_) => gather(gathered, tensor),
-                None => {
-                    *gathered = Some(Gathered { tensor, owned: true });
-                    Ok(())
-                }
-            }
-        }
-    }
-}
-
-fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    let fuses = |t: &Tensor| t.device().is_cpu() && t.dtype() == DType::F32 && t.is_contiguous();
-    if fuses(a) && fuses(b) && a.dims() == b.dims() {
-        let values = with_slice(a, |a| with_slice(b, |b| Ok(map2(a, b, |a, b| a + b))))?;
-        return Tensor::from_vec(values, a.shape(), a.device());
-    }
-    a + b
-}
-
-/// A backward pass at work.
-struct Walk {
-    gathered: Vec<Option<Gathered>>,
-    places: ById<usize>,
-    sink: GradientSink,
-}
-
-impl Walk {
-    fn run(&mut self, entries: Vec<Entry>, results: &[(&Tensor, &Tensor)]) -> Result<()> {
-        for (result, gradient) in results {
-            match self.places.get(&result.id()) {
-                Some(place) => gather(&mut self.gathered[*place], (*gradient).clone())?,
-                None => self.region(result, gradient)?,
-            }
-        }
-        for entry in entries.into_iter().rev() {
-            let count = entry.outputs.len();
-            let taken: Vec<Option<Tensor>> = self.gathered[entry.first..entry.first + count]
-                .iter_mut()
-                .map(|gathered| gathered.take().map(|g| g.tensor.contiguous()).transpose())
-                .collect::<Result<_>>()?;
-            if taken.iter().all(Option::is_none) {
-                continue;
-            }
-            match entry.kind {
-                Kind::Seal(end) => {
-                    if let Some(Some(gradient)) = taken.first() {
-                        self.region(&end, gradient)?;
-                    }
-                }
-                Kind::Operation { operation, inputs } => operation.backward(&mut Pass {
-                    inputs: &inputs,
-                    outputs: &entry.outputs,
-                    gradients: &taken,
-                    walk: self,
-                })?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets candle differentiate `sum(end * gradient)` down to recorded results and variables.
-    fn region(&mut self, end: &Tensor, gradient: &Tensor) -> Result<()> {
-        if end.is_variable() {
-            return self.sink.give(end.id(), gradient.clone());
-        }
-        if !end.track_op() {
-            return Ok(());
-        }
-        let root = (end * gradient)?.sum_all()?;
-        // Put back on every way out: a nested backward pass, or an error, must not see it.
-        struct Before(Option<Vec<(TensorId, Tensor)>>);
-        impl Drop for Before {
-            fn drop(&mut self) {
-                REGION.replace(self.0.take());
-            }
-        }
-        let before = Before(REGION.replace(Some(Vec::new())));
-        let variables = root.backward()?;
-        let handed_over = REGION.replace(None).unwrap_or_default();
-        drop(before);
-        for (id, gradient) in handed_over {
-            // A result that is sealed stands on another tape: on this one it would be an operation's.
-            let place = self.places.get(&id).filter(|_| id != end.id());
-            let Some(place) = place else {
-                bail!(
-                    "the loss depends on a result that another tape recorded: run the whole forward \
-                     pass, and `backward`, under one `Context::training`, `value_and_grad` or \
-                     `Tape::record`, and differentiate each loss once"
-                )
-            };
-            gather(&mut self.gathered[*place], gradient)?;
-        }
-        // Those of this region only: a model has as many regions as it has layers in plain code. Each
-        // variable has one gradient here, so the order of the map is none of the result.
-        for id in variables.get_ids() {
-            if let (Some(gradient), Some(slot)) =
-                (variables.get_id(*id), self.sink.slots.get_mut(id))
-            {
-                gather(&mut slot.gathered, gradient.detach())?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The backward pass of one operation: its inputs, its results, their gradients, and where the
-/// gradients of the inputs go.
-pub struct Pass<'a> {
-    inputs: &'a [Input],
-    outputs: &'a [Tensor],
-    gradients: &'a [Option<Tensor>],
-    walk: &'a mut Walk,
-}
-
-impl Walk {
-    fn needs(&self, target: Target) -> bool {
-        match target {
-            Target::Nowhere => false,
-            Target::Place(_) => true,
-            Target::Variable(id) => self.sink.watches(id),
-        }
-    }
-
-    fn give(&mut self, target: Target, gradient: Tensor) -> Result<()> {
-        match target {
-            Target::Nowhere => Ok(()),
-            Target::Place(place) => gather(&mut self.gathered[place], gradient),
-            Target::Variable(id) => self.sink.give(id, gradient),
-        }
-    }
-
-    fn write(
-        &mut self,
-        target: Target,
-        like: &Tensor,
-        write: &mut dyn FnMut(&mut [f32], bool) -> Result<()>,
-    ) -> Result<()> {
-        match target {
-            Target::Nowhere => Ok(()),
-            Target::Place(place) => gather_in_place(&mut self.gathered[place], like, write),
-            Target::Variable(id) => self.sink.write(id, like, write),
-        }
-    }
-}
-
-impl<'a> Pass<'a> {
-    /// Number of inputs.
-    pub fn input_count(&self) -> usize {
-        self.inputs.len()
-    }
-
-    /// An input: detached, unless the operation ran in a fused form, which reads memory only.
-    pub fn input(&self, index: usize) -> &'a Tensor {
-        &self.inputs[index].value
-    }
-
-    /// A result: detached, unless the operation ran in a fused form, which reads memory only.
-    pub fn output(&self, index: usize) -> &'a Tensor {
-        &self.outputs[index]
-    }
-
-    /// The gradient of a result, contiguous; `None` if nothing was computed from it.
-    pub fn gradient(&self, index: usize) -> Option<&'a Tensor> {
-        self.gradients[index].as_ref()
-    }
-
-    /// The gradient of the only result of an operation.
-    pub fn dy(&self) -> Result<&'a Tensor> {
-        match self.gradients {
-            [Some(gradient)] => Ok(gradient),
-            other => bail!("an operation with {} results has no single gradient", other.len()),
-        }
-    }
-
-    /// The gradient of a result, or zeros if nothing was computed from it.
-    pub fn gradient_or_zeros(&self, index: usize) -> Result<Tensor> {
-        match self.gradient(index) {
-            Some(gradient) => Ok(gradient.clone()),
-            None => self.output(index).zeros_like(),
-        }
-    }
-
-    /// Whether an input needs its gradient.
-    pub fn needs(&self, index: usize) -> bool {
-        self.walk.needs(self.inputs[index].target)
-    }
-
-    /// Gives an input its gradient (a part of it: what it gets elsewhere is added).
-    pub fn give(&mut self, index: usize, gradient: Tensor) -> Result<()> {
-        let input = &self.inputs[index];
-        if gradient.dims() != input.value.dims() {
-            bail!(
-                "input {index} has shape {:?}, its gradient {:?}",
-                input.value.dims(),
-                gradient.dims()
-            )
-        }
-        self.walk.give(input.target, gradient.detach())
-    }
-
-    /// As [`Pass::give`], in place, for f32 on the CPU: `write(values, accumulate)` must overwrite the
-    /// values, or add to them if `accumulate`. Not called if the input needs no gradient.
-    pub fn write(
-        &mut self,
-        index: usize,
-        mut write: impl FnMut(&mut [f32], bool) -> Result<()>,
-    ) -> Result<()> {
-        let input = &self.inputs[index];
-        if !self.walk.needs(input.target) {
-            return Ok(());
-        }
-        self.walk.write(input.target, &input.value, &mut write)
-    }
-}
-
-/// Where the gradients of variables end up: one buffer for each, which a sink that is used again
-/// writes anew, so that a step allocates none. Each backward pass has its own; replicas of a model
-/// can share its weights.
-#[derive(Default)]
-pub struct GradientSink {
-    order: Vec<TensorId>,
-    slots: ById<SinkSlot>,
-}
-
-#[derive(Default)]
-struct SinkSlot {
-    buffer: Option<Tensor>,
-    gathered: Option<Gathered>,
-}
-
-impl GradientSink {
-    /// A sink for the gradients of these variables.
-    pub fn new<'a>(variables: impl IntoIterator<Item = &'a Tensor>) -> Self {
-        let mut sink = Self::default();
-        for variable in variables {
-            if sink.slots.insert(variable.id(), SinkSlot::default()).is_none() {
-                sink.order.push(variable.id());
-            }
-        }
-        sink
-    }
-
-    /// Whether it watches exactly these variables, in this order.
-    pub fn is_for<'a>(&self, variables: impl Iterator<Item = &'a Tensor>) -> bool {
-        self.order.iter().copied().eq(variables.map(Tensor::id))
-    }
-
-    fn watches(&self, id: TensorId) -> bool {
-        self.slots.contains_key(&id)
-    }
-
-    fn give(&mut self, id: TensorId, gradient: Tensor) -> Result<()> {
-        match self.slots.get_mut(&id) {
-            Some(slot) => gather(&mut slot.gathered, gradient),
-            None => Ok(()),
-        }
-    }
-
-    fn write(
-        &mut self,
-        id: TensorId,
-        like: &Tensor,
-        write: &mut dyn FnMut(&mut [f32], bool) -> Result<()>,
-    ) -> Result<()> {
-        let Some(slot) = self.slots.get_mut(&id) else { return Ok(()) };
-        match (&slot.gathered, &slot.buffer) {
-            (None, Some(buffer)) => {
-                with_slice_mut(buffer, |values| write(values, false))?;
-                slot.gathered = Some(Gathered { tensor: buffer.clone(), owned: true });
-            }
-            (None, None) => {
-                gather_in_place(&mut slot.gathered, like, write)?;
-                slot.buffer = slot.gathered.as_ref().map(|g| g.tensor.clone());
-            }
-            (Some(_), _) => gather_in_place(&mut slot.gathered, like, write)?,
-        }
-        Ok(())
-    }
-
-    /// The gradient of a variable, taken out; `None`: the loss does not depend on it. Its memory may be
-    /// the sink's buffer, which the sink's next backward pass overwrites.
-    pub fn take(&mut self, variable: &Tensor) -> Option<Tensor> {
-        let slot = self.slots.get_mut(&variable.id())?;
-        slot.gathered.take().map(|gathered| gathered.tensor)
     }
 }
 

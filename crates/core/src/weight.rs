@@ -185,6 +185,18 @@ impl Weight {
         })
     }
 
+    /// Replaces the value; shape must be the same, the type is converted.
+    pub fn set(&self, value: &Tensor) -> Result<()> {
+        if value.dims() != self.var.dims() {
+            let expected =
+                format!("expected a weight of shape {:?}, got {:?}", self.var.dims(), value.dims());
+            return Err(Error::layer("", expected));
+        }
+        let value = value.to_dtype(self.var.dtype())?.to_device(self.var.device())?;
+        // `Var::set` refuses a value that shares the variable's memory.
+        Ok(self.var.set(&value.detach().force_contiguous()?)?)
+    }
+
     /// The value: tracked, so that it is differentiated, or not. It shares the weight's memory.
     pub fn value(&self, tracked: bool) -> &Tensor {
         if tracked { self.var.as_tensor() } else { &self.untracked }
@@ -205,15 +217,7 @@ pub struct Parameter {
 impl Parameter {
     /// Replaces the value; shape must be the same, the type is converted.
     pub fn set(&self, value: &Tensor) -> Result<()> {
-        if value.dims() != self.var.dims() {
-            return Err(Error::layer(
-                &self.path,
-                format!("expected a weight of shape {:?}, got {:?}", self.var.dims(), value.dims()),
-            ));
-        }
-        let value = value.to_dtype(self.var.dtype())?.to_device(self.var.device())?;
-        // `Var::set` refuses a value that shares the variable's memory.
-        Ok(self.var.set(&value.detach().force_contiguous()?)?)
+        self.weight.set(value).map_err(|e| e.in_layer(&self.path))
     }
 }
 

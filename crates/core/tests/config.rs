@@ -243,6 +243,59 @@ fn ranges_hold_for_builders_too() {
     );
 }
 
+/// Arguments of several configurations, each with defaults of its own.
+#[test]
+fn flattened_arguments_are_keys_before_the_own() {
+    #[derive(Config)]
+    #[config(new(name))]
+    struct Shared {
+        /// A name.
+        name: String,
+        /// A rate.
+        #[config(default = 0.5, range = "[0, 1]")]
+        rate: f64,
+    }
+    #[derive(Config)]
+    #[config(new(steps))]
+    struct Own {
+        /// Shared arguments.
+        #[config(flatten, default = Shared::new("own").rate(0.25))]
+        shared: Shared,
+        /// Steps.
+        #[config(default = 3, range = "[1, inf)")]
+        steps: usize,
+    }
+    let own = Own::new(4);
+    assert_eq!((own.shared.name.as_str(), own.shared.rate, own.steps), ("own", 0.25, 4));
+    let written = |own: &Own| Json::Object(own.to_config().unwrap()).to_string();
+    assert_eq!(written(&own), r#"{"name":"own","rate":0.25,"steps":4}"#);
+    let read = |config: Json| Own::from_config(&map(config));
+    assert_eq!(written(&read(json!({})).unwrap()), written(&Own::default()));
+    let given = read(json!({"steps": 2, "rate": 1, "name": "x"})).unwrap();
+    assert_eq!(written(&given), r#"{"name":"x","rate":1.0,"steps":2}"#);
+    let error = |config: Json| read(config).map(drop).unwrap_err().to_string();
+    assert_eq!(error(json!({"rate": 2})), "at `rate`: must be a number from 0 to 1, found 2");
+    assert_eq!(error(json!({"name": 1})), "at `name`: must be a string, found 1");
+    assert_eq!(
+        error(json!({"stesp": 2})),
+        "at `stesp`: unknown key `stesp`. Did you mean `steps`? Known: name, rate, steps."
+    );
+    let outside = Own { shared: Shared::new("own").rate(-1.0), steps: 1 };
+    assert!(outside.check_ranges().unwrap_err().to_string().starts_with("at `rate`: must be"));
+    assert!(Own::new(0).check_ranges().is_err());
+    let schema = Own::schema(&mut Definitions::new());
+    let expected = json!({
+        "type": "object",
+        "properties": {
+            "name": {"description": "A name.", "type": "string", "default": "own"},
+            "rate": {"description": "A rate.", "type": "number", "minimum": 0, "maximum": 1, "default": 0.25},
+            "steps": {"description": "Steps.", "type": "integer", "minimum": 1, "default": 3},
+        },
+        "additionalProperties": false,
+    });
+    assert_eq!(schema.to_string(), expected.to_string());
+}
+
 /// A number that JSON cannot write is an error with its path, where it is written.
 #[test]
 fn what_cannot_be_written_says_where() {

@@ -7,7 +7,7 @@
 use crate::messages::count;
 use candle_core::WithDType;
 use half::{bf16, f16};
-use ndarray::{ArrayBase, Data, Dimension};
+use ndarray::{ArrayBase, ArrayD, Data, Dimension};
 use sconce_core::{Device, Error, Result, Tensor};
 
 /// One array of any kind, as a tensor.
@@ -15,6 +15,10 @@ use sconce_core::{Device, Error, Result, Tensor};
 /// Implemented for candle tensors (detached, on their own device), for `ndarray` arrays and views
 /// of any dimension and layout, and for (nested) `Vec`s, slices and arrays of numbers. Everything
 /// but a tensor arrives on the CPU.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an array of numbers",
+    note = "data is an `ndarray` array, a candle tensor, or (nested) vectors and arrays of numbers"
+)]
 pub trait ToTensor {
     /// The tensor, of the same shape and type (see [`mod@crate::array`] for types that tensors lack).
     ///
@@ -28,6 +32,11 @@ pub trait ToTensor {
 /// Implemented for everything that is [`ToTensor`], for slices, arrays and vectors of tensors or of
 /// `&dyn ToTensor`, and for tuples of up to four arrays. Functions take it as
 /// `x: &(impl ToTensors + ?Sized)`, so that `fit(&x, &y, ..)` needs no annotations.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an array of numbers, nor several of them",
+    note = "data is an `ndarray` array, a candle tensor, or (nested) vectors and arrays of numbers; several \
+            arrays are a tuple `(&a, &b)` or a list of tensors"
+)]
 pub trait ToTensors {
     /// The tensors, in order.
     ///
@@ -39,6 +48,22 @@ pub trait ToTensors {
 impl<T: ToTensor + ?Sized> ToTensors for T {
     fn to_tensors(&self) -> Result<Vec<Tensor>> {
         Ok(vec![self.to_tensor()?])
+    }
+}
+
+/// Tensors as `ndarray` arrays.
+pub trait ToArray {
+    /// A copy of the values on the CPU: `model.predict(&x)?.to_array::<f32>()?`.
+    ///
+    /// # Errors
+    /// If the tensor's type is another one.
+    fn to_array<T: WithDType>(&self) -> Result<ArrayD<T>>;
+}
+
+impl ToArray for Tensor {
+    fn to_array<T: WithDType>(&self) -> Result<ArrayD<T>> {
+        let values = self.flatten_all()?.to_vec1::<T>()?;
+        ArrayD::from_shape_vec(self.dims(), values).map_err(|e| Error::data(e.to_string()))
     }
 }
 
@@ -274,6 +299,16 @@ mod tests {
         let tensor = x.to_tensors().unwrap().remove(0);
         let flat = tensor.flatten_all().unwrap().to_dtype(DType::F32).unwrap();
         (tensor.dims().to_vec(), flat.to_vec1().unwrap())
+    }
+
+    #[test]
+    fn tensors_become_arrays() {
+        let x: Array2<f32> = array![[1., 2., 3.], [4., 5., 6.]];
+        let tensor = x.to_tensor().unwrap();
+        assert_eq!(tensor.to_array::<f32>().unwrap(), x.clone().into_dyn());
+        assert_eq!(tensor.t().unwrap().to_array::<f32>().unwrap(), x.t().into_owned().into_dyn());
+        assert_eq!(tensor.sum_all().unwrap().to_array::<f32>().unwrap().ndim(), 0);
+        assert!(tensor.to_array::<i64>().is_err());
     }
 
     #[test]

@@ -10,11 +10,12 @@ pub(crate) mod rows;
 use crate::messages::open;
 use rows::{Rows, scan};
 use sconce_core::{Error, Result, Tensor};
+use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 /// Which columns of a file are read, and what is known of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CsvColumns {
     /// The column of y.
     pub target: String,
@@ -87,6 +88,24 @@ pub fn read_csv(path: impl AsRef<Path>, columns: &CsvColumns) -> Result<CsvData>
     let reader = || open(path).map(|(file, _)| BufReader::with_capacity(1 << 16, file));
     let scan = scan(reader()?, columns).map_err(|message| Error::file(path, message))?;
     read(reader()?, columns, scan).map_err(|message| Error::file(path, message))
+}
+
+/// Reads the features of a file without needing its target: x [rows, features], `F32`, and their names.
+/// With `columns`, those that a model was trained on: the columns of x by name, whatever their order,
+/// and the target, which may be missing.
+///
+/// # Errors
+/// As [`read_csv`].
+pub fn read_csv_features(
+    path: impl AsRef<Path>,
+    columns: Option<&CsvColumns>,
+) -> Result<(Tensor, Vec<String>)> {
+    let path = path.as_ref();
+    let (file, _) = open(path)?;
+    let target = columns.map(|columns| columns.target.as_str());
+    let features = columns.and_then(|columns| columns.features.as_deref());
+    rows::features(BufReader::with_capacity(1 << 16, file), target, features)
+        .map_err(|message| Error::file(path, message))
 }
 
 /// As [`read_csv`], from the bytes of a file.

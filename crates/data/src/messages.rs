@@ -30,7 +30,7 @@ pub(crate) fn shown(field: &[u8]) -> String {
 }
 
 /// "a, b, c", of many names the first few: "a, b, ..., and 990 more".
-pub(crate) fn listed<S: AsRef<str>>(names: &[S]) -> String {
+pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
     let first: Vec<String> =
         names.iter().take(NAMES).map(|name| printable(name.as_ref())).collect();
     match names.len().saturating_sub(NAMES) {

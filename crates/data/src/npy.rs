@@ -66,7 +66,7 @@ pub fn write_npy(path: impl AsRef<Path>, tensor: &Tensor) -> Result<()> {
     }
 }
 
-fn read(mut reader: impl Read, len: u64) -> Result<Tensor, String> {
+pub(crate) fn read(mut reader: impl Read, len: u64) -> Result<Tensor, String> {
     let header = header::read(&mut reader, len)?;
     if !header.fortran {
         return elements::read(&mut reader, header.format, &header.shape);

@@ -6,6 +6,7 @@ mod csv;
 pub use arrays::{Arrays, Files};
 pub use csv::{Csv, Standardize};
 
+use crate::Standardizer;
 use crate::datasets::{Blobs, Builtin, Dataset, NAMES};
 use crate::messages::listed;
 use sconce_core::registry::{nearest, unknown};
@@ -13,6 +14,7 @@ use sconce_core::schema::Definitions;
 use sconce_core::value::mismatch;
 use sconce_core::{ConfigValue, Error, Json, Result};
 use serde_json::json;
+use std::path::Path;
 
 /// Data of a run: a built-in data set, generated clusters, `.npy` files or a CSV file.
 ///
@@ -77,16 +79,58 @@ impl ConfigValue for DatasetSpec {
     }
 }
 
+impl DatasetSpec {
+    /// Whether features are to be standardised.
+    pub fn standardizes(&self) -> bool {
+        match self {
+            Self::Builtin(builtin) => builtin.standardize,
+            Self::Blobs(_) | Self::Arrays(_) => false,
+            Self::Csv(csv) => csv.standardize != Standardize::Flag(false),
+        }
+    }
+
+    /// The files that are read.
+    pub fn files(&self) -> Vec<&Path> {
+        match self {
+            Self::Builtin(_) | Self::Blobs(_) => Vec::new(),
+            Self::Arrays(arrays) => arrays.files(),
+            Self::Csv(csv) => csv.files(),
+        }
+    }
+}
+
 /// Reads or generates the arrays.
 ///
 /// # Errors
 /// A file that cannot be used, arrays of different lengths, sizes that are impossible.
 pub fn load(spec: &DatasetSpec) -> Result<Dataset> {
-    match spec {
-        DatasetSpec::Builtin(builtin) => builtin.load(),
-        DatasetSpec::Blobs(blobs) => blobs.load(),
-        DatasetSpec::Arrays(arrays) => arrays.load(),
-        DatasetSpec::Csv(csv) => csv.load(None),
+    let (data, statistics) = load_unscaled(spec, None)?;
+    data.standardized(statistics.as_ref())
+}
+
+/// As [`load`] or, with the data trained on, [`load_validation`], with the features as they are, and
+/// the statistics to standardise them with where that is asked for.
+///
+/// # Errors
+/// As [`load`] and [`load_validation`].
+pub fn load_unscaled(
+    spec: &DatasetSpec,
+    train: Option<&Dataset>,
+) -> Result<(Dataset, Option<Standardizer>)> {
+    let (data, statistics) = match spec {
+        DatasetSpec::Builtin(builtin) => builtin.load_unscaled()?,
+        DatasetSpec::Blobs(blobs) => (blobs.load()?, None),
+        DatasetSpec::Arrays(arrays) => (arrays.load()?, None),
+        DatasetSpec::Csv(csv) => csv.load(train)?,
+    };
+    match (train.and_then(|train| train.class_names.as_ref()), &data.class_names) {
+        (Some(train), Some(validation)) if train != validation => Err(Error::data(format!(
+            "the training data has the classes {}, the validation data {}, so that their numbers \
+             differ; they must be the same, in the same order",
+            listed(train),
+            listed(validation)
+        ))),
+        _ => Ok((data, statistics)),
     }
 }
 
@@ -97,19 +141,8 @@ pub fn load(spec: &DatasetSpec) -> Result<Dataset> {
 /// As [`load`]; a CSV file that lacks a column trained on, or has another besides; classes that are
 /// not those trained on.
 pub fn load_validation(spec: &DatasetSpec, train: &Dataset) -> Result<Dataset> {
-    let validation = match spec {
-        DatasetSpec::Csv(csv) => csv.load(Some(train))?,
-        other => load(other)?,
-    };
-    match (&train.class_names, &validation.class_names) {
-        (Some(train), Some(validation)) if train != validation => Err(Error::data(format!(
-            "the training data has the classes {}, the validation data {}, so that their numbers \
-             differ; they must be the same, in the same order",
-            listed(train),
-            listed(validation)
-        ))),
-        _ => Ok(validation),
-    }
+    let (validation, statistics) = load_unscaled(spec, Some(train))?;
+    validation.standardized(statistics.as_ref())
 }
 
 #[cfg(test)]

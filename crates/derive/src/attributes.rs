@@ -81,11 +81,13 @@ pub struct Attributes {
     pub range: Option<TokenStream>,
     pub key: Option<LitStr>,
     pub with: Option<Path>,
+    pub or: Option<Ident>,
     pub skip_none: bool,
     pub skip_default: bool,
     pub read_only: bool,
     pub no_builder: bool,
     pub skip: bool,
+    pub flatten: bool,
 }
 
 impl Attributes {
@@ -102,11 +104,13 @@ impl Attributes {
                 "range" => out.range = Some(range(&meta.value()?.parse()?)?),
                 "key" => out.key = Some(meta.value()?.parse()?),
                 "with" => out.with = Some(meta.value()?.call(Path::parse_mod_style)?),
+                "or" => out.or = Some(meta.value()?.parse()?),
                 "skip_none" => out.skip_none = true,
                 "skip_default" => out.skip_default = true,
                 "read_only" => out.read_only = true,
                 "no_builder" => out.no_builder = true,
                 "skip" => out.skip = true,
+                "flatten" => out.flatten = true,
                 _ => return Err(meta.error("unknown attribute of a configuration's field")),
             }
             Ok(())

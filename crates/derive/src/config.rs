@@ -5,25 +5,26 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{
-    Data, DeriveInput, Expr, Fields, GenericArgument, Ident, LitStr, PathArguments, Result, Type,
-    UnOp, Visibility,
+    Data, DeriveInput, Expr, Fields, GenericArgument, GenericParam, Generics, Ident, LitStr,
+    PathArguments, Result, Type, UnOp, Visibility,
 };
 
 pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
-    if !input.generics.params.is_empty() {
-        let message = "a configuration cannot be generic";
+    if input.generics.params.iter().any(|p| !matches!(p, GenericParam::Const(_))) {
+        let message = "a configuration can be generic over numbers only";
         return Err(syn::Error::new_spanned(&input.generics, message));
     }
     let container = Container::parse(&input.attrs)?;
     let krate = container.krate();
     let fields = fields(input)?;
     let defaults = fields.iter().filter_map(Field::default_function);
-    let parts = [
+    let parts: [TokenStream; 7] = [
         constructors(input, &container, &fields)?,
         builders(input, &container, &fields),
         config(input, &container, &fields),
         registered(input, &container),
-        container.serde.then(|| serde(&input.ident)).into_iter().collect(),
+        as_mut(input, &fields),
+        container.serde.then(|| serde(input)).into_iter().collect(),
         container.value.then(|| value(&input.ident, &krate)).into_iter().collect(),
     ];
     Ok(quote! {
@@ -47,6 +48,8 @@ struct Field {
     /// The type inside `Option`.
     inner: Option<Type>,
     attributes: Attributes,
+    /// Those of the struct.
+    generics: Generics,
 }
 
 fn fields(input: &DeriveInput) -> Result<Vec<Field>> {
@@ -67,9 +70,10 @@ fn fields(input: &DeriveInput) -> Result<Vec<Field>> {
         let attributes = Attributes::parse(&field.attrs)?;
         let ident = field.ident.clone().unwrap_or_else(|| format_ident!("unnamed"));
         let key = attributes.key.as_ref().map_or_else(|| ident.unraw().to_string(), LitStr::value);
+        let (doc, generics) = (doc(&field.attrs), input.generics.clone());
         let ty = without_group(&field.ty).clone();
         let inner = option(&ty).cloned();
-        Ok(Field { ident, key, doc: doc(&field.attrs), ty, inner, attributes })
+        Ok(Field { ident, key, doc, ty, inner, attributes, generics })
     };
     named.into_iter().map(field).collect()
 }
@@ -114,8 +118,13 @@ impl Field {
         !self.attributes.skip
     }
 
+    /// A key of the configuration, not several.
+    fn is_key(&self) -> bool {
+        self.in_config() && !self.attributes.flatten
+    }
+
     fn is_required(&self) -> bool {
-        self.in_config() && self.attributes.default.is_none() && self.inner.is_none()
+        self.is_key() && self.attributes.default.is_none() && self.inner.is_none()
     }
 
     /// The type a builder or `new` sets.
@@ -137,25 +146,33 @@ impl Field {
         format_ident!("default_{}", self.ident.unraw())
     }
 
+    /// The path of the function that makes the default.
+    fn default_path(&self) -> TokenStream {
+        let (name, (_, generics, _)) = (self.default_name(), self.generics.split_for_impl());
+        let generics = generics.as_turbofish();
+        quote!(#name #generics)
+    }
+
     /// The default as a function, for the several places that need it.
     fn default_function(&self) -> Option<TokenStream> {
         if self.is_required() || !self.in_config() {
             return None;
         }
-        let (name, ty) = (self.default_name(), &self.ty);
+        let (name, ty, (generics, ..)) =
+            (self.default_name(), &self.ty, self.generics.split_for_impl());
         let value = match &self.attributes.default {
             Some(Some(value)) => self.value(value),
-            Some(None) => quote!(Default::default()),
-            None => quote!(None),
+            None if self.inner.is_some() => quote!(None),
+            Some(None) | None => quote!(Default::default()),
         };
-        Some(quote!(fn #name() -> #ty { #value }))
+        Some(quote!(fn #name #generics () -> #ty { #value }))
     }
 
     /// The value in a struct expression that has every default.
     fn default_value(&self) -> TokenStream {
         if self.in_config() {
-            let name = self.default_name();
-            quote!(#name())
+            let path = self.default_path();
+            quote!(#path())
         } else {
             quote!(Default::default())
         }
@@ -196,6 +213,18 @@ impl Field {
             None => quote!(ConfigValue::to_json(#value)),
         }
     }
+
+    /// The expression that writes it, or what stands for it.
+    fn own_writer(&self) -> TokenStream {
+        let ident = &self.ident;
+        let json = self.writer(&quote!(&self.#ident));
+        match &self.attributes.or {
+            Some(other) => {
+                quote!(if self.#ident.is_some() { #json } else { ConfigValue::to_json(&self.#other) })
+            }
+            None => json,
+        }
+    }
 }
 
 /// `new` and `Default`.
@@ -205,6 +234,7 @@ fn constructors(
     fields: &[Field],
 ) -> Result<TokenStream> {
     let (name, vis) = (&input.ident, &input.vis);
+    let (generics, own, _) = input.generics.split_for_impl();
     let required: Vec<&Field> = fields.iter().filter(|field| field.is_required()).collect();
     let has_default = required.is_empty() && !container.no_default;
     let default = has_default.then(|| {
@@ -212,7 +242,7 @@ fn constructors(
             let (ident, value) = (&field.ident, field.default_value());
             quote!(#ident: #value)
         });
-        quote!(impl Default for #name { fn default() -> Self { Self { #(#values),* } } })
+        quote!(impl #generics Default for #name #own { fn default() -> Self { Self { #(#values),* } } })
     });
     if container.no_new {
         return Ok(default.into_iter().collect());
@@ -253,7 +283,7 @@ fn constructors(
     };
     Ok(quote! {
         #default
-        impl #name {
+        impl #generics #name #own {
             #[doc = #doc]
             #vis fn new(#(#parameters),*) -> Self {
                 Self { #(#values),* }
@@ -265,9 +295,10 @@ fn constructors(
 /// One method for each argument with a default.
 fn builders(input: &DeriveInput, container: &Container, fields: &[Field]) -> TokenStream {
     let (name, vis) = (&input.ident, &input.vis);
+    let (generics, own_generics, _) = input.generics.split_for_impl();
     let fields: Vec<&Field> = fields
         .iter()
-        .filter(|field| field.in_config() && !field.is_required())
+        .filter(|field| field.is_key() && !field.is_required())
         .filter(|field| !field.attributes.no_builder && !field.attributes.read_only)
         .collect();
     if fields.is_empty() || container.no_builders {
@@ -283,15 +314,16 @@ fn builders(input: &DeriveInput, container: &Container, fields: &[Field]) -> Tok
             }
         }
     });
-    let named = container.named.then(|| forwarded(name, vis, &fields));
+    let named = container.named.then(|| forwarded(input, vis, &fields));
     quote! {
-        impl #name { #(#own)* }
+        impl #generics #name #own_generics { #(#own)* }
         #named
     }
 }
 
 /// The same methods on `Named<Self>`.
-fn forwarded(name: &Ident, vis: &Visibility, fields: &[&Field]) -> TokenStream {
+fn forwarded(input: &DeriveInput, vis: &Visibility, fields: &[&Field]) -> TokenStream {
+    let (name, (generics, own, _)) = (&input.ident, input.generics.split_for_impl());
     let methods = fields.iter().map(|field| {
         let (ident, doc, (parameter, _)) = (&field.ident, &field.doc, field.parameter());
         quote! {
@@ -301,15 +333,17 @@ fn forwarded(name: &Ident, vis: &Visibility, fields: &[&Field]) -> TokenStream {
             }
         }
     });
-    quote!(impl crate::Named<#name> { #(#methods)* })
+    quote!(impl #generics crate::Named<#name #own> { #(#methods)* })
 }
 
 /// The trait `Config`.
 fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> TokenStream {
     let (name, krate) = (&input.ident, container.krate());
-    let class_name = container.name.as_ref().map_or_else(|| name.to_string(), LitStr::value);
+    let (generics, own, _) = input.generics.split_for_impl();
+    let class_name = class_name(input, container);
     let doc = doc(&input.attrs);
-    let descriptions = fields.iter().filter(|field| field.in_config()).map(description);
+    let descriptions = fields.iter().filter(|field| field.is_key()).map(description);
+    let flattened: Vec<&Field> = fields.iter().filter(|f| f.attributes.flatten).collect();
     let only = container.only.iter().map(|(key, value, written)| {
         let key = key.unraw().to_string();
         quote!(Fixed::Only { key: #key, value: || #value, written: #written })
@@ -323,17 +357,24 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
         if field.is_required() {
             return quote!(#ident: reader.required(#key, #from_json)?);
         }
-        let default = field.default_name();
+        let default = field.default_path();
+        if field.attributes.flatten {
+            return quote!(#ident: reader.flattened(#default)?);
+        }
         quote!(#ident: reader.optional(#key, #from_json, #default)?)
     });
-    let write = fields.iter().filter(|f| f.in_config() && !f.attributes.read_only).map(|field| {
+    let write_flattened = flattened.iter().map(|field| {
+        let ident = &field.ident;
+        quote!(writer.flatten(self.#ident.to_config()?);)
+    });
+    let write = fields.iter().filter(|f| f.is_key() && !f.attributes.read_only).map(|field| {
         let (ident, key) = (&field.ident, &field.key);
-        let json = field.writer(&quote!(&self.#ident));
+        let json = field.own_writer();
         let write = quote!(writer.write(#key, #json)?;);
         match field.attributes {
             Attributes { skip_none: true, .. } => quote!(if self.#ident.is_some() { #write }),
             Attributes { skip_default: true, .. } => {
-                let default = field.default_name();
+                let default = field.default_path();
                 quote!(if self.#ident != #default() { #write })
             }
             _ => write,
@@ -343,7 +384,11 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
         let (ident, key, range) = (&field.ident, &field.key, field.attributes.range.as_ref()?);
         Some(quote!(#range.check(#key, &self.#ident)?;))
     });
-    let checks: Vec<TokenStream> = checks.collect();
+    let check_flattened = flattened.iter().map(|field| {
+        let ident = &field.ident;
+        quote!(self.#ident.check_ranges()?;)
+    });
+    let checks: Vec<TokenStream> = check_flattened.chain(checks).collect();
     let (check, check_read) = if checks.is_empty() {
         (None, None)
     } else {
@@ -359,6 +404,18 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
         .module
         .as_ref()
         .map(|module| quote!(const MODULE: Option<&'static str> = Some(#module);));
+    let flattened = (!flattened.is_empty()).then(|| {
+        let rows = flattened.iter().map(|field| {
+            let (ty, default) = (&field.ty, field.default_path());
+            quote! {
+                config::Flattened {
+                    fields: <#ty as Config>::FIELDS,
+                    defaults: || Config::to_config(&#default()),
+                }
+            }
+        });
+        quote!(const FLATTENED: &'static [config::Flattened] = &[#(#rows),*];)
+    });
     let registered = container.package.as_ref().map(|package| {
         let registered_name = format!("{}>{class_name}", package.value());
         quote!(const REGISTERED: Option<&'static str> = Some(#registered_name);)
@@ -367,13 +424,14 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
     let reader =
         format_ident!("{}reader", if fields.iter().any(Field::in_config) { "" } else { "_" });
     quote! {
-        impl Config for #name {
+        impl #generics Config for #name #own {
             const CLASS_NAME: &'static str = #class_name;
             #module
             #registered
             const DOC: &'static str = #doc;
             const FIELDS: &'static [config::Field] = &[#(#descriptions),*];
             const FIXED: &'static [Fixed] = &[#(#fixed),*];
+            #flattened
 
             fn from_config(config: &Map) -> #krate::Result<Self> {
                 let #reader = Reader::new::<Self>(config)?;
@@ -385,6 +443,7 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
             #[allow(unused_mut)]
             fn to_config(&self) -> #krate::Result<Map> {
                 let mut writer = Writer::default();
+                #(#write_flattened)*
                 #(#write)*
                 Ok(writer.finish(Self::FIXED))
             }
@@ -392,6 +451,18 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
             #check
         }
     }
+}
+
+/// Keras's class name. The name of a const parameter in braces stands for its value, from 1 to 3.
+fn class_name(input: &DeriveInput, container: &Container) -> TokenStream {
+    let name = container.name.as_ref().map_or_else(|| input.ident.to_string(), LitStr::value);
+    let Some(parameter) = input.generics.const_params().next().map(|parameter| &parameter.ident)
+    else {
+        return quote!(#name);
+    };
+    let of = |value: &str| name.replace(&format!("{{{parameter}}}"), value);
+    let (one, two, three) = (of("1"), of("2"), of("3"));
+    quote!(match #parameter { 1 => #one, 2 => #two, _ => #three })
 }
 
 /// A row of `Config::FIELDS`.
@@ -404,8 +475,8 @@ fn description(field: &Field) -> TokenStream {
     let default = if field.is_required() {
         quote!(None)
     } else {
-        let name = field.default_name();
-        let json = field.writer(&quote!(&#name()));
+        let path = field.default_path();
+        let json = field.writer(&quote!(&#path()));
         quote!(Some(|| #json))
     };
     let range = match &field.attributes.range {
@@ -443,8 +514,27 @@ fn registered(input: &DeriveInput, container: &Container) -> TokenStream {
     }
 }
 
+/// `AsMut` for each flattened configuration.
+fn as_mut(input: &DeriveInput, fields: &[Field]) -> TokenStream {
+    let (name, (generics, own, _)) = (&input.ident, input.generics.split_for_impl());
+    let flattened = fields.iter().filter(|field| field.attributes.flatten);
+    flattened
+        .map(|field| {
+            let (ident, ty) = (&field.ident, &field.ty);
+            quote! {
+                impl #generics AsMut<#ty> for #name #own {
+                    fn as_mut(&mut self) -> &mut #ty {
+                        &mut self.#ident
+                    }
+                }
+            }
+        })
+        .collect()
+}
+
 /// `Serialize` and `Deserialize` by way of `Config`.
-fn serde(name: &Ident) -> TokenStream {
+fn serde(input: &DeriveInput) -> TokenStream {
+    let name = &input.ident;
     quote! {
         impl config::Serialize for #name {
             fn serialize<S: config::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -16,7 +16,8 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// On the struct, `#[config(..)]` takes
 ///
-/// - `name = "Dense"`: Keras's class name, if it is not the struct's;
+/// - `name = "Dense"`: Keras's class name, if it is not the struct's; with a const parameter `RANK`, as
+///   `name = "Conv{RANK}D"`, one for each of its values from 1 to 3;
 /// - `module = "keras.src.ops.numpy"`: Keras's module, if it is not that of the kind;
 /// - `package = "my_package"`: the type is the user's own, and files name it `my_package>Dense`
 ///   (`register_keras_serializable(package="my_package")`);
@@ -42,9 +43,13 @@ use syn::{DeriveInput, parse_macro_input};
 /// - `range = "[0, 1)"`: bounds of the number or numbers, in interval notation; `inf` is no bound;
 /// - `key = "lambda"`: Keras's key, if it is not the field's name;
 /// - `with = module`: `from_json`, `to_json` and `schema` of that module instead of the type's;
+/// - `or = pool_size`: an `Option` that is written as another field if `None`;
 /// - `skip_none`: not written if `None`; `skip_default`: not written if it is the default;
 ///   `read_only`: never written;
 /// - `no_builder`: no builder method;
+/// - `flatten`: the field is a configuration whose keys are keys of this one, before its own; keys that
+///   are left out have the values of the field's `default`. No builder method is written, but `AsMut` for the
+///   field's type, for a trait whose builder methods all such configurations have;
 /// - `skip`: not part of the configuration; starts as the type's `Default`.
 #[proc_macro_derive(Config, attributes(config))]
 pub fn derive_config(input: TokenStream) -> TokenStream {

@@ -8,10 +8,12 @@ pub mod gemm;
 mod map;
 mod mapped_file;
 pub mod math;
+pub mod normalize;
 mod pool;
 mod slices;
 pub mod threads;
 pub mod update;
+pub mod windows;
 
 pub use gather::gather_rows;
 pub use gemm::{Matrix, product};

@@ -86,6 +86,23 @@ pub fn for_parts<T: Send>(values: &mut [T], len: usize, body: impl Fn(usize, &mu
     });
 }
 
+/// As [`for_parts`], of two slices with parts of their own lengths: `body(part, a, b)`.
+pub(crate) fn for_parts_of_two<T: Send>(
+    (a, a_len): (&mut [T], usize),
+    (b, b_len): (&mut [T], usize),
+    body: impl Fn(usize, &mut [T], &mut [T]) + Sync,
+) {
+    let (a, b) = (Shared::new(a), Shared::new(b));
+    parallel(a.1.div_ceil(a_len.max(1)), |part| {
+        // SAFETY: each part takes its own range of either slice, and both are borrowed mutably for the
+        // whole call.
+        let a = unsafe { a.range(part * a_len, (part + 1) * a_len) };
+        // SAFETY: as above.
+        let b = unsafe { b.range(part * b_len, (part + 1) * b_len) };
+        body(part, a, b);
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +134,20 @@ mod tests {
             });
             let right = |(i, v): (usize, &f32)| *v == (i / width) as f32;
             assert!(values.iter().enumerate().all(right), "{rows} rows of {width}");
+        }
+    }
+
+    #[test]
+    fn two_slices_are_cut_side_by_side() {
+        for parts in [0, 1, 5] {
+            let (mut a, mut b) = (vec![0; parts * 3], vec![0; parts * 2]);
+            for_parts_of_two((&mut a, 3), (&mut b, 2), |part, a, b| {
+                assert_eq!((a.len(), b.len()), (3, 2));
+                a.fill(part);
+                b.fill(part + 100);
+            });
+            assert!(a.iter().enumerate().all(|(i, v)| *v == i / 3));
+            assert!(b.iter().enumerate().all(|(i, v)| *v == i / 2 + 100));
         }
     }
 }

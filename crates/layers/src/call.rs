@@ -112,7 +112,9 @@ fn accepted(entry: &LayerEntry, args: Args<Value>) -> Result<Args<Value>> {
         let dtype = value.tensor.dtype();
         dtype == compute || !(dtype.is_float() || casts)
     };
-    if args.flat().into_iter().all(fits) {
+    let mut all_fit = true;
+    args.each(&mut |value| all_fit &= fits(value));
+    if all_fit {
         return Ok(args);
     }
     args.try_map(|value| {

@@ -4,7 +4,7 @@
 use crate::layer::{Child, Layer};
 use crate::regularizers::Regularizer;
 use sconce_core::{
-    Args, DTypePolicy, Device, Dims, Error, FirstValues, Result, Spec, Store, Weight,
+    Args, DTypePolicy, Device, Dims, Error, FirstValues, Result, Spec, Store, Tensor, Weight,
 };
 use std::collections::HashMap;
 use std::fmt;
@@ -329,6 +329,35 @@ impl LayerEntry {
         }
         // Two models that build one layer at the same time: the first wins.
         let _ = self.0.built.set(Built { inputs: x, weights });
+        Ok(())
+    }
+
+    /// Sets the weights that a layer takes from data before training, such as the mean and variance of
+    /// [`Normalization`](crate::Normalization), from batches of it, and builds the layer for their
+    /// shape unless it is built.
+    ///
+    /// # Errors
+    /// Of layers that take nothing from data; for data that does not fit.
+    pub fn adapt(&self, data: impl IntoIterator<Item = Result<Tensor>>) -> Result<()> {
+        let mut spec = None;
+        let mut data = data.into_iter().inspect(|batch| {
+            if let (None, Ok(batch)) = (&spec, batch) {
+                let sample = batch.dims().get(1..).unwrap_or_default();
+                spec = Some(Spec { dims: Dims::batch_of(sample), dtype: batch.dtype() });
+            }
+        });
+        let adapted = self.0.layer.adapt(&mut data).map_err(|e| e.in_layer(self.name()))?;
+        drop(data);
+        if let Some(spec) = spec {
+            let options = BuildOptions { device: &Device::Cpu, first: FirstValues::Zeros };
+            self.build(&Args::one(spec), "", options)?;
+        }
+        for weight in self.weights() {
+            let Some((_, value)) = adapted.iter().find(|(name, _)| *name == weight.name) else {
+                continue;
+            };
+            weight.set(value).map_err(|e| e.in_layer(self.name()))?;
+        }
         Ok(())
     }
 

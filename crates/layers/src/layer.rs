@@ -148,6 +148,18 @@ pub trait Layer: Configured {
         false
     }
 
+    /// New values of its weights, by name, from data that comes in batches: what [`LayerEntry::adapt`]
+    /// sets.
+    ///
+    /// # Errors
+    /// Of layers that take nothing from data, which is the default.
+    fn adapt(
+        &self,
+        _data: &mut dyn Iterator<Item = Result<Tensor>>,
+    ) -> Result<Vec<(&'static str, Tensor)>> {
+        Err(Error::layer("", format!("{} is not adapted to data", self.class_name())))
+    }
+
     /// Whether integer inputs are brought to the float type that the layer computes in. Layers that
     /// take indices, or only move values, say no.
     fn casts_integers(&self) -> bool {

@@ -3,9 +3,11 @@
 //! One layer is one short file: its configuration, which is Keras's, its shapes, its weights, its
 //! maths, its tests, and one line in the table below.
 
+mod axes;
 pub mod call;
 mod constant_value;
 pub mod constraints;
+pub mod convolution;
 pub mod core;
 mod data_format;
 pub mod entry;
@@ -14,6 +16,7 @@ pub mod initializers;
 pub mod json;
 pub mod layer;
 pub mod operations;
+pub mod pooling;
 pub mod preprocessing;
 #[cfg(test)]
 mod registry_case;
@@ -21,11 +24,25 @@ pub mod regularization;
 pub mod regularizers;
 pub mod reshaping;
 mod seed;
+pub mod spatial;
 
+pub use crate::convolution::{
+    Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D,
+    DepthwiseConv2D, SeparableConv1D, SeparableConv2D,
+};
 pub use crate::core::{Activation, Dense, Identity, InputLayer};
-pub use crate::preprocessing::Rescaling;
+pub use crate::pooling::{
+    AdaptiveAveragePooling1D, AdaptiveAveragePooling2D, AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D, AveragePooling1D,
+    AveragePooling2D, AveragePooling3D, GlobalAveragePooling1D, GlobalAveragePooling2D,
+    GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D,
+    MaxPooling1D, MaxPooling2D, MaxPooling3D,
+};
+pub use crate::preprocessing::{Normalization, Rescaling};
 pub use crate::regularization::Dropout;
 pub use crate::reshaping::{Flatten, Reshape};
+pub use crate::spatial::{Padding, Sizes};
+pub use axes::Axes;
 pub use call::{Call, Scope};
 pub use constant_value::ConstantValue;
 pub use data_format::DataFormat;
@@ -70,6 +87,35 @@ sconce_core::registry! { Layers(Layer):
     Dropout [];
     Flatten [];
     Identity [];
+    Normalization [];
     Rescaling [];
     Reshape [];
+    Conv1D ["Convolution1D"];
+    Conv2D ["Convolution2D"];
+    Conv3D ["Convolution3D"];
+    Conv1DTranspose ["Convolution1DTranspose"];
+    Conv2DTranspose ["Convolution2DTranspose"];
+    Conv3DTranspose ["Convolution3DTranspose"];
+    DepthwiseConv1D [];
+    DepthwiseConv2D [];
+    SeparableConv1D ["SeparableConvolution1D"];
+    SeparableConv2D ["SeparableConvolution2D"];
+    MaxPooling1D ["MaxPool1D"];
+    MaxPooling2D ["MaxPool2D"];
+    MaxPooling3D ["MaxPool3D"];
+    AveragePooling1D ["AvgPool1D"];
+    AveragePooling2D ["AvgPool2D"];
+    AveragePooling3D ["AvgPool3D"];
+    GlobalMaxPooling1D ["GlobalMaxPool1D"];
+    GlobalMaxPooling2D ["GlobalMaxPool2D"];
+    GlobalMaxPooling3D ["GlobalMaxPool3D"];
+    GlobalAveragePooling1D ["GlobalAvgPool1D"];
+    GlobalAveragePooling2D ["GlobalAvgPool2D"];
+    GlobalAveragePooling3D ["GlobalAvgPool3D"];
+    AdaptiveMaxPooling1D [];
+    AdaptiveMaxPooling2D [];
+    AdaptiveMaxPooling3D [];
+    AdaptiveAveragePooling1D [];
+    AdaptiveAveragePooling2D [];
+    AdaptiveAveragePooling3D [];
 }

@@ -34,6 +34,19 @@ pub(crate) fn align(y_true: &Tensor, y_pred: &Tensor) -> Result<(Tensor, Tensor)
     Ok((y_true, y_pred))
 }
 
+/// Refuses what a closure of the user's own returned, unless it holds values for each sample.
+pub(crate) fn check_per_sample(name: &str, values: &Tensor, y_pred: &Tensor) -> Result<()> {
+    if values.dims().first() == y_pred.dims().first() {
+        return Ok(());
+    }
+    Err(Error::training(format!(
+        "`{name}` returned the shape {:?}; it must return a value for each sample, [{}], which is then \
+         averaged",
+        values.dims(),
+        y_pred.dims().first().copied().unwrap_or(0)
+    )))
+}
+
 /// Refuses targets of another shape than the predictions' (but for a last axis of one). `hint` is
 /// what to do for class indices.
 pub(crate) fn check_aligned(what: &str, name: &str, y_true: &[usize], y_pred: &Dims) -> Result<()> {

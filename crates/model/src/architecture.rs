@@ -4,6 +4,7 @@
 use crate::functional;
 use crate::graph::Graph;
 use crate::graph_layer::GraphLayer;
+use crate::keras2;
 use crate::shared::{Shared, SharedIds};
 use crate::symbolic::SymbolicTensor;
 use sconce_core::json::{OBJECT_KEYS, only_keys};
@@ -197,6 +198,9 @@ impl Architecture {
             Connections::Stack(layers) => layers,
             Connections::Graph(graph) => return Ok(graph.clone()),
         };
+        if layers.is_empty() {
+            return Err(Error::config("", "the model has no layers; add some with `.add(..)`"));
+        }
         let spec = self.stated_input().or_else(|| input.cloned()).ok_or_else(|| {
             Error::config(
                 "",
@@ -248,12 +252,12 @@ impl Architecture {
     }
 
     /// Reads Keras's JSON of a model: `{"class_name": "Sequential", "config": {"name", "layers":
-    /// [..]}}`, or `"Functional"`. Keys left out take Keras's defaults.
+    /// [..]}}`, or `"Functional"`, in the form of Keras 3 or 2. Keys left out take Keras's defaults.
     ///
     /// # Errors
     /// With the JSON path of what is unknown or wrong.
     pub fn from_json(value: &Json) -> Result<Self> {
-        Self::read(value, &Shared::default())
+        Self::read(&keras2::translated(value), &Shared::default())
     }
 
     fn read(value: &Json, shared: &Shared) -> Result<Self> {

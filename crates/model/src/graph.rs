@@ -463,6 +463,18 @@ impl Graph {
 
 /// What a call of a layer makes, after checking that the layer takes such arguments.
 pub(crate) fn infer(entry: &LayerEntry, args: &Args<Spec>) -> Result<Vec<Spec>> {
+    if let (Some(stated), [given]) = (entry.stated_input(), args.flat().as_slice())
+        && !agrees(&stated, &given.dims)
+    {
+        return Err(Error::layer(
+            entry.name(),
+            format!(
+                "its input_shape says {stated}, the layer before it gives {}; leave input_shape out, \
+                 or correct it",
+                given.dims
+            ),
+        ));
+    }
     check_arguments(entry, args)
         .and_then(|()| entry.outputs(args))
         .map_err(|e| e.in_layer(entry.given_name().unwrap_or_else(|| entry.class_name())))

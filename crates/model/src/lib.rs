@@ -5,6 +5,7 @@ pub mod architecture;
 mod functional;
 pub mod graph;
 pub mod graph_layer;
+mod keras2;
 pub mod layer_order;
 pub mod network;
 mod schema;

@@ -9,7 +9,8 @@ use sconce_core::{
 use sconce_layers::{BuildOptions, Scope};
 use std::sync::Arc;
 
-/// A graph and its weights.
+/// A graph and its weights, which clones share.
+#[derive(Clone)]
 pub struct Network {
     architecture: Architecture,
     graph: Arc<Graph>,

@@ -38,17 +38,25 @@ impl Dense {
     }
 }
 
-/// (rows, in, units) of the flattened product, and the shape of the result.
-fn sizes(x: &[usize], w: &[usize]) -> Result<(usize, usize, usize, Shape)> {
+/// (rows, in, units) of the flattened product.
+fn sizes(x: &[usize], w: &[usize]) -> Result<(usize, usize, usize)> {
     match (x.split_last(), w) {
         (Some((last, front)), [inner, units]) if last == inner => {
-            let shape: Vec<usize> = front.iter().copied().chain([*units]).collect();
-            Ok((front.iter().product(), *inner, *units, Shape::from(shape)))
+            Ok((front.iter().product(), *inner, *units))
         }
         _ => bail!(
             "dense: an input of shape {x:?} does not fit a kernel of shape {w:?} ([in, units])"
         ),
     }
+}
+
+/// The shape of the result.
+fn shape(x: &[usize], units: usize) -> Shape {
+    let mut shape = x.to_vec();
+    if let Some(last) = shape.last_mut() {
+        *last = units;
+    }
+    Shape::from(shape)
 }
 
 const MISFIT: &str = "dense: shapes do not fit";
@@ -62,18 +70,18 @@ impl Operation for Dense {
 
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, ())> {
         let (x, w) = (inputs[0], inputs[1]);
-        let (rows, inner, _, shape) = sizes(x.dims(), w.dims())?;
+        let (rows, inner, units) = sizes(x.dims(), w.dims())?;
         let y = x.reshape((rows, inner))?.matmul(w)?;
         let y = match inputs.get(2) {
             Some(bias) => y.broadcast_add(bias)?,
             None => y,
         };
-        one(y.reshape(shape))
+        one(y.reshape(shape(x.dims(), units)))
     }
 
     fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
         let (x, w, dy) = (pass.input(0), pass.input(1), pass.dy()?);
-        let (rows, inner, units, _) = sizes(x.dims(), w.dims())?;
+        let (rows, inner, units) = sizes(x.dims(), w.dims())?;
         let dy = dy.reshape((rows, units))?;
         if pass.needs(1) {
             pass.give(1, x.reshape((rows, inner))?.t()?.contiguous()?.matmul(&dy)?)?;
@@ -95,7 +103,7 @@ impl Operation for Dense {
 impl Kernel<()> for Dense {
     fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let (x, w) = (inputs[0], inputs[1]);
-        let (rows, inner, units, shape) = sizes(x.dims, w.dims)?;
+        let (rows, inner, units) = sizes(x.dims, w.dims)?;
         let mut y = match inputs.get(2) {
             Some(bias) if bias.data.len() == units => bias.data.repeat(rows),
             Some(bias) => {
@@ -113,29 +121,29 @@ impl Kernel<()> for Dense {
         if let Some(activation) = &self.activation {
             activation.map_in_place(&mut y);
         }
-        Ok((vec![(y, shape)], ()))
+        Ok((vec![(y, shape(x.dims, units))], ()))
     }
 
     fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
         let y = pass.output(0);
         let dy = pass.dy()?;
         let (x, w) = (pass.input(0), pass.input(1));
-        let (rows, inner, units, _) = sizes(x.dims(), w.dims())?;
-        // dz: the gradient before the activation.
-        let chained;
-        let dz = match &self.activation {
-            Some(activation) => {
-                let mut dz = with_slice(dy, |dy| Ok(dy.to_vec()))?;
-                with_slice(y, |y| {
-                    activation.chain_in_place(y, &mut dz);
-                    Ok(())
-                })?;
-                chained = Tensor::from_vec(dz, y.shape(), y.device())?;
-                &chained
-            }
-            None => dy,
-        };
-        with_slice(dz, |dz| {
+        let (rows, inner, units) = sizes(x.dims(), w.dims())?;
+        with_slice(dy, |dy| {
+            // The gradient before the activation.
+            let chained;
+            let dz = match &self.activation {
+                Some(activation) => {
+                    let mut dz = dy.to_vec();
+                    with_slice(y, |y| {
+                        activation.chain_in_place(y, &mut dz);
+                        Ok(())
+                    })?;
+                    chained = dz;
+                    chained.as_slice()
+                }
+                None => dy,
+            };
             let Some(dz_matrix) = Matrix::new(dz, rows, units) else { bail!("{MISFIT}") };
             pass.write(1, |dw, accumulate| {
                 with_slice(x, |x| match Matrix::new(x, rows, inner) {
@@ -160,7 +168,7 @@ impl Kernel<()> for Dense {
 }
 
 /// `out[j] (+)= sum_i values[i, j]`, in chunks of columns so that the order of each sum is fixed.
-fn column_sums(out: &mut [f32], values: &[f32], accumulate: bool) {
+pub(crate) fn column_sums(out: &mut [f32], values: &[f32], accumulate: bool) {
     let columns = out.len();
     if columns == 0 {
         return;

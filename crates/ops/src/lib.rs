@@ -7,6 +7,7 @@
 pub mod accuracy;
 pub mod activations;
 pub mod arithmetic;
+pub mod convolution;
 pub mod dense;
 pub mod dropout;
 pub mod expression;
@@ -14,10 +15,16 @@ pub mod gradient_check;
 pub mod losses;
 pub mod number;
 pub mod op;
+pub mod pooling;
 pub mod reduce;
+pub mod segments;
+pub mod windows;
 
 pub use activations::{Activation, ActivationFn, Activations};
+pub use convolution::{convolution, convolution_transpose, depthwise_convolution};
 pub use dense::dense;
 pub use dropout::dropout;
 pub use op::{Operation, reshape};
+pub use pooling::{average_pool, max_pool};
 pub use reduce::weighted_sum;
+pub use segments::{global_average, global_max, segment_average, segment_max};

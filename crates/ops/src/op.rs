@@ -12,6 +12,7 @@ use candle_core::{
     CpuStorage, DType, Device, Layout, Result, Shape, Storage, Tensor, WithDType, bail,
 };
 use sconce_core::Tape;
+use sconce_core::few::Few;
 use sconce_core::tape::{Output, Pass, Recorded, unrecorded};
 use sconce_kernels::slice_of;
 
@@ -30,7 +31,7 @@ pub trait Operation: Send + Sync + Sized + 'static {
     /// The composed backward: gives each input that needs it its gradient.
     fn backward(&self, saved: Self::Saved, pass: &mut Pass<'_>) -> Result<()>;
 
-    /// The fused form for a device and the type of the first input, if there is one.
+    /// The fused form for a device and the type of the float inputs, if there is one.
     fn kernel(&self, _device: &Device, _dtype: DType) -> Option<&dyn Kernel<Self::Saved>> {
         None
     }
@@ -47,17 +48,23 @@ pub trait Operation: Send + Sync + Sized + 'static {
 
     /// Runs the operation: fused where it can be, else composed.
     fn apply_all(self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-        run(self, inputs, true)
+        run(self, inputs, true).map(Few::into_vec)
     }
 
     /// Runs the composed form.
     fn apply_all_composed(self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-        run(self, inputs, false)
+        run(self, inputs, false).map(Few::into_vec)
     }
 }
 
 /// The fused form of an operation, on CPU slices.
 pub trait Kernel<Saved> {
+    /// Whether integers among the inputs, such as indices, are read as [`Input::values`]. By default
+    /// inputs are floats only, and the composed form decides what happens to others.
+    fn takes_integers(&self) -> bool {
+        false
+    }
+
     /// The results, values and shapes, and what the backward pass needs.
     fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, Saved)>;
 
@@ -126,17 +133,19 @@ pub fn one(result: Result<Tensor>) -> Result<(Vec<Tensor>, ())> {
     result.map(|result| (vec![result], ()))
 }
 
-fn only(mut results: Vec<Tensor>) -> Result<Tensor> {
+fn only(mut results: Few<Tensor>) -> Result<Tensor> {
     match (results.pop(), results.len()) {
         (Some(result), 0) => Ok(result),
         (_, more) => bail!("an operation with {} results was taken for one with one", more + 1),
     }
 }
 
-fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Vec<Tensor>> {
+fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Few<Tensor>> {
     let name = operation.name();
     let Some(first) = inputs.first() else { bail!("{name}: an operation needs an input") };
-    let (device, dtype) = (first.device().clone(), first.dtype());
+    let device = first.device().clone();
+    let is_float = |t: &&&Tensor| t.dtype().is_float();
+    let dtype = inputs.iter().find(is_float).unwrap_or(first).dtype();
     let alike = |t: &&Tensor| {
         t.device().same_device(&device) && (t.dtype() == dtype || !t.dtype().is_float())
     };
@@ -145,23 +154,25 @@ fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Vec
         true => operation.kernel(&device, dtype),
         false => None,
     };
+    let floats_only = || inputs.iter().all(|t| t.dtype().is_float());
+    let kernel = kernel.filter(|kernel| kernel.takes_integers() || floats_only());
     let fused = kernel.is_some();
     // Kernels read the memory of tensors; candle operations would go on building their graph.
     let value = |t: &&Tensor| match fused && t.is_contiguous() {
         true => Ok((*t).clone()),
         false => t.detach().contiguous(),
     };
-    let values = inputs.iter().map(value).collect::<Result<Vec<Tensor>>>()?;
+    let values = inputs.iter().map(value).collect::<Result<Few<Tensor>>>()?;
     let (outputs, saved) = match kernel {
         Some(kernel) => {
             let (results, saved) = run_kernel(kernel, &values)?;
             let output = |(values, shape)| Output::Values(CpuStorage::F32(values), shape);
-            (results.into_iter().map(output).collect::<Vec<_>>(), saved)
+            (results.into_iter().map(output).collect::<Few<_>>(), saved)
         }
         None => {
-            let (results, saved) = operation.forward(&values.iter().collect::<Vec<_>>())?;
+            let (results, saved) = operation.forward(&values.iter().collect::<Few<_>>())?;
             let outputs = results.into_iter().map(|t| t.detach().contiguous().map(Output::Tensor));
-            (outputs.collect::<Result<Vec<_>>>()?, saved)
+            (outputs.collect::<Result<Few<_>>>()?, saved)
         }
     };
     if !tracked {
@@ -177,11 +188,11 @@ fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Vec
 }
 
 fn run_kernel<S>(kernel: &dyn Kernel<S>, inputs: &[Tensor]) -> Result<(Vec<Values>, S)> {
-    let storages: Vec<_> = inputs.iter().map(Tensor::storage_and_layout).collect();
+    let storages: Few<_> = inputs.iter().map(Tensor::storage_and_layout).collect();
     let inputs = storages
         .iter()
         .map(|(storage, layout)| Input::new(storage, layout))
-        .collect::<Result<Vec<_>>>()?;
+        .collect::<Result<Few<_>>>()?;
     kernel.forward(&inputs)
 }
 

@@ -1,13 +1,8 @@
 //! Adam: adaptive moments.
 
-use super::{
-    Common, Kernel, Prepare, RuleConfig, Slot, Step, UpdateRule, WeightInfo, require_non_negative,
-    require_part,
-};
-use crate::schedules::LearningRate;
-use sconce_core::{Result, Tensor};
+use super::{Common, Kernel, Prepare, Slot, Step, UpdateRule, WeightInfo};
+use sconce_core::{Config, Result, Tensor};
 use sconce_kernels::update;
-use serde::{Deserialize, Serialize};
 
 /// `m += (g - m)(1 - beta_1)`, `v += (g^2 - v)(1 - beta_2)`,
 /// `w -= rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)`; with `amsgrad` the
@@ -15,76 +10,30 @@ use serde::{Deserialize, Serialize};
 ///
 /// Kingma and Ba, "Adam: a method for stochastic optimization", 2014 (epsilon as in the form just
 /// before section 2.1, "epsilon hat"); Reddi et al., "On the convergence of Adam and beyond", 2018.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Config)]
+#[config(no_new)]
 pub struct Adam {
+    /// The arguments that all optimizers share. Default learning rate 0.001.
+    #[config(flatten, default = Common::new("adam", 0.001))]
+    pub common: Common,
     /// Retention of the first moment.
+    #[config(default = 0.9, range = "[0, 1)")]
     pub beta_1: f64,
     /// Retention of the second moment.
+    #[config(default = 0.999, range = "[0, 1)")]
     pub beta_2: f64,
     /// Added to the denominator.
+    #[config(default = 1e-7, range = "[0, inf)")]
     pub epsilon: f64,
     /// Whether to use the largest second moment so far.
+    #[config(default = false)]
     pub amsgrad: bool,
-    /// The arguments that all optimizers share.
-    #[serde(skip, default = "defaults")]
-    pub common: Common,
-}
-
-fn defaults() -> Common {
-    Common::with_rate(0.001)
-}
-
-impl Default for Adam {
-    fn default() -> Self {
-        Self { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad: false, common: defaults() }
-    }
 }
 
 impl Adam {
-    /// With a learning rate, a number or a schedule.
-    pub fn new(learning_rate: impl Into<LearningRate>) -> Self {
-        Self { common: Common::with_rate(learning_rate), ..Self::default() }
-    }
-
-    /// Sets the retention of the first moment.
-    pub fn beta_1(mut self, beta_1: f64) -> Self {
-        self.beta_1 = beta_1;
-        self
-    }
-
-    /// Sets the retention of the second moment.
-    pub fn beta_2(mut self, beta_2: f64) -> Self {
-        self.beta_2 = beta_2;
-        self
-    }
-
-    /// Sets what is added to the denominator.
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
-
-    /// Uses the largest second moment so far.
-    pub fn amsgrad(mut self, amsgrad: bool) -> Self {
-        self.amsgrad = amsgrad;
-        self
-    }
-}
-
-impl RuleConfig for Adam {
-    const CLASS_NAME: &'static str = "Adam";
-
-    fn common_mut(&mut self) -> &mut Common {
-        &mut self.common
-    }
-}
-
-impl Adam {
-    /// The learning rate with the bias corrections of both moments.
-    fn corrected(&self, step: &Step<'_>) -> f64 {
-        let t = step.iteration as f64;
-        step.rate * (1.0 - self.beta_2.powf(t)).sqrt() / (1.0 - self.beta_1.powf(t))
+    fn moments(&self) -> Moments {
+        let Self { beta_1, beta_2, epsilon, amsgrad, .. } = *self;
+        Moments { beta_1, beta_2, epsilon, amsgrad }
     }
 }
 
@@ -93,13 +42,43 @@ impl UpdateRule for Adam {
         &self.common
     }
 
-    fn check(&self) -> Result<()> {
-        require_part("beta_1", self.beta_1, true)?;
-        require_part("beta_2", self.beta_2, true)?;
-        require_non_negative("epsilon", self.epsilon)
+    fn slots(&self, weight: &WeightInfo<'_>) -> Vec<Slot> {
+        self.moments().slots(weight)
     }
 
-    fn slots(&self, weight: &WeightInfo<'_>) -> Vec<Slot> {
+    fn update(&self, step: &Step<'_>, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
+        self.moments().update(step, w, g, slots)
+    }
+
+    fn kernel(&self) -> Option<&dyn Kernel> {
+        Some(self)
+    }
+}
+
+impl Kernel for Adam {
+    fn run(
+        &self,
+        step: &Step<'_>,
+        prepare: Prepare,
+        w: &Tensor,
+        g: &Tensor,
+        slots: &[Tensor],
+    ) -> Result<()> {
+        self.moments().run(step, prepare, w, g, slots)
+    }
+}
+
+/// The formulas of [`Adam`], which others use too.
+#[derive(Clone, Copy)]
+pub(super) struct Moments {
+    pub beta_1: f64,
+    pub beta_2: f64,
+    pub epsilon: f64,
+    pub amsgrad: bool,
+}
+
+impl Moments {
+    pub fn slots(self, weight: &WeightInfo<'_>) -> Vec<Slot> {
         let mut slots = vec![Slot::like("momentum", weight), Slot::like("velocity", weight)];
         if self.amsgrad {
             slots.push(Slot::like("velocity_hat", weight).group(1));
@@ -107,7 +86,13 @@ impl UpdateRule for Adam {
         slots
     }
 
-    fn update(&self, step: &Step<'_>, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
+    /// The learning rate with the bias corrections of both moments.
+    fn corrected(self, step: &Step<'_>) -> f64 {
+        let t = step.iteration as f64;
+        step.rate * (1.0 - self.beta_2.powf(t)).sqrt() / (1.0 - self.beta_1.powf(t))
+    }
+
+    pub fn update(self, step: &Step<'_>, w: &Tensor, g: &Tensor, slots: &[Tensor]) -> Result<()> {
         let [m, v, rest @ ..] = slots else { return Ok(()) };
         update::assign(m, &(m + ((g - m)? * (1.0 - self.beta_1))?)?)?;
         update::assign(v, &(v + ((g.sqr()? - v)? * (1.0 - self.beta_2))?)?)?;
@@ -122,14 +107,8 @@ impl UpdateRule for Adam {
         Ok(update::assign(w, &(w - change)?)?)
     }
 
-    fn kernel(&self) -> Option<&dyn Kernel> {
-        Some(self)
-    }
-}
-
-impl Kernel for Adam {
-    fn run(
-        &self,
+    pub fn run(
+        self,
         step: &Step<'_>,
         prepare: Prepare,
         w: &Tensor,

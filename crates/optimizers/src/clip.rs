@@ -1,8 +1,8 @@
 //! Clipping of gradients and decay of weights: what happens to both before the update rule, as
 //! numbers for the fused kernels and as tensor operations elsewhere.
 
-use super::{Common, require_non_negative};
-use sconce_core::{Gradients, Result, Tensor};
+use super::Common;
+use sconce_core::{Error, Gradients, Result, Tensor};
 use sconce_kernels::update;
 
 /// What a fused kernel does to each element before the rule.
@@ -103,7 +103,10 @@ impl Clip {
 /// # Errors
 /// If `max_norm` is negative or not finite.
 pub fn clip_grad_norm(gradients: &mut Gradients, max_norm: f64) -> Result<f64> {
-    require_non_negative("max_norm", max_norm)?;
+    if !(max_norm >= 0.0 && max_norm.is_finite()) {
+        let message = format!("must be a finite number of at least 0, found {max_norm}");
+        return Err(Error::config("max_norm", message));
+    }
     let norm = norm(gradients.0.iter().flatten())?;
     let factor = factor(norm, max_norm);
     if factor != 1.0 {

@@ -30,8 +30,8 @@ pub use sgd::SGD;
 pub use slot::{Initial, Slot, WeightInfo};
 pub use state::{OptimizerState, Step};
 
-use crate::common::read;
-use sconce_core::{DType, Entry, Kind, Part, Result, Tensor};
+use crate::schedules::LearningRate;
+use sconce_core::{DType, Entry, Kind, Part, Result, Tensor, registry};
 
 /// The table of optimizers.
 pub struct Optimizers;
@@ -39,18 +39,18 @@ pub struct Optimizers;
 /// An optimizer as `compile` takes it: by name, configured, or from JSON.
 pub type Optimizer = Part<Optimizers>;
 
-impl<T: UpdateRule + 'static> sconce_core::Holds<T> for Optimizers {
-    fn hold(value: T) -> std::sync::Arc<Self::Object> {
-        std::sync::Arc::new(value)
-    }
-}
-
 impl Kind for Optimizers {
     type Object = dyn UpdateRule;
     const NAME: &'static str = "optimizer";
     const MODULE: &'static str = "keras.optimizers";
+
     fn entries() -> &'static [Entry<Self>] {
-        ENTRIES
+        Self::ENTRIES
+    }
+
+    fn check(rule: &dyn UpdateRule) -> Result<()> {
+        rule.common().check()?;
+        rule.check()
     }
 }
 
@@ -59,7 +59,7 @@ pub trait UpdateRule: Send + Sync {
     /// The arguments that all optimizers share.
     fn common(&self) -> &Common;
 
-    /// Refuses invalid hyperparameters.
+    /// Refuses hyperparameters that do not fit together.
     fn check(&self) -> Result<()> {
         Ok(())
     }
@@ -110,53 +110,25 @@ pub trait Kernel {
     ) -> Result<()>;
 }
 
-/// The configuration of a rule with the common arguments, as Keras writes it.
-pub trait RuleConfig: UpdateRule {
-    /// Keras's class name.
-    const CLASS_NAME: &'static str;
-    /// The common arguments, to change them.
-    fn common_mut(&mut self) -> &mut Common;
-}
-
-/// Writes the table of optimizers, one line each.
+/// Writes the table of optimizers, one line each, and `new` of each.
 macro_rules! optimizers {
-    ($($ty:ident = [$($alias:literal),*];)*) => {
-        const ENTRIES: &[Entry<Optimizers>] = &[$(Entry {
-            class_name: stringify!($ty),
-            aliases: &[$($alias),*],
-            read: read::<$ty>,
-            schema: |_| sconce_core::registry::schema_of_defaults(read::<$ty>),
-        }),*];
-        $(impl From<$ty> for Optimizer {
-            fn from(rule: $ty) -> Self {
-                common::part(rule)
+    ($($ty:ident [$($alias:literal),*];)*) => {
+        registry! { Optimizers(UpdateRule): $($ty [$($alias),*];)* }
+
+        $(impl $ty {
+            /// With a learning rate, a number or a schedule, and the defaults of all else.
+            pub fn new(learning_rate: impl Into<LearningRate>) -> Self {
+                let mut optimizer = Self::default();
+                optimizer.common.learning_rate = learning_rate.into();
+                optimizer
             }
         })*
     };
 }
 
 optimizers! {
-    Adam = ["adam"];
-    AdamW = ["adamw"];
-    RMSprop = ["rmsprop"];
-    SGD = ["sgd"];
-}
-
-/// A hyperparameter that must lie in `0..=1`, or, with `open`, in `0..1`.
-fn require_part(key: &str, value: f64, open: bool) -> Result<()> {
-    if (0.0..=1.0).contains(&value) && !(open && value == 1.0) {
-        return Ok(());
-    }
-    let below = if open { "less than" } else { "at most" };
-    let message = format!("must be at least 0 and {below} 1, found {value}");
-    Err(sconce_core::Error::config(key, message))
-}
-
-/// A hyperparameter that must be finite and at least 0.
-fn require_non_negative(key: &str, value: f64) -> Result<()> {
-    if value >= 0.0 && value.is_finite() {
-        return Ok(());
-    }
-    let message = format!("must be a finite number of at least 0, found {value}");
-    Err(sconce_core::Error::config(key, message))
+    Adam ["adam"];
+    AdamW ["adamw"];
+    RMSprop ["rmsprop"];
+    SGD ["sgd"];
 }

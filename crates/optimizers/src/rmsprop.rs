@@ -1,13 +1,8 @@
 //! RMSprop: gradients divided by a running root mean square of them.
 
-use super::{
-    Common, Kernel, Prepare, RuleConfig, Slot, Step, UpdateRule, WeightInfo, require_non_negative,
-    require_part,
-};
-use crate::schedules::LearningRate;
-use sconce_core::{Result, Tensor};
+use super::{Common, Kernel, Prepare, Slot, Step, UpdateRule, WeightInfo};
+use sconce_core::{Config, Result, Tensor};
 use sconce_kernels::update;
-use serde::{Deserialize, Serialize};
 
 /// `v = rho v + (1 - rho) g^2`, `d = rate g / sqrt(v + epsilon)`, `w -= d`; with momentum
 /// `m = momentum m + d`, `w -= m`; `centered` takes `v - a^2` for v, where
@@ -15,80 +10,29 @@ use serde::{Deserialize, Serialize};
 ///
 /// Hinton, "Neural networks for machine learning", lecture 6, 2012; centered: Graves, "Generating
 /// sequences with recurrent neural networks", 2013.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Config)]
+#[config(no_new)]
 pub struct RMSprop {
+    /// The arguments that all optimizers share. Default learning rate 0.001.
+    #[config(flatten, default = Common::new("rm_sprop", 0.001))]
+    pub common: Common,
     /// Retention of the mean square.
+    #[config(default = 0.9, range = "[0, 1]")]
     pub rho: f64,
     /// Momentum of the updates.
+    #[config(default = 0.0, range = "[0, 1]")]
     pub momentum: f64,
     /// Added under the root.
+    #[config(default = 1e-7, range = "[0, inf)")]
     pub epsilon: f64,
     /// Whether gradients are normalized by their estimated variance instead of their mean square.
+    #[config(default = false)]
     pub centered: bool,
-    /// The arguments that all optimizers share.
-    #[serde(skip, default = "defaults")]
-    pub common: Common,
-}
-
-fn defaults() -> Common {
-    Common::with_rate(0.001)
-}
-
-impl Default for RMSprop {
-    fn default() -> Self {
-        Self { rho: 0.9, momentum: 0.0, epsilon: 1e-7, centered: false, common: defaults() }
-    }
-}
-
-impl RMSprop {
-    /// With a learning rate, a number or a schedule.
-    pub fn new(learning_rate: impl Into<LearningRate>) -> Self {
-        Self { common: Common::with_rate(learning_rate), ..Self::default() }
-    }
-
-    /// Sets the retention of the mean square.
-    pub fn rho(mut self, rho: f64) -> Self {
-        self.rho = rho;
-        self
-    }
-
-    /// Sets the momentum of the updates.
-    pub fn momentum(mut self, momentum: f64) -> Self {
-        self.momentum = momentum;
-        self
-    }
-
-    /// Sets what is added under the root.
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
-
-    /// Sets whether gradients are normalized by their estimated variance.
-    pub fn centered(mut self, centered: bool) -> Self {
-        self.centered = centered;
-        self
-    }
-}
-
-impl RuleConfig for RMSprop {
-    const CLASS_NAME: &'static str = "RMSprop";
-
-    fn common_mut(&mut self) -> &mut Common {
-        &mut self.common
-    }
 }
 
 impl UpdateRule for RMSprop {
     fn common(&self) -> &Common {
         &self.common
-    }
-
-    fn check(&self) -> Result<()> {
-        require_part("rho", self.rho, false)?;
-        require_part("momentum", self.momentum, false)?;
-        require_non_negative("epsilon", self.epsilon)
     }
 
     fn slots(&self, weight: &WeightInfo<'_>) -> Vec<Slot> {

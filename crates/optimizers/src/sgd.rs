@@ -1,73 +1,30 @@
 //! SGD: stochastic gradient descent, with momentum.
 
-use super::{
-    Common, Kernel, Prepare, RuleConfig, Slot, Step, UpdateRule, WeightInfo, require_part,
-};
-use crate::schedules::LearningRate;
-use sconce_core::{Result, Tensor};
+use super::{Common, Kernel, Prepare, Slot, Step, UpdateRule, WeightInfo};
+use sconce_core::{Config, Result, Tensor};
 use sconce_kernels::update;
-use serde::{Deserialize, Serialize};
 
 /// Without momentum `w -= rate g`. With it `v = momentum v - rate g`, then `w += v`, or, with
 /// `nesterov`, `w += momentum v - rate g`. Keras's default learning rate is 0.01.
 ///
 /// Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Config)]
+#[config(no_new)]
 pub struct SGD {
+    /// The arguments that all optimizers share. Default learning rate 0.01.
+    #[config(flatten, default = Common::new("sgd", 0.01))]
+    pub common: Common,
     /// Retention of the velocity, in 0..1.
+    #[config(default = 0.0, range = "[0, 1]")]
     pub momentum: f64,
     /// Whether to apply Nesterov momentum.
+    #[config(default = false)]
     pub nesterov: bool,
-    /// The arguments that all optimizers share.
-    #[serde(skip, default = "defaults")]
-    pub common: Common,
-}
-
-fn defaults() -> Common {
-    Common::with_rate(0.01)
-}
-
-impl Default for SGD {
-    fn default() -> Self {
-        Self { momentum: 0.0, nesterov: false, common: defaults() }
-    }
-}
-
-impl SGD {
-    /// With a learning rate, a number or a schedule.
-    pub fn new(learning_rate: impl Into<LearningRate>) -> Self {
-        Self { common: Common::with_rate(learning_rate), ..Self::default() }
-    }
-
-    /// Sets the retention of the velocity.
-    pub fn momentum(mut self, momentum: f64) -> Self {
-        self.momentum = momentum;
-        self
-    }
-
-    /// Applies Nesterov momentum.
-    pub fn nesterov(mut self, nesterov: bool) -> Self {
-        self.nesterov = nesterov;
-        self
-    }
-}
-
-impl RuleConfig for SGD {
-    const CLASS_NAME: &'static str = "SGD";
-
-    fn common_mut(&mut self) -> &mut Common {
-        &mut self.common
-    }
 }
 
 impl UpdateRule for SGD {
     fn common(&self) -> &Common {
         &self.common
-    }
-
-    fn check(&self) -> Result<()> {
-        require_part("momentum", self.momentum, false)
     }
 
     fn slots(&self, weight: &WeightInfo<'_>) -> Vec<Slot> {

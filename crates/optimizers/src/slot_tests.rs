@@ -71,7 +71,7 @@ fn continues_exactly<R: UpdateRule + 'static>(rule: impl Fn() -> R) {
 }
 
 fn common() -> Common {
-    Common { name: Some("stub".to_string()), ..Common::with_rate(0.5) }
+    Common::new("stub", 0.5)
 }
 
 /// Factored second moments, as Adafactor: rows and columns for matrices, one slot for vectors.

@@ -2,7 +2,8 @@
 
 use super::{Optimizer, Slot, UpdateRule, WeightInfo};
 use crate::schedules::LearningRate;
-use sconce_core::{DType, Device, Error, Json, Result, Store, Tensor};
+use sconce_core::names::snake_case;
+use sconce_core::{Config, DType, Device, Error, Json, Result, Store, Tensor};
 use sconce_kernels::update;
 use std::sync::Arc;
 
@@ -120,9 +121,10 @@ impl OptimizerState {
             ));
         }
         let rate = if self.dtype == DType::F64 { rate } else { f64::from(rate as f32) };
-        let rate = LearningRate::Constant(rate);
-        rate.check().map_err(|e| e.under("learning_rate"))?;
-        self.rate = rate;
+        let mut common = self.rule.common().clone();
+        common.learning_rate = rate.into();
+        common.check_ranges()?;
+        self.rate = common.learning_rate;
         Ok(())
     }
 
@@ -146,8 +148,9 @@ impl OptimizerState {
         Ok(out)
     }
 
-    fn name(&self) -> &str {
-        self.rule.common().name.as_deref().unwrap_or_default()
+    fn name(&self) -> String {
+        let name = self.rule.common().name.clone();
+        name.unwrap_or_else(|| snake_case(self.optimizer.class_name()))
     }
 
     /// The variables after the number of iterations and the learning rate, in Keras's order: averages,

@@ -101,6 +101,15 @@ fn keras_computes_the_same() {
 }
 
 #[test]
+fn names_are_keras_s() {
+    for entry in Optimizers::entries() {
+        let name = entry.defaults().map(|config| config["name"].clone());
+        let expected = sconce_core::names::snake_case(entry.class_name);
+        assert_eq!(name, Some(expected.into()), "{}", entry.class_name);
+    }
+}
+
+#[test]
 fn configs_return_as_keras_wrote_them() {
     for case in golden::load("optimizers") {
         let optimizer = Optimizer::from_json(case.config()).unwrap();
@@ -215,7 +224,7 @@ fn errors_say_where() {
     let cases = [
         (
             adam(json!({"learning_rate": -0.1})),
-            "at `config.learning_rate`: must be a finite number of at least 0, found -0.1",
+            "at `config.learning_rate`: must be a number of at least 0, found -0.1",
         ),
         (
             adam(json!({"learning_rate": "fast"})),
@@ -229,11 +238,11 @@ fn errors_say_where() {
             adam(
                 json!({"learning_rate": {"class_name": "CosineDecay", "config": {"initial_learning_rate": 1, "decay_steps": -1}}}),
             ),
-            "at `config.learning_rate.config.decay_steps`: must be a finite number above 0",
+            "at `config.learning_rate.config.decay_steps`: must be a number above 0",
         ),
         (
             adam(json!({"beta_2": 1.0})),
-            "at `config.beta_2`: must be at least 0 and less than 1, found 1",
+            "at `config.beta_2`: must be a number of at least 0 and below 1, found 1",
         ),
         (
             adam(json!({"clipnorm": 1.0, "clipvalue": 1.0})),
@@ -241,7 +250,7 @@ fn errors_say_where() {
         ),
         (
             adam(json!({"gradient_accumulation_steps": 1})),
-            "at `config.gradient_accumulation_steps`: must be at least 2",
+            "at `config.gradient_accumulation_steps`: must be a whole number of at least 2, found 1",
         ),
         (adam(json!({"loss_scale_factor": 0.0})), "at `config.loss_scale_factor`: must be"),
         (adam(json!({"momentum": 0.9})), "at `config.momentum`: unknown key `momentum`"),

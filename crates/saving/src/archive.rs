@@ -9,6 +9,7 @@ use sconce_core::{Error, Json, Result};
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, Write};
 use std::path::Path;
+use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
@@ -165,7 +166,11 @@ impl<'a, R: Read + Seek> Members<'a, R> {
             ));
         }
         let zip = ZipArchive::new(reader).map_err(|error| {
-            Error::file(file, format!("is not a whole .keras archive (a zip file): {error}"))
+            let why = match error {
+                ZipError::Io(error) => error.to_string(),
+                _ => "it is no zip file, or is cut off".to_string(),
+            };
+            Error::file(file, format!("is not a whole .keras archive: {why}"))
         })?;
         if zip.has_duplicate_names() {
             return Err(Error::file(file, "holds two members of the same name; it is refused"));

@@ -6,7 +6,7 @@ use crate::{Array, KerasArchive, NamedTensors};
 use sconce_core::{Device, Error, FirstValues, Json, Result, Tensor, Weight};
 use sconce_layers::{self as layers, LayerEntry};
 use sconce_model::{Architecture, Graph, GraphLayer, Network, architecture};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -112,13 +112,12 @@ fn saved(entry: &LayerEntry, paths: &Paths<'_>) -> Result<Saved> {
     })
 }
 
-/// The archive of a network, with Keras's compile configuration and the optimizer's variables if
-/// there are any.
-pub fn to_archive(
+/// The weights of a network and the optimizer's variables, if there are any, as Keras's files hold
+/// them.
+pub fn to_weights(
     network: &Network,
-    compile_config: Option<Json>,
     optimizer: Option<&OptimizerVariables>,
-) -> Result<KerasArchive> {
+) -> Result<NamedTensors> {
     let placement = place(&tree(network, optimizer)?);
     let mut values: HashMap<String, Tensor> = HashMap::new();
     for parameter in network.store().parameters() {
@@ -137,6 +136,17 @@ pub fn to_archive(
         })?;
         weights.insert(path, Array::from_tensor(value)?)?;
     }
+    Ok(weights)
+}
+
+/// The archive of a network, with Keras's compile configuration and the optimizer's variables if
+/// there are any.
+pub fn to_archive(
+    network: &Network,
+    compile_config: Option<Json>,
+    optimizer: Option<&OptimizerVariables>,
+) -> Result<KerasArchive> {
+    let weights = to_weights(network, optimizer)?;
     let mut config = network.to_json()?;
     if let (Some(compile), Some(config)) = (compile_config, config.as_object_mut()) {
         config.insert("compile_config".to_string(), compile);
@@ -176,8 +186,8 @@ pub fn is_supported(class: Class<'_>) -> bool {
     }
 }
 
-/// Sets every weight of the network from a file's arrays; nothing changes if one is missing or has
-/// another shape.
+/// Sets every weight of the network from a file's arrays; nothing changes if one is missing, left over
+/// or of another shape.
 pub fn load_weights(network: &Network, weights: &NamedTensors) -> Result<()> {
     let placement = place(&tree(network, None)?);
     let mut found = Vec::new();
@@ -196,6 +206,12 @@ pub fn load_weights(network: &Network, weights: &NamedTensors) -> Result<()> {
             None => wrong.push(format!("`{key}` should be at `{path}`, which is not in the file")),
         }
     }
+    let placed: HashSet<&str> = placement.variables.iter().map(|(path, _)| path.as_str()).collect();
+    let extra = weights.iter().map(|(path, _)| path).filter(|path| {
+        // The seed of Keras's dropout is state of its own there, and none here.
+        path.starts_with("layers/") && !path.contains("seed_generator/") && !placed.contains(path)
+    });
+    wrong.extend(extra.map(|path| format!("the file's `{path}` belongs to no layer of the model")));
     if !wrong.is_empty() {
         return Err(Error::data(format!("the weights do not fit the model: {}", wrong.join("; "))));
     }

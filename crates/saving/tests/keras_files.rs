@@ -4,6 +4,7 @@
 
 use sconce_core::{Device, Tensor};
 use sconce_saving::{Array, Element, KERAS_VERSION, KerasArchive, NamedTensors};
+use sconce_testkit::python;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -161,20 +162,6 @@ fn what_is_written_again_has_keras_structure() {
         // The same contents are the same bytes.
         assert_eq!(archive.to_bytes().unwrap(), bytes);
     }
-}
-
-/// A Python with Keras: `SCONCE_PYTHON`, which must work if it is set, or `python3`.
-fn python() -> Option<String> {
-    let named = std::env::var("SCONCE_PYTHON").ok();
-    let python = named.clone().unwrap_or("python3".to_string());
-    let works =
-        Command::new(&python).env("KERAS_BACKEND", "jax").args(["-c", "import keras"]).output();
-    let works = works.is_ok_and(|output| output.status.success());
-    assert!(works || named.is_none(), "`{python} -c 'import keras'` fails");
-    if !works {
-        eprintln!("skipped: no Python with Keras; name one with SCONCE_PYTHON");
-    }
-    works.then_some(python)
 }
 
 const CHECK: &str = r#"

@@ -14,20 +14,52 @@ pub mod prelude {
         Arg, Args, Config, Context, CustomObjects, DType, Device, Dims, Error, Gradients, Result,
         Spec, Tensor, Value, WeightSpec,
     };
+    pub use crate::data::{ToArray, ToTensor};
     pub use crate::layers::{
         Activation, Call, Child, Configured, Dense, Dropout, Flatten, Identity, InputLayer, Layer,
-        LayerEntry, LayerExt, Rescaling, Reshape,
+        LayerEntry, LayerExt, Normalization, Rescaling, Reshape,
+    };
+    pub use crate::layers::{
+        AdaptiveAveragePooling1D, AdaptiveAveragePooling2D, AdaptiveAveragePooling3D,
+        AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D, AveragePooling1D,
+        AveragePooling2D, AveragePooling3D, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose,
+        Conv3D, Conv3DTranspose, DataFormat, DepthwiseConv1D, DepthwiseConv2D,
+        GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D,
+        GlobalMaxPooling2D, GlobalMaxPooling3D, MaxPooling1D, MaxPooling2D, MaxPooling3D, Padding,
+        SeparableConv1D, SeparableConv2D,
     };
     pub use crate::model::{Apply, Input, SymbolicTensor};
     pub use crate::train::callbacks::{CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint};
     pub use crate::train::losses::{
-        BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss, MeanAbsoluteError,
-        MeanSquaredError, SparseCategoricalCrossentropy,
+        BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss, LossFn, MeanAbsoluteError,
+        MeanSquaredError, SparseCategoricalCrossentropy, custom_loss,
     };
+    pub use crate::train::metrics::{Metric, MetricFn, custom_metric};
     pub use crate::train::optimizers::{Adam, AdamW, OptimizerExt, RMSprop, SGD};
     pub use crate::train::schedules::{CosineDecay, ExponentialDecay};
     pub use crate::train::{
-        Callback, CancelToken, Compile, Event, Fit, Flow, History, Model, Scores, Sequential,
-        Verbose, batches, clip_grad_norm, value_and_grad,
+        Callback, CancelToken, Compile, Event, Fit, Flow, History, LoadOptions, Model, Scores,
+        Sequential, Verbose, batches, clip_grad_norm, value_and_grad,
     };
+}
+
+/// The code of the guide in `docs/`, as tests.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../../../docs/getting-started.md")]
+    struct GettingStarted;
+    #[doc = include_str!("../../../docs/from-keras.md")]
+    struct FromKeras;
+    #[doc = include_str!("../../../docs/long-runs.md")]
+    struct LongRuns;
+    #[doc = include_str!("../../../docs/own-objects.md")]
+    struct OwnObjects;
+    #[doc = include_str!("../../../docs/serving.md")]
+    struct Serving;
+    #[doc = include_str!("../../../docs/files.md")]
+    struct Files;
+    #[doc = include_str!("../../../docs/speed.md")]
+    struct Speed;
+    #[doc = include_str!("../../../docs/errors.md")]
+    struct Errors;
 }

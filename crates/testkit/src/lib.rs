@@ -1,8 +1,10 @@
 //! For tests only: the golden files (what Keras computes, see tests/golden/README.md) as candle
-//! tensors, and the comparison of a result with them. Everything panics with a message that names
-//! the case, as an assertion does.
+//! tensors, the comparison of a result with them, and the Python with Keras that opens what Sconce
+//! writes. Everything panics with a message that names the case, as an assertion does.
 
 pub mod compare;
 pub mod golden;
+pub mod python;
 
 pub use compare::{assert_close, difference};
+pub use python::python;

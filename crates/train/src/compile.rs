@@ -124,7 +124,8 @@ impl Compile {
         self.to_config().map(Json::Object)
     }
 
-    /// Sets the metrics: `["accuracy"]`. With several outputs, one for each.
+    /// Sets the metrics: `["accuracy"]`, or with one of your own among them
+    /// `["accuracy".into(), custom_metric(..)]`. With several outputs, one for each.
     pub fn metrics<M: Into<MetricFn>>(mut self, metrics: impl IntoIterator<Item = M>) -> Self {
         self.metrics = Metrics::Flat(metrics.into_iter().map(Into::into).collect());
         self

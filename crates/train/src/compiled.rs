@@ -73,7 +73,8 @@ impl Compiled {
             })
             .collect();
         self.resolve_losses(network, None)?;
-        self.notices.extend(constant_softmax(network.graph())?);
+        let notices = constant_softmax(network.graph())?.into_iter().chain(frozen(network));
+        notices.for_each(|notice| self.add_notice(notice));
         self.optimizer = Some(OptimizerState::new(&self.compile.optimizer, network.store())?);
         Ok(())
     }
@@ -81,15 +82,14 @@ impl Compiled {
     /// Fills in what the losses left out, now that the outputs (and perhaps targets) are known.
     fn resolve_losses(&mut self, network: &Network, y: Option<&[Option<&Tensor>]>) -> Result<()> {
         let dims = network.graph().output_dims();
+        let mut notices = Vec::new();
         for (index, head) in self.heads.iter_mut().enumerate() {
             let y_true = y.and_then(|y| y.get(index).copied().flatten()).map(Tensor::dims);
             let logits = !network.graph().outputs_probabilities(index);
             let outputs = Outputs { y_pred: dims[index], y_true, logits, inferred: true };
-            if let Some(notice) = head.resolve_loss(&outputs)? {
-                tracing::info!("{notice}");
-                self.notices.push(notice);
-            }
+            notices.extend(head.resolve_loss(&outputs)?);
         }
+        notices.into_iter().for_each(|notice| self.add_notice(notice));
         Ok(())
     }
 
@@ -163,6 +163,13 @@ impl Compiled {
         }
         Head::make_names_unique(&mut self.heads);
         Ok(())
+    }
+
+    /// Tells the user something once: as an event for a program that listens to those, and by
+    /// [`Compiled::new_notices`].
+    pub(crate) fn add_notice(&mut self, notice: String) {
+        tracing::info!("{notice}");
+        self.notices.push(notice);
     }
 
     /// What a user should be told once, one line each: decisions made where nothing was said.
@@ -304,6 +311,18 @@ fn constant_softmax(graph: &Graph) -> Result<Vec<String>> {
     Ok(notices)
 }
 
+/// A notice for a model whose weights training cannot change.
+fn frozen(network: &Network) -> Option<String> {
+    if network.store().trainable().next().is_some() {
+        return None;
+    }
+    let why = match network.store().parameters().iter().all(|parameter| parameter.is_state) {
+        true => "has no trainable weights",
+        false => "has all of its weights frozen (trainable=false)",
+    };
+    Some(format!("the model {why}, so training changes none of them"))
+}
+
 fn metric_goal(metric: &crate::head::TrackedMetric) -> (String, Option<Goal>) {
     (metric.log_name.clone(), metric.goal())
 }
@@ -413,6 +432,12 @@ mod tests {
         assert_eq!(scores.names(), names);
         let loss = scores.get("loss").unwrap();
         assert!(names[1..3].iter().all(|name| (scores.get(name).unwrap() - loss).abs() < 1e-5));
+        // Also where the loss takes for logits what the model makes probabilities.
+        let loss = SparseCategoricalCrossentropy::new().from_logits(true);
+        let compile = Compile::new(SGD::new(0.1), loss).metrics([name]);
+        let scores = compiled(4, "softmax", compile, &y).evaluate(&x, &y).unwrap();
+        let difference = scores.get("loss").unwrap() - scores.get(name).unwrap();
+        assert!(difference.abs() < 1e-5, "{scores}");
     }
 
     #[test]
@@ -452,11 +477,11 @@ mod tests {
         let error = refused(name, "mae", &y, Fit::default());
         assert!(error.contains("mean_absolute_error needs targets of the shape"), "{error}");
         let outside = (&y * 2.0).unwrap();
-        let fit = Fit::default().validation_data(&x, &outside).unwrap();
+        let fit = Fit::default().validation_data(&x, &outside);
         let error = refused(name, "acc", &y, fit);
         assert!(error.contains("validation y holds the label 4 in row 2"), "{error}");
         let weight = Tensor::ones((120, 4), sconce_core::DType::F32, &Device::Cpu).unwrap();
-        let error = refused(name, "acc", &y, Fit::default().sample_weight(&weight).unwrap());
+        let error = refused(name, "acc", &y, Fit::default().sample_weight(&weight));
         assert!(error.contains("sample_weight has shape [120, 4]"), "{error}");
     }
 

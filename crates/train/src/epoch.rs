@@ -1,6 +1,6 @@
 //! The loop of a run: epochs, batches, validation, and what callbacks are notified of.
 
-use crate::callbacks::{Callback, End, Event, Flow, Logged, Progress, Run, Verbose, notice};
+use crate::callbacks::{Callback, End, Event, Flow, Logged, Progress, Run, Verbose, warn};
 use crate::evaluate::evaluate_source;
 use crate::fit::Fit;
 use crate::history::{History, Logs};
@@ -20,7 +20,7 @@ struct Training<'a> {
     fit: Fit,
     callbacks: Vec<Box<dyn Callback>>,
     logged: Logged,
-    history: History,
+    history: &'a mut History,
     own_step: Option<Box<dyn TrainStep>>,
     /// Batches trained on so far.
     step: u64,
@@ -28,15 +28,16 @@ struct Training<'a> {
     counted: Option<usize>,
 }
 
-/// Trains a model on the batches of a source. However the epochs end, every callback is notified of
-/// the end, and of several errors the first is returned.
+/// Trains a model on the batches of a source; `history` takes in every whole epoch. However the epochs
+/// end, every callback is notified of the end, and of several errors the first is returned.
 pub(crate) fn train(
     model: &mut Model,
     source: &dyn BatchSource,
     validation: Option<&dyn BatchSource>,
     fit: Fit,
-) -> Result<History> {
-    let mut training = Training::new(model, source, validation, fit)?;
+    history: &mut History,
+) -> Result<()> {
+    let mut training = Training::new(model, source, validation, fit, history)?;
     let prepared = training.prepare();
     let run = prepared.and_then(|()| {
         let run = training.epochs();
@@ -48,7 +49,7 @@ pub(crate) fn train(
         run.and(ended)
     });
     training.model.step_logs = None;
-    run.map(|()| training.history)
+    run
 }
 
 impl<'a> Training<'a> {
@@ -57,6 +58,7 @@ impl<'a> Training<'a> {
         source: &'a dyn BatchSource,
         validation: Option<&'a dyn BatchSource>,
         mut fit: Fit,
+        history: &'a mut History,
     ) -> Result<Self> {
         let own_step = fit.train_step.take();
         let logged = match &own_step {
@@ -66,6 +68,7 @@ impl<'a> Training<'a> {
         model.step_logs = own_step.as_deref().map(StepLogs::new);
         let logged = if validation.is_some() { logged.with_validation() } else { logged };
         let callbacks = std::mem::take(&mut fit.callbacks);
+        *history = History::of(&logged);
         Ok(Self {
             model,
             source,
@@ -73,7 +76,7 @@ impl<'a> Training<'a> {
             fit,
             callbacks,
             logged,
-            history: History::default(),
+            history,
             own_step,
             step: 0,
             counted: None,
@@ -198,7 +201,7 @@ impl<'a> Training<'a> {
         };
         if logs.get("loss").is_some_and(|loss| !loss.is_finite()) {
             // As in Keras the run goes on: the training loss may be as it should be.
-            notice(&format!(
+            warn(&format!(
                 "the validation loss of epoch {} is not finite ({}); check the validation data",
                 epoch + 1,
                 logs.get("loss").unwrap_or(f64::NAN)

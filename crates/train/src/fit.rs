@@ -6,8 +6,9 @@ use crate::model::Model;
 use crate::prepare::{self, TRAINING, VALIDATION};
 use crate::train_step::TrainStep;
 use sconce_core::{DType, Device, Error, Result, Tensor};
+use sconce_data::batches::steps_per_epoch;
 use sconce_data::{
-    ArraySource, Batch, BatchOptions, BatchSource, Dataset, Shuffle, ToTensors, check, split,
+    ArraySource, Batch, BatchOptions, BatchSource, Dataset, Shuffle, ToTensors, split,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,11 @@ impl CancelToken {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// The flag behind it, for code that sets a flag, such as a signal handler.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        self.0.clone()
+    }
+
     /// Whether it was asked to stop.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
@@ -35,7 +41,7 @@ impl CancelToken {
 }
 
 /// Everything Keras's `fit` takes besides x and y. Defaults as in Keras: 1 epoch, batches of 32,
-/// shuffled.
+/// shuffled. An argument that cannot be used is an error of `fit`.
 pub struct Fit {
     pub(crate) epochs: usize,
     pub(crate) batch_size: usize,
@@ -53,6 +59,8 @@ pub struct Fit {
     pub(crate) seed: u64,
     pub(crate) cancel: CancelToken,
     pub(crate) train_step: Option<Box<dyn TrainStep>>,
+    /// What was wrong with an argument.
+    pub(crate) error: Option<Error>,
 }
 
 /// The data that a run validates with.
@@ -89,6 +97,7 @@ impl Fit {
             seed: 0,
             cancel: CancelToken::new(),
             train_step: None,
+            error: None,
         }
     }
 
@@ -115,21 +124,61 @@ impl Fit {
         mut self,
         x: &(impl ToTensors + ?Sized),
         y: &(impl ToTensors + ?Sized),
-    ) -> Result<Self> {
-        let batch = Batch { x: x.to_tensors()?, y: y.to_tensors()?, sample_weight: Vec::new() };
-        self.validation = Some(Validation::Arrays(batch));
-        Ok(self)
+    ) -> Self {
+        match (x.to_tensors(), y.to_tensors()) {
+            (Ok(x), Ok(y)) => {
+                let batch = Batch { x, y, sample_weight: Vec::new() };
+                self.validation = Some(Validation::Arrays(batch));
+            }
+            (Err(error), _) | (_, Err(error)) => self.keep_error(error),
+        }
+        self
     }
 
     /// Weights the samples of the validation data: one array for all outputs, or one for each.
-    pub fn validation_sample_weight(mut self, weight: &(impl ToTensors + ?Sized)) -> Result<Self> {
-        match &mut self.validation {
-            Some(Validation::Arrays(batch)) => {
-                batch.sample_weight = weight.to_tensors()?.into_iter().map(Some).collect();
+    pub fn validation_sample_weight(mut self, weight: &(impl ToTensors + ?Sized)) -> Self {
+        match (&mut self.validation, weight.to_tensors()) {
+            (Some(Validation::Arrays(batch)), Ok(weight)) => {
+                batch.sample_weight = weight.into_iter().map(Some).collect();
             }
-            _ => return Err(Error::data("give `validation_data` before its sample weights")),
+            (_, Err(error)) => self.keep_error(error),
+            _ => self.keep_error(Error::data("give `validation_data` before its sample weights")),
         }
-        Ok(self)
+        self
+    }
+
+    /// Keeps the first error of a builder, for `fit` to return.
+    fn keep_error(&mut self, error: Error) {
+        self.error.get_or_insert(error);
+    }
+
+    /// Refuses values that no data could make right.
+    ///
+    /// # Errors
+    /// With the name of the argument as path.
+    pub(crate) fn check(&self) -> Result<()> {
+        let at_least_one = [
+            ("batch_size", Some(self.batch_size)),
+            ("validation_freq", Some(self.validation_freq)),
+            ("validation_batch_size", self.validation_batch_size),
+            ("steps_per_epoch", self.steps_per_epoch),
+        ];
+        if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == Some(0)) {
+            return Err(Error::config(key, "must be at least 1, got 0"));
+        }
+        if !(0.0..1.0).contains(&self.validation_split) {
+            let message =
+                format!("must be at least 0 and less than 1, got {}", self.validation_split);
+            return Err(Error::config("validation_split", message));
+        }
+        if self.initial_epoch >= self.epochs {
+            let message = format!(
+                "must be more than initial_epoch ({}), got {}",
+                self.initial_epoch, self.epochs
+            );
+            return Err(Error::config("epochs", message));
+        }
+        Ok(())
     }
 
     /// Validates on the batches of a source after each epoch.
@@ -140,7 +189,7 @@ impl Fit {
 
     /// Validates every so many epochs.
     pub fn validation_freq(mut self, epochs: usize) -> Self {
-        self.validation_freq = epochs.max(1);
+        self.validation_freq = epochs;
         self
     }
 
@@ -163,9 +212,12 @@ impl Fit {
     }
 
     /// Multiplies the loss of each sample, `[rows]`: one array for all outputs, or one for each.
-    pub fn sample_weight(mut self, weight: &(impl ToTensors + ?Sized)) -> Result<Self> {
-        self.sample_weight = weight.to_tensors()?.into_iter().map(Some).collect();
-        Ok(self)
+    pub fn sample_weight(mut self, weight: &(impl ToTensors + ?Sized)) -> Self {
+        match weight.to_tensors() {
+            Ok(weight) => self.sample_weight = weight.into_iter().map(Some).collect(),
+            Err(error) => self.keep_error(error),
+        }
+        self
     }
 
     /// Number of the first epoch, to go on with a run.
@@ -237,16 +289,20 @@ impl Model {
         y: &(impl ToTensors + ?Sized),
         fit: Fit,
     ) -> Result<History> {
-        self.fit_arrays(x.to_tensors()?, y.to_tensors()?, fit)
+        let mut history = History::default();
+        self.fit_arrays(x.to_tensors()?, y.to_tensors()?, fit, &mut history)?;
+        Ok(history)
     }
 
+    /// As [`Model::fit_with`]; `history` takes in every whole epoch, of a run that fails too.
     pub(crate) fn fit_arrays(
         &mut self,
         x: Vec<Tensor>,
         y: Vec<Tensor>,
         mut fit: Fit,
-    ) -> Result<History> {
-        check::batch_size(fit.batch_size)?;
+        history: &mut History,
+    ) -> Result<()> {
+        fit.error.take().map_or_else(|| fit.check(), Err)?;
         let sample_weight = std::mem::take(&mut fit.sample_weight);
         let data = hold_out(&mut fit, Batch { x, y, sample_weight })?;
         // As in Keras, class weights are for training, not for what is held out of it.
@@ -259,8 +315,19 @@ impl Model {
             seed: fit.seed,
             steps_per_epoch: fit.steps_per_epoch,
         };
+        let rows = data.rows();
         let source = source_of(data, options)?;
-        self.train_on(&source, fit)
+        if let (Some(compiled), Some(asked)) = (&mut self.compiled, fit.steps_per_epoch) {
+            let there = steps_per_epoch(rows, fit.batch_size);
+            if asked > there {
+                compiled.add_notice(format!(
+                    "steps_per_epoch is {asked}, the data has {there} batches of {}: each epoch ends \
+                     after those",
+                    fit.batch_size
+                ));
+            }
+        }
+        self.train_on(&source, fit, history)
     }
 
     /// Trains on the batches of a source: files larger than memory, a generator, a closure. Batch
@@ -270,7 +337,8 @@ impl Model {
     ///
     /// # Errors
     /// Those of the source, with epoch and batch; batches that do not match the model.
-    pub fn fit_source(&mut self, source: &dyn BatchSource, fit: Fit) -> Result<History> {
+    pub fn fit_source(&mut self, source: &dyn BatchSource, mut fit: Fit) -> Result<History> {
+        fit.error.take().map_or_else(|| fit.check(), Err)?;
         let arrays_only = [
             ("validation_split", fit.validation_split != 0.0),
             ("class_weight", fit.class_weight.is_some()),
@@ -288,10 +356,17 @@ impl Model {
             let first = first.ok_or_else(|| Error::data("the source has no batches"))?;
             prepare::prepare(self, first, TRAINING, false)?;
         }
-        self.train_on(source, fit)
+        let mut history = History::default();
+        self.train_on(source, fit, &mut history)?;
+        Ok(history)
     }
 
-    fn train_on(&mut self, source: &dyn BatchSource, mut fit: Fit) -> Result<History> {
+    fn train_on(
+        &mut self,
+        source: &dyn BatchSource,
+        mut fit: Fit,
+        history: &mut History,
+    ) -> Result<()> {
         let validation: Option<Box<dyn BatchSource>> = match fit.validation.take() {
             Some(Validation::Source(source)) => Some(source),
             Some(Validation::Arrays(batch)) => {
@@ -308,7 +383,7 @@ impl Model {
             None => None,
         };
         self.set_run_seed(fit.seed);
-        crate::epoch::train(self, source, validation.as_deref(), fit)
+        crate::epoch::train(self, source, validation.as_deref(), fit, history)
     }
 }
 

@@ -233,6 +233,9 @@ impl Head {
         y_pred: &Value,
         sample_weight: Option<&Tensor>,
     ) -> Result<()> {
+        if self.tracked.is_empty() {
+            return Ok(());
+        }
         let tensor = y_pred.tensor.detach();
         // As in Keras, a mask changes weighted metrics only.
         let weight = match (sample_weight, &y_pred.mask) {
@@ -301,7 +304,56 @@ fn mask_for(mask: &Tensor, values: &Tensor, output: &str) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use super::unique_names;
+    use super::*;
+    use crate::losses::SparseCategoricalCrossentropy;
+    use sconce_core::Device;
+
+    fn tensor(values: &[f32], dims: &[usize]) -> Tensor {
+        Tensor::from_slice(values, dims, &Device::Cpu).unwrap()
+    }
+
+    /// A step counts if neither the loss nor a layer excludes it.
+    #[test]
+    fn the_masks_of_the_loss_and_of_layers_both_count() {
+        let loss = SparseCategoricalCrossentropy::new().from_logits(true).ignore_class(1);
+        let head = Head::new("a".to_string(), false, Some(loss.into()), None, vec![], vec![]);
+        let labels = Tensor::new(&[[0i64, 1, 0]], &Device::Cpu).unwrap();
+        let y_pred = Value {
+            tensor: tensor(&[0.0, 0.0, 3.0, 0.0, 0.0, 5.0], &[1, 3, 2]),
+            mask: Some(Tensor::new(&[[1u8, 1, 0]], &Device::Cpu).unwrap()),
+        };
+        let loss = head.loss_of(Some(&labels), &y_pred, None).unwrap().unwrap();
+        let loss = loss.to_scalar::<f32>().unwrap();
+        assert!((loss - std::f32::consts::LN_2).abs() < 1e-6, "{loss}");
+    }
+
+    /// As Keras's `MeanMetricWrapper` with `apply_mask`: steps count by their row's weight if they are
+    /// not masked.
+    #[test]
+    fn masks_change_weighted_metrics_only() {
+        let y_true = tensor(&[0.0; 4], &[2, 2, 1]);
+        let y_pred = Value {
+            tensor: tensor(&[1.0, 3.0, 2.0, 6.0], &[2, 2, 1]),
+            mask: Some(Tensor::new(&[[1u8, 0], [1, 1]], &Device::Cpu).unwrap()),
+        };
+        for weight in [tensor(&[1.0, 2.0], &[2]), tensor(&[1.0, 1.0, 2.0, 2.0], &[2, 2])] {
+            let metrics = || vec![MetricFn::from("mae")];
+            let mut head = Head::new("a".to_string(), false, None, None, metrics(), metrics());
+            let target = Target {
+                name: "y".to_string(),
+                y_true: &y_true,
+                y_pred: &Dims::batch_of(&[2, 1]),
+                sample_weight: Some(&weight),
+                whole: true,
+            };
+            head.bind(&target, false).unwrap();
+            head.update(&y_true, &y_pred, Some(&weight)).unwrap();
+            let results: Vec<f64> =
+                head.tracked.iter().map(|tracked| tracked.state.result().unwrap()).collect();
+            let [plain, weighted] = results[..] else { panic!("{results:?}") };
+            assert!((plain - 3.0).abs() < 1e-6 && (weighted - 3.4).abs() < 1e-6, "{results:?}");
+        }
+    }
 
     #[test]
     fn names_are_made_unique_as_in_keras() {

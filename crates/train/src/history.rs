@@ -1,5 +1,6 @@
 //! What a run leaves behind: logs in order, and the history of all epochs.
 
+use crate::callbacks::{Goal, Logged};
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -53,14 +54,27 @@ pub struct History {
     pub history: IndexMap<String, Vec<f64>>,
     /// The number of each epoch, from 0.
     pub epoch: Vec<usize>,
+    /// For each name, the epochs that logged it.
+    #[serde(skip)]
+    logged_at: IndexMap<String, Vec<usize>>,
+    /// Which way each name gets better, where that is known.
+    #[serde(skip)]
+    goals: IndexMap<String, Goal>,
 }
 
 impl History {
+    /// An empty one for a run that logs these names.
+    pub(crate) fn of(logged: &Logged) -> Self {
+        let goals = logged.0.iter().filter_map(|(name, goal)| Some((name.clone(), (*goal)?)));
+        Self { goals: goals.collect(), ..Self::default() }
+    }
+
     /// Adds the logs of an epoch.
     pub fn push(&mut self, epoch: usize, logs: &Logs) {
         self.epoch.push(epoch);
         for (name, value) in &logs.0 {
             self.history.entry(name.clone()).or_default().push(*value);
+            self.logged_at.entry(name.clone()).or_default().push(epoch);
         }
     }
 
@@ -69,10 +83,55 @@ impl History {
         self.history.get(name).cloned().unwrap_or_default()
     }
 
+    /// The best epoch by a name: of a loss or an error the lowest value, of an accuracy the highest.
+    /// `None` if it was never logged, has no finite value, or which way is better is not known (a
+    /// metric of your own, a history read from a file): then [`History::lowest`] or
+    /// [`History::highest`] say it.
+    pub fn best(&self, name: &str) -> Option<AtEpoch> {
+        match self.goals.get(name).copied() {
+            Some(Goal::Min) => self.lowest(name),
+            Some(Goal::Max) => self.highest(name),
+            None if name.ends_with("loss") => self.lowest(name),
+            None => None,
+        }
+    }
+
+    /// The epoch with the lowest value of a name, the first of equal ones.
+    pub fn lowest(&self, name: &str) -> Option<AtEpoch> {
+        self.at_epochs(name).min_by(|a, b| a.value.total_cmp(&b.value))
+    }
+
+    /// The epoch with the highest value of a name, the first of equal ones.
+    pub fn highest(&self, name: &str) -> Option<AtEpoch> {
+        self.at_epochs(name).min_by(|a, b| b.value.total_cmp(&a.value))
+    }
+
+    /// The finite values of a name with their epochs.
+    fn at_epochs(&self, name: &str) -> impl Iterator<Item = AtEpoch> {
+        let values = self.history.get(name).map(Vec::as_slice).unwrap_or_default();
+        let epochs = match self.logged_at.get(name) {
+            Some(epochs) => epochs.as_slice(),
+            // A file does not say which epochs were validated, unless all were.
+            None if values.len() == self.epoch.len() => self.epoch.as_slice(),
+            None => &[],
+        };
+        let at = |(epoch, value): (&usize, &f64)| AtEpoch { epoch: *epoch, value: *value };
+        epochs.iter().zip(values).map(at).filter(|at| at.value.is_finite())
+    }
+
     /// The last value of a name.
     pub fn last(&self, name: &str) -> Option<f64> {
         self.history.get(name)?.last().copied()
     }
+}
+
+/// A value of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AtEpoch {
+    /// The number of the epoch, from 0.
+    pub epoch: usize,
+    /// The value.
+    pub value: f64,
 }
 
 fn series<'de, D: Deserializer<'de>>(from: D) -> Result<IndexMap<String, Vec<f64>>, D::Error> {
@@ -84,6 +143,38 @@ fn series<'de, D: Deserializer<'de>>(from: D) -> Result<IndexMap<String, Vec<f64
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_best_epoch_goes_by_what_is_better() {
+        let logged = Logged(
+            [("loss", Some(Goal::Min)), ("accuracy", Some(Goal::Max)), ("own", None)]
+                .map(|(name, goal)| (name.to_string(), goal))
+                .to_vec(),
+        );
+        let mut history = History::of(&logged.with_validation());
+        for (epoch, (loss, accuracy)) in
+            [(3.0, 0.25), (f64::NAN, 0.5), (1.0, 0.5), (1.0, 0.25)].into_iter().enumerate()
+        {
+            let mut logs = vec![("loss".into(), loss), ("accuracy".into(), accuracy)];
+            logs.push(("own".into(), loss));
+            if epoch % 2 == 1 {
+                logs.push(("val_accuracy".into(), epoch as f64));
+            }
+            history.push(epoch, &Logs(logs));
+        }
+        let at = |epoch, value| Some(AtEpoch { epoch, value });
+        assert_eq!(history.best("loss"), at(2, 1.0));
+        assert_eq!(history.best("accuracy"), at(1, 0.5));
+        assert_eq!(history.best("val_accuracy"), at(3, 3.0));
+        assert_eq!((history.best("own"), history.best("nothing")), (None, None));
+        assert_eq!((history.lowest("own"), history.highest("own")), (at(2, 1.0), at(0, 3.0)));
+        // A file says neither which way is better, nor which epochs were validated.
+        let text = serde_json::to_string(&history).unwrap();
+        let read: History = serde_json::from_str(&text).unwrap();
+        assert_eq!((read.best("loss"), read.best("val_accuracy")), (at(2, 1.0), None));
+        assert_eq!(read.highest("accuracy"), at(1, 0.5));
+        assert_eq!(read.highest("val_accuracy"), None);
+    }
 
     #[test]
     fn values_that_are_not_finite_are_kept_and_null_in_json() {

@@ -4,6 +4,7 @@ pub mod callbacks;
 pub mod compile;
 pub mod compile_config;
 pub mod compiled;
+pub mod custom_loop;
 mod epoch;
 pub mod evaluate;
 pub mod files;
@@ -13,11 +14,8 @@ mod fit_tests;
 #[cfg(test)]
 mod functional_tests;
 pub mod head;
-#[cfg(test)]
-mod head_tests;
 pub mod history;
 pub mod model;
-pub mod own_loop;
 pub mod per_output;
 mod prepare;
 pub mod run_config;
@@ -29,10 +27,11 @@ pub mod train_step;
 
 pub use callbacks::{Callback, Event, Flow, Run, Verbose};
 pub use compile::Compile;
+pub use custom_loop::{batches, value_and_grad};
+pub use files::LoadOptions;
 pub use fit::{CancelToken, Fit};
 pub use history::{History, Logs, Scores};
 pub use model::{Model, Sequential};
-pub use own_loop::{batches, value_and_grad};
 pub use per_output::PerOutput;
 pub use run_config::RunConfig;
 pub use sconce_losses::{losses, metrics};

@@ -9,8 +9,9 @@ use crate::per_output::IntoPerOutput;
 use crate::step_logs::StepLogs;
 use sconce_core::{
     Context, DType, Device, Dims, Error, FirstValues, GradientSink, Gradients, Json, Result, Spec,
-    Store, Tensor,
+    Store, Tape, Tensor,
 };
+use sconce_data::{CsvColumns, messages::listed};
 use sconce_layers::LayerEntry;
 use sconce_model::{Architecture, Graph, GraphLayer, Network, SymbolicTensor};
 use sconce_saving::keras_json;
@@ -29,10 +30,14 @@ pub struct Model {
     run_seed: u64,
     /// The buffers of gradients, which every step writes anew.
     sink: GradientSink,
+    /// What a step records on; empty between steps.
+    tape: Tape,
     /// The values of a training step of the user's own, while it is at work.
     pub(crate) step_logs: Option<StepLogs>,
     /// The model as a layer of others, once it was used as one.
     entry: OnceLock<LayerEntry>,
+    /// The columns of the CSV file that it was trained on.
+    csv_columns: Option<CsvColumns>,
 }
 
 /// What a step works on.
@@ -40,6 +45,7 @@ pub(crate) struct Parts<'a> {
     pub network: &'a mut Network,
     pub compiled: &'a mut Compiled,
     pub sink: &'a mut GradientSink,
+    pub tape: &'a Tape,
 }
 
 impl Model {
@@ -69,8 +75,10 @@ impl Model {
             seed: 0,
             run_seed: 0,
             sink: GradientSink::default(),
+            tape: Tape::default(),
             step_logs: None,
             entry: OnceLock::new(),
+            csv_columns: None,
         }
     }
 
@@ -187,6 +195,48 @@ impl Model {
 
     pub(crate) fn set_run_seed(&mut self, seed: u64) {
         self.run_seed = seed;
+    }
+
+    /// An independent copy: the same layers with weights of their own, compiled alike, with the
+    /// optimizer's variables. Keras's `clone_model`, weights included.
+    ///
+    /// # Errors
+    /// A layer of your own that holds others and cannot be given new ones.
+    pub fn duplicate(&self) -> Result<Self> {
+        let architecture = self.architecture.duplicate()?;
+        let mut copy = Self { architecture, ..self.clone() };
+        copy.network = None;
+        if let Some(network) = &self.network {
+            let graph = network.graph();
+            let input = graph.inputs().first().map(|edge| graph.spec(*edge));
+            copy.build_for(input, FirstValues::Zeros)?;
+            copy.network()?.set_weights(&network.get_weights()?)?;
+        }
+        if let Some(compiled) = &self.compiled {
+            copy.compile_with(compiled.compile().clone())?;
+            if let Some(state) = compiled.optimizer_state() {
+                let variables: Vec<Tensor> =
+                    state.variables()?.into_iter().map(|(_, variable)| variable).collect();
+                copy.compiled_mut()?.optimizer()?.set_variables(&variables)?;
+            }
+        }
+        Ok(copy)
+    }
+
+    /// The learning rate of the next update.
+    ///
+    /// # Errors
+    /// If the model is not compiled and built.
+    pub fn learning_rate(&mut self) -> Result<f64> {
+        Ok(self.compiled_mut()?.optimizer()?.learning_rate())
+    }
+
+    /// Sets the learning rate from the next update on.
+    ///
+    /// # Errors
+    /// If the model is not compiled and built; if its optimizer follows a schedule.
+    pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
+        self.compiled_mut()?.optimizer()?.set_learning_rate(rate)
     }
 
     /// The device to run on. Weights that exist already stay where they are, so call it first.
@@ -332,7 +382,7 @@ impl Model {
             (None, _) => Err(not_built()),
             (_, None) => Err(not_compiled()),
             (Some(network), Some(compiled)) => {
-                Ok(Parts { network, compiled, sink: &mut self.sink })
+                Ok(Parts { network, compiled, sink: &mut self.sink, tape: &self.tape })
             }
         }
     }
@@ -349,9 +399,47 @@ impl Model {
         self.store()?.backward(loss)
     }
 
-    /// The table of layers, shapes and numbers of weights.
+    /// The columns of the CSV file that the model was trained on: what its input and its classes
+    /// stand for. A `.keras` file keeps them.
+    pub fn csv_columns(&self) -> Option<&CsvColumns> {
+        self.csv_columns.as_ref()
+    }
+
+    /// States the columns that the input and the classes stand for.
+    pub fn set_csv_columns(&mut self, columns: Option<CsvColumns>) {
+        self.csv_columns = columns;
+    }
+
+    /// The table of layers, shapes and numbers of weights, and the columns of the CSV file that it
+    /// was trained on.
     pub fn summary(&self) -> Result<String> {
-        Ok(self.network()?.summary(80))
+        let mut summary = self.network()?.summary(80);
+        if let Some(CsvColumns { target, classes, features }) = &self.csv_columns {
+            let mut line = |what: &str, names: &[String]| {
+                summary.push_str(&format!(" {what}: {}\n", listed(names)));
+            };
+            line("Columns of the input", features.as_deref().unwrap_or_default());
+            line("Target", std::slice::from_ref(target));
+            if let Some(classes) = classes {
+                line("Classes", classes);
+            }
+        }
+        Ok(summary)
+    }
+}
+
+/// The same layers and weights, not compiled: what trains one of the two changes both, as with clones of
+/// layers. [`Model::duplicate`] makes a model of its own.
+impl Clone for Model {
+    fn clone(&self) -> Self {
+        Self {
+            network: self.network.clone(),
+            device: self.device.clone(),
+            seed: self.seed,
+            run_seed: self.run_seed,
+            csv_columns: self.csv_columns.clone(),
+            ..Self::of(self.architecture.clone())
+        }
     }
 }
 
@@ -385,7 +473,7 @@ fn not_compiled() -> Error {
 }
 
 /// A stack of layers, each fed by the one before it. Everything a [`Model`] does, it does.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sequential(Model);
 
 impl Sequential {

@@ -84,6 +84,13 @@ impl<T: Clone> PerOutput<T> {
 
 /// What can be given for each output: a value (`"mse"`), an array or vector of them, or an array of
 /// names and values: `[("a", "mse"), ("b", "mae")]`. `M` tells the forms apart and is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what `compile` takes for each output",
+    label = "expected a name such as \"mse\", a configured loss, or a list of them",
+    note = "a loss is \"mse\", `Huber::new()`, `custom_loss(\"name\", |y_true, y_pred| ..)`, or a type of your own \
+            that implements `Loss`, given as `LossFn::custom(\"name\", Arc::new(loss))`",
+    note = "for several outputs: an array of losses, or of (\"output\", loss)"
+)]
 pub trait IntoPerOutput<T, M> {
     /// The same as a [`PerOutput`].
     fn into_per_output(self) -> PerOutput<T>;
@@ -154,5 +161,19 @@ mod tests {
             given([("a", 1.0)]).resolve("metrics", &outputs, true).unwrap(),
             [Some(1.0), None]
         );
+        // A model with one output is given values under any name.
+        let one = ["a".to_string()];
+        assert_eq!(given([("y", 1.0)]).resolve("loss", &one, false).unwrap(), [Some(1.0)]);
+    }
+
+    #[test]
+    fn values_are_listed_with_their_place() {
+        let places = |given: PerOutput<f64>| {
+            given.values().into_iter().map(|(at, value)| (at, *value)).collect::<Vec<_>>()
+        };
+        assert_eq!(places(given(2.0)), [(String::new(), 2.0)]);
+        let list = PerOutput::List(vec![None, Some(1.0), Some(2.0)]);
+        assert_eq!(places(list), [("[1]".to_string(), 1.0), ("[2]".to_string(), 2.0)]);
+        assert_eq!(places(given([("b", 1.0)])), [(".b".to_string(), 1.0)]);
     }
 }

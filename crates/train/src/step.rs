@@ -2,7 +2,7 @@
 
 use crate::compiled::{Compiled, weight_of};
 use crate::model::Parts;
-use sconce_core::{Context, Error, Gradients, Result, Tape, Tensor, Value};
+use sconce_core::{Context, Error, Gradients, Result, Tensor, Value};
 use sconce_data::Batch;
 use sconce_model::{EdgeId, Network};
 use std::collections::HashSet;
@@ -55,11 +55,16 @@ pub(crate) fn forward(
 
 /// A whole step; metrics take in the batch.
 pub(crate) fn train(parts: Parts<'_>, batch: &Batch, seed: u64, first: bool) -> Result<()> {
-    let Parts { network, compiled, sink } = parts;
+    let tape = parts.tape;
+    // The tensors of a step that failed are not kept until the next one.
+    update(parts, batch, seed, first).inspect_err(|_| tape.clear())
+}
+
+fn update(parts: Parts<'_>, batch: &Batch, seed: u64, first: bool) -> Result<()> {
+    let Parts { network, compiled, sink, tape } = parts;
     let step = compiled.optimizer()?.iterations;
     let mut cx = Context::training(seed, step);
-    let (outcome, tape) = Tape::record(|| forward(network, compiled, batch, &mut cx));
-    let outcome = outcome?;
+    let outcome = tape.record_anew(|| forward(network, compiled, batch, &mut cx))?;
     // Reading a loss on the CPU is free; elsewhere it is read in the first step and at the end of
     // the epoch only.
     if (first || outcome.loss.device().is_cpu()) && !finite(&outcome.loss)? {
@@ -69,7 +74,7 @@ pub(crate) fn train(parts: Parts<'_>, batch: &Batch, seed: u64, first: bool) -> 
         Some(factor) => &(&outcome.loss * factor)?,
         None => &outcome.loss,
     };
-    let gradients = network.store().backward_into(scaled, &tape, sink)?;
+    let gradients = network.store().backward_into(scaled, tape, sink)?;
     if first {
         audit(network, compiled, &gradients)?;
     }
@@ -129,7 +134,7 @@ fn non_finite(network: &Network, batch: &Batch, seed: u64, step: u64) -> Error {
     };
     Error::training(format!(
         "the loss is not finite at update {}; {place}. This update was not made. Try a smaller learning \
-         rate, clipnorm, or check the data",
+         rate or clipnorm, and standardise inputs and targets that are far from 0",
         step + 1
     ))
 }

@@ -111,6 +111,17 @@ def numpy(value):
     return np.array(keras.ops.convert_to_numpy(value))
 
 
+def run_tensors(rows, x, y, weights, validation):
+    """The data of a training run by role: the first rows to train on, the others to validate with. Arrays, or
+    lists of them."""
+    given = {"x": x, "y": y} if weights is None else {"x": x, "y": y, "sample_weight": weights}
+    cut = lambda value, part: [v[part] for v in value] if isinstance(value, list) else value[part]
+    tensors = {role: cut(value, slice(None, rows)) for role, value in given.items()}
+    if validation:
+        tensors |= {f"{role}_val": cut(value, slice(rows, None)) for role, value in given.items()}
+    return tensors
+
+
 @contextmanager
 def double():
     """Inside, JAX keeps float64 and Keras's default float is float64."""

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 from keras import layers, losses, metrics, optimizers, regularizers
 
-from .common import Group, double, normal, numpy, rng
+from .common import Group, double, normal, numpy, rng, run_tensors
+from .layer_case import finalize
 
 ROWS, CLASSES, BATCH, EPOCHS = 42, 3, 16, 3
 VALIDATION_ROWS = 20  # not a multiple of the batch size either
-
 
 def make(_folder):
     group = Group(
@@ -44,13 +44,7 @@ class Run:
     def __init__(self, model, compile, x, y, weights=None, keys=None, validation=True, **fit):
         self.model, self.compile, self.keys = model, compile, keys
         self.fit = {"batch_size": BATCH, "epochs": EPOCHS, **fit}
-        self.tensors = {"x": [a[:ROWS] for a in x], "y": [a[:ROWS] for a in y]}
-        if weights is not None:
-            self.tensors["sample_weight"] = [w[:ROWS] for w in weights]
-        if validation:
-            self.tensors |= {"x_val": [a[ROWS:] for a in x], "y_val": [a[ROWS:] for a in y]}
-            if weights is not None:
-                self.tensors["sample_weight_val"] = [w[ROWS:] for w in weights]
+        self.tensors = run_tensors(ROWS, x, y, weights, validation)
 
 
 def two_heads(out="softmax", penalty=None, outputs=list):
@@ -93,8 +87,8 @@ def masked_one():
     return keras.Model(x, layers.Dense(CLASSES, activation="softmax", name="a")(layers.Masking(name="masking")(x)))
 
 
-def compiled(loss, **more):
-    return lambda: {"optimizer": optimizers.SGD(0.05, momentum=0.9), "loss": loss, **more}
+def compiled(loss, optimizer=lambda: optimizers.SGD(0.05, momentum=0.9), **more):
+    return lambda: {"optimizer": optimizer(), "loss": loss, **more}
 
 
 SPARSE = "sparse_categorical_crossentropy"
@@ -144,17 +138,34 @@ def runs(d):
         "fit/no_validation": Run(shared, compiled([SPARSE, "mse"]), both, y, validation=False),
         "fit/validation_split": Run(shared, compiled([SPARSE, "mse"], metrics=["accuracy", "mae"]), both, y, d.weights,
                                     validation=False, validation_split=0.25),
+        "optimizer/adam": Run(
+            two_heads("linear", penalty=l2),
+            compiled(
+                [losses.SparseCategoricalCrossentropy(from_logits=True), "mse"], lambda: optimizers.Adam(0.01),
+                metrics=[None, ["mae"]], weighted_metrics=[["accuracy"], ["mae"]],
+            ),
+            x, y, d.weights,
+        ),
         "mask/one": Run(masked_one, compiled(SPARSE), [d.steps], [d.steps_labels]),
         "mask/two": Run(masked, compiled([SPARSE, "mse"]), [d.steps], [d.steps_labels, d.steps[:, :, :2].copy()]),
     }
+
+
+def first_value(weight, drawn):
+    """Variances are positive, whole numbers stay as they are."""
+    if "int" in str(weight.dtype):
+        return numpy(weight)
+    return np.abs(drawn) + np.float32(0.3) if "variance" in weight.path else drawn
 
 
 def train(run, dtype):
     keras.backend.clear_session()
     model = run.model()
     draw = rng(808)
-    initial = [normal(draw, w.shape, 0.5) for w in model.weights]
-    model.set_weights([w.astype(dtype) for w in initial])
+    initial = [first_value(w, normal(draw, w.shape, 0.5)) for w in model.weights]
+    model.set_weights([w if w.dtype.kind == "i" else w.astype(dtype) for w in initial])
+    for layer in model.layers:
+        finalize(layer)
     model.compile(**run.compile())
     index = {
         "config": json.loads(model.to_json()),
@@ -184,6 +195,7 @@ def train(run, dtype):
     )
     index["history"] = {name: [float(v) for v in values] for name, values in history.history.items()}
     final = [numpy(w) for w in model.weights]
+    variables = [numpy(v) for v in model.optimizer.variables]
     if validation[0] is not None:
         named = dict(zip(("x", "y", "sample_weight"), validation))
         scores = model.evaluate(**named, batch_size=BATCH, verbose=0, return_dict=True)
@@ -192,14 +204,21 @@ def train(run, dtype):
     if isinstance(predictions, dict):
         predictions = [predictions[key] for key in run.keys]
     predictions = predictions if isinstance(predictions, list) else [predictions]
-    return initial, final, predictions, index
+    return initial, final, variables, predictions, index
 
 
 def add(group, label, run):
-    initial, final, predictions, index = train(run, np.float32)
+    initial, final, variables, predictions, index = train(run, np.float32)
     with double():
-        _, final64, _, index64 = train(run, np.float64)
-    tensors = {**run.tensors, "initial": initial, "final": final, "final64": final64, "predictions": predictions}
+        _, final64, _, _, index64 = train(run, np.float64)
+    tensors = {
+        **run.tensors,
+        "initial": initial,
+        "final": final,
+        "final64": final64,
+        "optimizer_variables": variables,
+        "predictions": predictions,
+    }
     config = index.pop("config")
     more = {} if run.keys is None else {"keys": run.keys}
     group.case(label, config, tensors, fit={"shuffle": False, **run.fit}, **more, **index, history64=index64["history"])

@@ -7,7 +7,7 @@ import numpy as np
 from keras import constraints, layers, losses, metrics, optimizers, regularizers
 from keras.optimizers.schedules import CosineDecay, ExponentialDecay
 
-from .common import Group, double, normal, numpy, rng
+from .common import Group, double, normal, numpy, rng, run_tensors
 
 ROWS, FEATURES, CLASSES, BATCH, EPOCHS = 50, 6, 3, 16, 4
 VALIDATION_ROWS = 20  # not a multiple of the batch size either
@@ -49,13 +49,7 @@ class Run:
     def __init__(self, model, compile, x, y, weights=None, validation=True, callbacks=list, **fit):
         self.model, self.compile, self.callbacks = model, compile, callbacks
         self.fit = {"batch_size": BATCH, "epochs": EPOCHS, **fit}
-        self.tensors = {"x": x[:ROWS], "y": y[:ROWS]}
-        if weights is not None:
-            self.tensors["sample_weight"] = weights[:ROWS]
-        if validation:
-            self.tensors |= {"x_val": x[ROWS:], "y_val": y[ROWS:]}
-            if weights is not None:
-                self.tensors["sample_weight_val"] = weights[ROWS:]
+        self.tensors = run_tensors(ROWS, x, y, weights, validation)
 
 
 def mlp(outputs=CLASSES, out=None, hidden=("relu",), units=5, shape=(FEATURES,), **dense):

@@ -14,6 +14,9 @@ use std::time::Instant;
 
 /// Trains once.
 pub fn train(workload: Workload) -> Result<Timing, Box<dyn Error>> {
+    if workload == Workload::Cnn {
+        return Err("takes no part in cnn".into());
+    }
     let device = Device::flex();
     let (rows, features, batch) = workload.sizes();
     let (x, y) = workload.data();
@@ -96,7 +99,7 @@ impl<const D: usize> Weight<D> {
         let value = self.leaf.inner();
         match workload {
             Workload::Seed => Self::new(value - clip(gradient, 1.0) * 0.01),
-            Workload::Mlp => {
+            Workload::Mlp | Workload::Cnn => {
                 let (m, v) = (gradient.clone() * 0.1, gradient.square() * 0.001);
                 let (m, v) = match self.moments {
                     Some((old_m, old_v)) => (old_m * 0.9 + m, old_v * 0.999 + v),

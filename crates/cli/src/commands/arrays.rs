@@ -1,8 +1,10 @@
 //! Arrays given for a model's inputs and outputs, by place or by name.
 
+use super::predictions::STDOUT;
 use sconce::core::registry::unknown;
-use sconce::core::{Error, Result};
-use std::path::PathBuf;
+use sconce::core::{Error, Result, Tensor};
+use sconce::data::{CsvColumns, read_csv_features, read_npy, read_npz};
+use std::path::{Path, PathBuf};
 
 /// A file for an input or output: `X.npy`, or `NAME=X.npy`.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +29,58 @@ impl std::str::FromStr for ArrayFile {
             _ => Ok(Self { name: None, path: text.into() }),
         }
     }
+}
+
+impl ArrayFile {
+    /// Standard output in the place of a file.
+    pub fn stdout() -> Self {
+        Self { name: None, path: STDOUT.into() }
+    }
+}
+
+/// The arrays of files in the order of the names: of `.npy` files, of a `.npz` file that has all of
+/// them by name or one of them, and the features of `.csv` files. `columns` is what a model of one
+/// input says about those.
+pub fn read(
+    slots: &Slots<'_>,
+    files: &[ArrayFile],
+    columns: Option<&CsvColumns>,
+) -> Result<Vec<Tensor>> {
+    if let ([ArrayFile { name: None, path }], [_, _, ..]) = (files, slots.names)
+        && has_ending(path, "npz")
+    {
+        let arrays = read_npz(path)?;
+        return slots.names.iter().map(|name| of_name(path, &arrays, name, slots)).collect();
+    }
+    let columns = columns.filter(|_| slots.names.len() == 1);
+    let one = |(file, name): (&ArrayFile, &&str)| match &file.path {
+        path if has_ending(path, "npz") => match read_npz(path)?.as_slice() {
+            [(_, array)] => Ok(array.clone()),
+            arrays => of_name(path, arrays, name, slots),
+        },
+        path if has_ending(path, "csv") => Ok(read_csv_features(path, columns)?.0),
+        path => read_npy(path),
+    };
+    slots.order(files)?.into_iter().zip(slots.names).map(one).collect()
+}
+
+fn has_ending(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|e| e == ending)
+}
+
+fn of_name(
+    path: &Path,
+    arrays: &[(String, Tensor)],
+    name: &str,
+    slots: &Slots<'_>,
+) -> Result<Tensor> {
+    let found = arrays.iter().find(|(other, _)| other == name).map(|(_, array)| array.clone());
+    found.ok_or_else(|| {
+        let names: Vec<&str> = arrays.iter().map(|(name, _)| name.as_str()).collect();
+        let names = names.join(", ");
+        let message = format!("holds {names}, but no array for the {} `{name}`", slots.kind);
+        Error::file(path, message)
+    })
 }
 
 /// The inputs or the outputs of a model.

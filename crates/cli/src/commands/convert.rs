@@ -1,7 +1,7 @@
 //! `sconce convert`
 
 use sconce::core::atomic::{check_writable, write_atomic};
-use sconce::core::{Device, Error, Result};
+use sconce::core::{Device, Error, FileSet, Result};
 use sconce::train::Model;
 use sconce::train::run_config::load_model;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,13 @@ pub fn run(args: &Args) -> Result<()> {
             "",
             format!("OUT must be a .keras, .json or .safetensors file, got `{}`", output.display()),
         ));
+    }
+    if extension(input) != extension(output) {
+        let mut files = FileSet::new();
+        files.reads("IN", input);
+        files.writes("OUT", output).map_err(|_| {
+            Error::config("", format!("OUT is the same file as IN, `{}`", output.display()))
+        })?;
     }
     check_writable(output)?;
     let model = match (extension(input), extension(output)) {

@@ -4,20 +4,15 @@ mod arrays;
 pub mod convert;
 pub mod evaluate;
 pub mod predict;
+mod predictions;
 pub mod schema;
 pub mod summary;
 pub mod train;
 
-use arrays::{ArrayFile, Slots};
-use sconce::core::{Error, Result, Tensor};
-use sconce::data::read_npy;
+use arrays::Slots;
+use sconce::core::{Error, Result};
 use sconce::model::Graph;
 use std::path::Path;
-
-/// The arrays of files.
-fn read_all(files: &[&ArrayFile]) -> Result<Vec<Tensor>> {
-    files.iter().map(|file| read_npy(&file.path)).collect()
-}
 
 /// The inputs of a model, for which files are given with an argument.
 fn inputs<'a>(argument: &'a str, graph: &Graph, names: &'a [&'a str]) -> Slots<'a> {
@@ -29,10 +24,20 @@ fn outputs<'a>(argument: &'a str, graph: &Graph, names: &'a [&'a str]) -> Slots<
     Slots { argument, kind: "output", names, is_dict: graph.output_keys().is_some() }
 }
 
-/// Refuses a file that does not end as it must.
-fn must_end_in(path: &Path, argument: &str, ending: &str) -> Result<()> {
-    if path.extension().is_some_and(|e| e == ending) {
+/// Refuses a file that cannot be a trained model.
+fn model_file(path: &Path, endings: &[&str]) -> Result<()> {
+    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    if endings.contains(&ending) {
         return Ok(());
     }
-    Err(Error::config("", format!("{argument} must be a .{ending} file, got `{}`", path.display())))
+    let advice = match ending {
+        "json" => {
+            ", which holds a run configuration or an architecture and no weights: train it \
+                   first, and give the model that `sconce train` writes"
+        }
+        _ => "",
+    };
+    let endings = endings.join(" or .");
+    let message = format!("MODEL must be a .{endings} file, got `{}`{advice}", path.display());
+    Err(Error::config("", message))
 }

@@ -1,11 +1,13 @@
 //! `sconce train`
 
 use crate::overrides::Override;
+use crate::signals::Signals;
 use sconce::core::{Error, Result, device};
-use sconce::train::history::short;
+use sconce::train::history::{History, short};
 use sconce::train::run_config::{RunConfig, read_json};
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -22,8 +24,18 @@ pub struct Args {
     pub quiet: bool,
 }
 
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args) -> Result<ExitCode> {
     let device = device::parse(&args.device)?;
+    if args.config.extension().is_some_and(|ending| ending == "keras") {
+        return Err(Error::config(
+            "",
+            format!(
+                "`{}` is a model; CONFIG is a run configuration, a JSON file that may name it as its \
+                 `model`",
+                args.config.display()
+            ),
+        ));
+    }
     let (text, mut value) = read_json(&args.config).map_err(|e| match e {
         // A configuration that is not there is a slip in the command.
         Error::File { path, message } => {
@@ -35,12 +47,30 @@ pub fn run(args: &Args) -> Result<()> {
         set.apply(&mut value)?;
     }
     let place = |error: Error| locate(error, args, &text);
+    if value.get("class_name").is_some() {
+        return Err(Error::config(
+            "",
+            format!(
+                "`{}` is a model; CONFIG is a run configuration, which may name it as its `model`",
+                args.config.display()
+            ),
+        ));
+    }
     let config = RunConfig::from_json(&value).map_err(place)?;
+    let config = RunConfig { file: Some(args.config.clone()), ..config };
     let mut run = config.prepare(&device).map_err(place)?;
+    let signals = Signals::watch(&run.cancel_token())
+        .map_err(|e| Error::training(format!("signals cannot be handled: {e}")))?;
     if !args.quiet {
         let _ = writeln!(std::io::stderr(), "{}", run.model.summary()?.trim_end());
     }
     let outcome = if args.quiet { run.train_quietly() } else { run.train() }.map_err(place)?;
+    if outcome.cancelled {
+        let told = writeln!(std::io::stderr(), "{}", how_to_go_on(args, &config, &outcome.history));
+        // A closed stderr changes nothing about the run.
+        drop(told);
+        return Ok(ExitCode::from(signals.exit_code()));
+    }
     let scores = match outcome.validation {
         Some(scores) => format!("validation: {scores}"),
         None => {
@@ -54,7 +84,34 @@ pub fn run(args: &Args) -> Result<()> {
             crate::print(&format!("{what}: {}", path.display()))?;
         }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a run that was interrupted has saved, and the command that goes on with it.
+fn how_to_go_on(args: &Args, config: &RunConfig, history: &History) -> String {
+    let done = config.fit.initial_epoch + history.epoch.len();
+    let epochs = if done == 1 { "epoch" } else { "epochs" };
+    let Some(model) = &config.output.model else {
+        return format!(
+            "Interrupted after {done} whole {epochs}. The configuration names no `output.model`, so the \
+             model is not saved"
+        );
+    };
+    let mut command = format!("sconce train {}", args.config.display());
+    for set in &args.set {
+        command += &format!(" --set '{set}'");
+    }
+    command += &format!(" --set model={} --set compile=null", model.display());
+    command += &format!(" --set fit.initial_epoch={done}");
+    if let Some(path) = &config.output.history {
+        let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or("history");
+        let rest = path.with_file_name(format!("{stem}-from-{done}.json"));
+        command += &format!(" --set output.history={}", rest.display());
+    }
+    format!(
+        "Interrupted after {done} whole {epochs}; the model as it is now is in {}. To go on:\n  {command}",
+        model.display()
+    )
 }
 
 /// Where a configuration error comes from: a `--set`, or a line of the file.

@@ -128,7 +128,7 @@ fn wrong_inputs_are_refused() {
     let err = fails(&["predict", "m.keras", "--input", "x.npy", "--output", "x.npy/p.npy"], 1);
     assert!(err.contains("cannot be written"), "{err}");
     let err = fails(&["predict", "m.json", "--input", "x.npy", "--output", "p.npy"], 2);
-    assert!(err.contains("MODEL must be a .keras file"), "{err}");
+    assert!(err.contains("MODEL must be a .keras or .safetensors file"), "{err}");
     let err = fails(&["evaluate", "m.keras", "--x", "x.npy", "--y", "x.npy"], 1);
     assert!(err.contains("[6, 4]"), "{err}");
     sconce(dir.path(), &["convert", "run.json", "plain.keras"]).fails(2);

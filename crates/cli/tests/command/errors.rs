@@ -140,9 +140,18 @@ fn what_is_missing_is_named() {
     let config = with("/model", json!("no.json"));
     assert!(error(&config, 1).contains("no.json: cannot be read"));
 
-    let dir = folder(&config);
+    let dir = folder(&crate::config());
     let error = sconce(dir.path(), &["train", "no.json"]).fails(2);
     assert!(error.starts_with("error: no.json: cannot be read: "), "{error}");
+    let mut utf16 = vec![0xff, 0xfe];
+    utf16.extend("{}".encode_utf16().flat_map(u16::to_le_bytes));
+    std::fs::write(dir.path().join("utf16.json"), utf16).unwrap();
+    let error = sconce(dir.path(), &["train", "utf16.json"]).fails(2);
+    assert!(error.contains("utf16.json: is in UTF-16; save it in UTF-8"), "{error}");
+    let marked =
+        format!("\u{feff}{}", std::fs::read_to_string(dir.path().join("run.json")).unwrap());
+    std::fs::write(dir.path().join("marked.json"), marked).unwrap();
+    sconce(dir.path(), &["train", "marked.json", "--quiet"]).ok();
     std::fs::write(dir.path().join("run.json"), "{\n  \"fit\": {\n    \"epochs\": }\n}").unwrap();
     let error = sconce(dir.path(), &["train", "run.json"]).fails(2);
     assert!(error.starts_with("error: run.json:3: this is not JSON: "), "{error}");

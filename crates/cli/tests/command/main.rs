@@ -6,7 +6,10 @@
 mod configs;
 mod convert;
 mod errors;
+mod outputs;
 mod several;
+mod signals;
+mod tables;
 mod train;
 
 use serde_json::{Value, json};

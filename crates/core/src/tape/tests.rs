@@ -1,5 +1,7 @@
 use super::*;
 use candle_core::DType::F64;
+use candle_core::{Device, bail};
+use sconce_kernels::with_slice;
 
 /// `y = x²`, in place where the input's gradient allows it.
 struct Square;
@@ -39,7 +41,11 @@ fn push(recorded: impl Recorded + 'static, x: &[&Tensor], y: Vec<Tensor>) -> Vec
         return x.iter().map(|x| x.detach()).collect();
     }
     let values = x.iter().map(|x| x.detach()).collect();
-    Tape::current().unwrap().push("stub", Box::new(recorded), x, values, y, true).unwrap()
+    Tape::current()
+        .unwrap()
+        .push("stub", Box::new(recorded), x, values, y, true)
+        .unwrap()
+        .into_vec()
 }
 
 fn square(x: &Tensor) -> Tensor {
@@ -426,4 +432,62 @@ fn operations_are_told_what_is_needed() {
     let mut sink = GradientSink::new([watched.as_tensor()]);
     tape.backward(&loss, &mut sink).unwrap();
     assert_eq!(f64s(&sink.take(&watched).unwrap()), [1.0]);
+}
+
+#[test]
+fn a_tape_that_is_used_again_starts_from_nothing() {
+    let (x, tape) = (f32_var(&[0.5, -1.5]), Tape::default());
+    let mut sink = GradientSink::new([x.as_tensor()]);
+    for _ in 0..3 {
+        // A record that nobody differentiates.
+        tape.record_anew(|| square(&square(&x)));
+        let loss = tape.record_anew(|| square(&x).sum_all().unwrap());
+        assert_eq!(tape.len(), 1);
+        tape.backward(&loss, &mut sink).unwrap();
+        assert_eq!(f64s(&sink.take(&x).unwrap()), [1.0, -3.0]);
+        let record = tape.lock();
+        assert!(record.entries.is_empty() && record.places.is_empty());
+        assert!(record.gathered.is_empty() && record.count == 0);
+    }
+}
+
+#[test]
+fn losses_of_several_types_and_shapes_take_turns_on_a_tape() {
+    let (x, y, tape) = (f32_var(&[0.5, -1.5]), var(&[3.0]), Tape::default());
+    let mut sink = GradientSink::new([x.as_tensor(), y.as_tensor()]);
+    for _ in 0..2 {
+        for (variable, gradient) in [(&x, vec![1.0, -3.0]), (&y, vec![6.0])] {
+            let loss = tape.record_anew(|| square(variable));
+            tape.backward(&loss, &mut sink).unwrap();
+            let ours = sink.take(variable).unwrap();
+            assert_eq!((f64s(&ours), ours.dtype()), (gradient, variable.dtype()));
+        }
+    }
+}
+
+/// `a + b`, whose inputs get one tensor as their gradients.
+struct Sum;
+
+impl Recorded for Sum {
+    fn backward(self: Box<Self>, pass: &mut Pass<'_>) -> Result<()> {
+        let dy = pass.dy()?.clone();
+        pass.give(0, dy.clone())?;
+        pass.give(1, dy)
+    }
+}
+
+#[test]
+fn a_gradient_that_two_results_share_is_not_added_to_in_place() {
+    let (x, y) = (f32_var(&[0.5, -1.5]), f32_var(&[2.0, 3.0]));
+    let (loss, tape) = Tape::record(|| {
+        let (a, b) = (square(&x), square(&y));
+        // Its gradient is written into that of `a`, which it finds there already.
+        let again = square(&a);
+        let sum = push(Sum, &[&a, &b], vec![(a.detach() + b.detach()).unwrap()]).remove(0);
+        (again + sum).unwrap()
+    });
+    let mut sink = GradientSink::new([x.as_tensor(), y.as_tensor()]);
+    tape.backward(&loss, &mut sink).unwrap();
+    assert_eq!(f64s(&sink.take(&x).unwrap()), [1.5, -16.5]);
+    assert_eq!(f64s(&sink.take(&y).unwrap()), [4.0, 6.0]);
 }

@@ -16,6 +16,7 @@ struct Table<R> {
     records: Records<R>,
     /// The columns as the header names them.
     names: Vec<String>,
+    /// The place of the target; that of no column where there is none.
     target: usize,
     /// The place of each feature in a record.
     features: Vec<usize>,
@@ -23,26 +24,31 @@ struct Table<R> {
 
 impl<R: BufRead> Table<R> {
     fn open(reader: R, columns: &CsvColumns) -> Result<Self, String> {
-        let mut records = Records::new(reader)?;
-        if !records.next()? {
-            return Err("is empty; a header line with the names of the columns comes first".into());
-        }
-        let fields: Vec<&[u8]> = (0..records.len()).map(|i| records.field(i)).collect();
-        if fields.iter().all(|name| number(name).is_ok()) {
-            return Err(
-                "has only numbers on its first line; that has to be a header with the names \
-                        of the columns"
-                    .into(),
-            );
-        }
-        let names: Vec<String> =
-            fields.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+        let (records, names) = header(reader)?;
         let target = target_column(&names, &columns.target)?;
-        let features = match &columns.features {
+        Self::of(records, names, target, columns.features.as_deref())
+    }
+
+    fn of(
+        records: Records<R>,
+        names: Vec<String>,
+        target: usize,
+        features: Option<&[String]>,
+    ) -> Result<Self, String> {
+        let features = match features {
             Some(features) => feature_columns(&names, target, features)?,
             None => (0..names.len()).filter(|i| *i != target).collect(),
         };
         Ok(Self { records, names, target, features })
+    }
+
+    /// Adds the features of the record at hand.
+    fn features_to(&self, x: &mut Vec<f32>) -> Result<(), String> {
+        for place in &self.features {
+            let value = float(self.records.field(*place));
+            x.push(value.map_err(|message| self.at(*place, message))?);
+        }
+        Ok(())
     }
 
     /// The next record, of as many fields as the header.
@@ -69,6 +75,23 @@ impl<R: BufRead> Table<R> {
     fn feature_names(&self) -> Vec<String> {
         self.features.iter().filter_map(|i| self.names.get(*i).cloned()).collect()
     }
+}
+
+/// The records after the header line, and the names of the columns.
+fn header<R: BufRead>(reader: R) -> Result<(Records<R>, Vec<String>), String> {
+    let mut records = Records::new(reader)?;
+    if !records.next()? {
+        return Err("is empty; a header line with the names of the columns comes first".into());
+    }
+    let fields: Vec<&[u8]> = (0..records.len()).map(|i| records.field(i)).collect();
+    if fields.iter().all(|name| number(name).is_ok()) {
+        return Err("has only numbers on its first line; that has to be a header with the names \
+                    of the columns"
+            .into());
+    }
+    let names: Vec<String> =
+        fields.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    Ok((records, names))
 }
 
 /// What a first pass over a file finds.
@@ -188,10 +211,7 @@ impl<R: BufRead> Rows<R> {
         let mut rows = 0;
         while rows < most && self.table.next()? {
             let table = &self.table;
-            for place in &table.features {
-                let value = float(table.records.field(*place));
-                x.push(value.map_err(|message| table.at(*place, message))?);
-            }
+            table.features_to(&mut x)?;
             let field = table.records.field(table.target);
             let value = match &self.target {
                 CsvTarget::Floats => float(field).map(|value| floats.push(value)),
@@ -221,6 +241,28 @@ impl<R: BufRead> Rows<R> {
         };
         tensors().map(Some).map_err(|error| format!("cannot be made a tensor: {error}"))
     }
+}
+
+/// The features of all rows, `[rows, features]`, and their names. The target may be among the columns.
+pub(crate) fn features(
+    reader: impl BufRead,
+    target: Option<&str>,
+    features: Option<&[String]>,
+) -> Result<(Tensor, Vec<String>), String> {
+    let (records, names) = header(reader)?;
+    let target = names.iter().position(|name| Some(name.as_str()) == target);
+    let mut table = Table::of(records, names, target.unwrap_or(usize::MAX), features)?;
+    let (mut x, mut rows) = (Vec::new(), 0);
+    while table.next()? {
+        table.features_to(&mut x)?;
+        rows += 1;
+    }
+    if rows == 0 {
+        return Err("has a header line and no rows".into());
+    }
+    let x = Tensor::from_vec(x, (rows, table.features.len()), &Device::Cpu);
+    let x = x.map_err(|error| format!("cannot be made a tensor: {error}"))?;
+    Ok((x, table.feature_names()))
 }
 
 fn target_column(names: &[String], target: &str) -> Result<usize, String> {

@@ -53,6 +53,14 @@ impl Dataset {
         })
     }
 
+    /// The same with every input standardised, if there are statistics.
+    pub(crate) fn standardized(mut self, statistics: Option<&Standardizer>) -> Result<Self> {
+        if let Some(statistics) = statistics {
+            self.x = self.x.iter().map(|x| statistics.apply(x)).collect::<Result<_>>()?;
+        }
+        Ok(self)
+    }
+
     /// Puts arrays that have names into the order of a model's inputs and outputs. Those without
     /// stay in the order they were given in.
     ///
@@ -150,6 +158,12 @@ impl Builtin {
     /// # Errors
     /// None but those of the tensor runtime.
     pub fn load(&self) -> Result<Dataset> {
+        let (data, statistics) = self.load_unscaled()?;
+        data.standardized(statistics.as_ref())
+    }
+
+    /// The features as they are, and the statistics to standardise them with.
+    pub(crate) fn load_unscaled(&self) -> Result<(Dataset, Option<Standardizer>)> {
         let table = match self.dataset {
             BuiltinName::Digits => digits::load(),
             BuiltinName::Iris => iris::load(),
@@ -161,14 +175,12 @@ impl Builtin {
             Target::Classes(classes, _) => stratified_split(classes, HELD_OUT, 0),
             Target::Values(_) => random_split(rows, HELD_OUT, 0),
         };
-        let mut x = Tensor::from_slice(&table.x, (rows, table.features), &Device::Cpu)?;
-        if self.standardize {
-            let statistics = match self.split {
-                Part::All => Standardizer::of(&x)?,
-                _ => Standardizer::of(&take_rows(&x, &split()?.train)?)?,
-            };
-            x = statistics.apply(&x)?;
-        }
+        let x = Tensor::from_slice(&table.x, (rows, table.features), &Device::Cpu)?;
+        let statistics = match (self.standardize, self.split) {
+            (false, _) => None,
+            (true, Part::All) => Some(Standardizer::of(&x)?),
+            (true, _) => Some(Standardizer::of(&take_rows(&x, &split()?.train)?)?),
+        };
         let (y, class_names) = match &table.target {
             Target::Classes(classes, names) => {
                 (classes.to_tensor()?, Some(names.iter().map(|name| name.to_string()).collect()))
@@ -176,7 +188,7 @@ impl Builtin {
             Target::Values(values) => (values.to_tensor()?, None),
         };
         let all = Dataset { x: vec![x], y: vec![y], class_names, ..Dataset::default() };
-        all.take(self.split.rows(split)?.as_deref())
+        Ok((all.take(self.split.rows(split)?.as_deref())?, statistics))
     }
 }
 

@@ -134,6 +134,11 @@ impl Arrays {
         }
     }
 
+    pub(super) fn files(&self) -> Vec<&Path> {
+        let all = [Some(&self.x), self.y.as_ref(), self.sample_weight.as_ref()];
+        all.into_iter().flatten().flat_map(Files::paths).collect()
+    }
+
     pub(super) fn load(&self) -> Result<Dataset> {
         let weights = self.weight_paths()?;
         let read =

@@ -69,8 +69,17 @@ impl ConfigValue for Standardize {
 }
 
 impl Csv {
+    pub(super) fn files(&self) -> Vec<&Path> {
+        let statistics = match &self.standardize {
+            Standardize::File(file) => Some(file.as_path()),
+            Standardize::Flag(_) => None,
+        };
+        std::iter::once(self.csv.as_path()).chain(statistics).collect()
+    }
+
     /// Reads the file; its columns and classes are those of `like`, if that has names for them.
-    pub(super) fn load(&self, like: Option<&Dataset>) -> Result<Dataset> {
+    /// The features are as they are in the file; beside them the statistics to standardise them with.
+    pub(super) fn load(&self, like: Option<&Dataset>) -> Result<(Dataset, Option<Standardizer>)> {
         let columns = CsvColumns {
             target: self.target.clone(),
             classes: self.classes.clone().or_else(|| like?.class_names.clone()),
@@ -95,19 +104,15 @@ impl Csv {
             }
             (Standardize::File(file), _) => Some(self.statistics(file, &data)?),
         };
-        let x = match statistics {
-            Some(statistics) => statistics.apply(&data.x)?,
-            None => data.x.clone(),
-        };
         let rows = self.split.rows(split).map_err(in_file)?;
         let all = Dataset {
-            x: vec![x],
+            x: vec![data.x],
             y: vec![data.y],
             class_names: data.class_names,
             feature_names: Some(data.feature_names),
             ..Dataset::default()
         };
-        all.take(rows.as_deref())
+        Ok((all.take(rows.as_deref())?, statistics))
     }
 
     /// Means and deviations of the same columns of another file, whatever their order in it.

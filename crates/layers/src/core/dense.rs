@@ -1,8 +1,8 @@
 //! Dense: `y = f(x kernel + bias)`.
 
 use crate::constraints::Constraint;
+use crate::fields::weight;
 use crate::initializers::Initializer;
-use crate::layer::optional;
 use crate::regularizers::Regularizer;
 use crate::{Call, Layer};
 use sconce_core::{Args, Config, Error, Result, Spec, Tensor, WeightSpec};
@@ -63,21 +63,22 @@ impl Layer for Dense {
 
     fn weights(&self, x: &Args<Spec>) -> Result<Vec<WeightSpec>> {
         let features = x.single("Dense")?.dims.last()?;
-        let initializer =
-            |part: &Initializer, key: &str| part.get().cloned().map_err(|e| e.under(key));
-        let kernel = initializer(&self.kernel_initializer, "kernel_initializer")?;
-        let mut specs = vec![
-            WeightSpec::new("kernel", &[features, self.units], kernel)
-                .regularizer(optional(&self.kernel_regularizer, "kernel_regularizer")?)
-                .constraint(optional(&self.kernel_constraint, "kernel_constraint")?),
-        ];
+        let dims = [features, self.units];
+        let (initializer, regularizer, constraint) =
+            (&self.kernel_initializer, &self.kernel_regularizer, &self.kernel_constraint);
+        let mut specs =
+            vec![weight("kernel", &dims, "kernel", initializer, regularizer, constraint)?];
         if self.use_bias {
-            let bias = initializer(&self.bias_initializer, "bias_initializer")?;
-            specs.push(
-                WeightSpec::new("bias", &[self.units], bias)
-                    .regularizer(optional(&self.bias_regularizer, "bias_regularizer")?)
-                    .constraint(optional(&self.bias_constraint, "bias_constraint")?),
-            );
+            let (initializer, regularizer, constraint) =
+                (&self.bias_initializer, &self.bias_regularizer, &self.bias_constraint);
+            specs.push(weight(
+                "bias",
+                &[self.units],
+                "bias",
+                initializer,
+                regularizer,
+                constraint,
+            )?);
         }
         Ok(specs)
     }

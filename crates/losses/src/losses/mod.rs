@@ -4,6 +4,7 @@
 mod binary_crossentropy;
 mod categorical_crossentropy;
 mod crossentropy;
+mod custom;
 mod huber;
 mod mean_absolute_error;
 mod mean_squared_error;
@@ -17,6 +18,7 @@ pub use binary_crossentropy::BinaryCrossentropy;
 pub use categorical_crossentropy::CategoricalCrossentropy;
 pub use crossentropy::Crossentropy;
 pub(crate) use crossentropy::TargetKind;
+pub use custom::custom_loss;
 pub use huber::Huber;
 pub use mean_absolute_error::MeanAbsoluteError;
 pub use mean_squared_error::MeanSquaredError;

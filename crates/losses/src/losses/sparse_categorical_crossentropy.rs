@@ -34,7 +34,10 @@ impl Loss for SparseCategoricalCrossentropy {
     fn per_sample(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
         let y_pred = shapes::to_last(y_pred, shapes::axis_of(self.axis, y_pred.rank())?)?;
         let front = y_pred.dims().split_last().map_or(&[][..], |(_, front)| front);
-        let labels = shapes::labels(y_true)?.reshape(front)?;
+        let mut labels = shapes::labels(y_true)?;
+        if labels.dims() != front {
+            labels = labels.reshape(front)?;
+        }
         let mask = match self.ignore_class {
             Some(label) => Some(labels.ne(label)?.to_dtype(y_pred.dtype())?),
             None => None,

@@ -7,6 +7,7 @@
 mod accuracy;
 mod binary_accuracy;
 mod categorical_accuracy;
+mod custom;
 mod goal;
 mod loss_metrics;
 mod mean;
@@ -23,6 +24,7 @@ mod total;
 pub use accuracy::Accuracy;
 pub use binary_accuracy::BinaryAccuracy;
 pub use categorical_accuracy::CategoricalAccuracy;
+pub use custom::custom_metric;
 pub use goal::Goal;
 pub use loss_metrics::{
     BinaryCrossentropy, CategoricalCrossentropy, MeanAbsoluteError, MeanSquaredError,
@@ -112,7 +114,7 @@ pub trait Metric: Send + Sync {
 }
 
 /// What a metric accumulates over batches.
-pub trait MetricState: Send {
+pub trait MetricState: Send + Sync {
     /// Adds one batch. Does not read the device.
     fn update(
         &mut self,
@@ -138,7 +140,7 @@ pub trait MetricState: Send {
 }
 
 /// The values of a metric that is a mean over samples.
-pub trait SampleValues: Send + 'static {
+pub trait SampleValues: Send + Sync + 'static {
     /// The value of each sample, `[batch, ..]`.
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample>;
 

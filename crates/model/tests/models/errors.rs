@@ -108,3 +108,17 @@ fn inputs_are_stated_once_and_lead_to_the_outputs() {
     let error = Architecture::from_json(&twice).map(drop).unwrap_err().to_string();
     assert!(error.contains("layer `x`: is stated twice among the inputs"), "{error}");
 }
+
+#[test]
+fn an_input_shape_that_is_not_what_comes_in_is_refused() {
+    let mut stack = Architecture::sequential();
+    stack.add(Dense::new(4).input_shape([2])).unwrap();
+    stack.add(Dense::new(1).name("late").input_shape([3])).unwrap();
+    let error = stack.graph(None).unwrap_err().to_string();
+    assert!(error.contains("layer `late`: its input_shape says (None, 3)"), "{error}");
+    assert!(error.contains("the layer before it gives (None, 4)"), "{error}");
+    let x = Input::new([2]);
+    let error = Dense::new(1).input_shape([2, 2]).apply(&x).unwrap_err().to_string();
+    assert!(error.contains("its input_shape says (None, 2, 2)"), "{error}");
+    Dense::new(1).input_shape([2]).apply(&x).unwrap();
+}

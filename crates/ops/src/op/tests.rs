@@ -1,4 +1,5 @@
 use super::*;
+use crate::arithmetic::{Operator, arithmetic};
 use crate::gradient_check::{
     check, check_all, check_all_forms, check_forms, check_operation, sample,
 };
@@ -187,6 +188,10 @@ impl Operation for Pick {
 }
 
 impl Kernel<()> for Pick {
+    fn takes_integers(&self) -> bool {
+        true
+    }
+
     fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let [x, ids, w] = inputs else { bail!("pick: three inputs") };
         assert!(ids.data.is_empty(), "they are no f32");
@@ -206,6 +211,20 @@ fn integers_among_floats_stay_what_they_are() {
     // A view that does not start at the front of its memory.
     let ids = Tensor::new(&[9u32, 2, 0, 2], &Device::Cpu).unwrap().narrow(0, 1, 3).unwrap();
     check_operation(|| Pick, &[x, ids, w]).unwrap();
+}
+
+/// A kernel that reads floats only is not given integers, wherever they stand: candle refuses to mix
+/// types, instead of a result without values.
+#[test]
+fn integers_do_not_reach_kernels_of_floats() {
+    let x = Tensor::new(&[1f32, 2.0], &Device::Cpu).unwrap();
+    let ids = Tensor::new(&[3i64, 4], &Device::Cpu).unwrap();
+    for inputs in [[&x, &ids], [&ids, &x]] {
+        let message = arithmetic(Operator::Multiply, inputs[0], inputs[1]).unwrap_err().to_string();
+        assert!(message.contains("dtype mismatch in mul"), "{message}");
+    }
+    let product = arithmetic(Operator::Multiply, &ids, &ids).unwrap();
+    assert_eq!(product.to_vec1::<i64>().unwrap(), [9, 16]);
 }
 
 #[test]

@@ -6,15 +6,17 @@ mod exponential_decay;
 pub use cosine_decay::CosineDecay;
 pub use exponential_decay::ExponentialDecay;
 
-use sconce_core::{Entry, Error, Json, Kind, Part, Result, registry};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sconce_core::schema::Definitions;
+use sconce_core::value::{Numbers, mismatch};
+use sconce_core::{ConfigValue, Entry, Json, Kind, Part, Result, registry};
+use serde_json::json;
 
 /// A learning rate as a function of the number of batches so far.
 pub trait Schedule: Send + Sync {
     /// The rate of the update after `step` others.
     fn at(&self, step: u64) -> f64;
 
-    /// Refuses hyperparameters that cannot work.
+    /// Refuses hyperparameters that do not fit together.
     fn check(&self) -> Result<()> {
         Ok(())
     }
@@ -39,8 +41,8 @@ impl Kind for Schedules {
 
 /// Writes the table of schedules, one line each, and makes each a [`LearningRate`].
 macro_rules! schedules {
-    ($($ty:ident = $class:literal;)*) => {
-        registry! { Schedules: $($ty = $class [];)* }
+    ($($ty:ident;)*) => {
+        registry! { Schedules(Schedule): $($ty [];)* }
 
         $(impl From<$ty> for LearningRate {
             fn from(schedule: $ty) -> Self {
@@ -51,8 +53,8 @@ macro_rules! schedules {
 }
 
 schedules! {
-    CosineDecay = "CosineDecay";
-    ExponentialDecay = "ExponentialDecay";
+    CosineDecay;
+    ExponentialDecay;
 }
 
 /// A learning rate: a number, or a schedule.
@@ -73,14 +75,10 @@ impl LearningRate {
         }
     }
 
-    /// Refuses a rate that cannot work.
-    pub fn check(&self) -> Result<()> {
+    /// Refuses a schedule that cannot work.
+    pub(super) fn check(&self) -> Result<()> {
         match self {
-            Self::Constant(rate) if *rate >= 0.0 && rate.is_finite() => Ok(()),
-            Self::Constant(rate) => {
-                let message = format!("must be a finite number of at least 0, found {rate}");
-                Err(Error::config("", message))
-            }
+            Self::Constant(_) => Ok(()),
             Self::Schedule(schedule) => schedule.get().map(drop),
         }
     }
@@ -98,44 +96,77 @@ impl From<Part<Schedules>> for LearningRate {
     }
 }
 
-impl Serialize for LearningRate {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl ConfigValue for LearningRate {
+    fn from_json(value: &Json) -> Result<Self> {
+        match value {
+            Json::Number(_) => f64::from_json(value).map(Self::Constant),
+            Json::Object(_) | Json::String(_) => Part::from_json(value).map(Self::Schedule),
+            other => Err(mismatch("a number or a learning rate schedule", other)),
+        }
+    }
+
+    fn to_json(&self) -> Result<Json> {
         match self {
-            Self::Constant(rate) => rate.serialize(serializer),
-            Self::Schedule(schedule) => schedule.serialize(serializer),
+            Self::Constant(rate) => rate.to_json(),
+            Self::Schedule(schedule) => schedule.to_json(),
+        }
+    }
+
+    fn schema(definitions: &mut Definitions) -> Json {
+        json!({"anyOf": [f64::schema(definitions), definitions.part::<Schedules>()]})
+    }
+}
+
+impl Numbers for LearningRate {
+    const WHOLE: bool = false;
+
+    fn find_number(&self, test: &dyn Fn(f64) -> bool) -> Option<f64> {
+        match self {
+            Self::Constant(rate) => rate.find_number(test),
+            Self::Schedule(_) => None,
         }
     }
 }
 
-impl<'de> Deserialize<'de> for LearningRate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let error = |m: String| serde::de::Error::custom(m);
-        match Json::deserialize(deserializer)? {
-            Json::Number(rate) => Ok(Self::Constant(rate.as_f64().unwrap_or(f64::NAN))),
-            value @ (Json::Object(_) | Json::String(_)) => {
-                Part::from_json(&value).map(Self::Schedule).map_err(|e| error(e.to_string()))
+/// A number of steps. Whole numbers are written without a point, as Keras writes them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Steps(pub f64);
+
+macro_rules! steps_from {
+    ($($ty:ty),*) => {
+        $(impl From<$ty> for Steps {
+            fn from(steps: $ty) -> Self {
+                Self(steps as f64)
             }
-            other => Err(error(format!("a learning rate is a number or a schedule, not {other}"))),
+        })*
+    };
+}
+
+steps_from!(i32, u32, u64, usize, f64);
+
+impl ConfigValue for Steps {
+    fn from_json(value: &Json) -> Result<Self> {
+        f64::from_json(value).map(Self)
+    }
+
+    fn to_json(&self) -> Result<Json> {
+        if self.0.fract() == 0.0 && self.0.abs() < 2f64.powi(53) {
+            return Ok((self.0 as i64).into());
         }
+        self.0.to_json()
+    }
+
+    fn schema(definitions: &mut Definitions) -> Json {
+        f64::schema(definitions)
     }
 }
 
-/// Whole numbers without a point, as Keras writes counts of steps.
-fn count<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    if value.fract() == 0.0 && value.abs() < 2f64.powi(53) {
-        return serializer.serialize_i64(*value as i64);
-    }
-    serializer.serialize_f64(*value)
-}
+impl Numbers for Steps {
+    const WHOLE: bool = false;
 
-/// A rate, factor or count that must be finite and at least 0, or, with `positive`, above 0.
-fn require(key: &str, value: f64, positive: bool) -> Result<()> {
-    if value.is_finite() && value >= 0.0 && !(positive && value == 0.0) {
-        return Ok(());
+    fn find_number(&self, test: &dyn Fn(f64) -> bool) -> Option<f64> {
+        self.0.find_number(test)
     }
-    let expected = if positive { "above" } else { "of at least" };
-    let message = format!("must be a finite number {expected} 0, found {value}");
-    Err(Error::config(key, message))
 }
 
 #[cfg(test)]

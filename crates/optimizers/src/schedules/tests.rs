@@ -1,6 +1,7 @@
 //! Every schedule against Keras.
 
 use super::*;
+use crate::{Optimizer, SGD};
 use sconce_testkit::golden;
 use serde_json::json;
 
@@ -31,7 +32,7 @@ fn keras_computes_the_same() {
 
 #[test]
 fn errors_say_where() {
-    let read = |value: Json| sconce_core::json::parse::<LearningRate>(value);
+    let read = |value: Json| LearningRate::from_json(&value);
     let cases = [
         (
             json!({"class_name": "CosineDekay", "config": {}}),
@@ -39,24 +40,26 @@ fn errors_say_where() {
         ),
         (
             json!({"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1}}),
-            "at `config`: missing field `decay_steps`",
+            "at `config`: the required key `decay_steps` is missing",
         ),
         (
             json!({"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1, "decay_steps": 0}}),
-            "at `config.decay_steps`: must be a finite number above 0, found 0",
+            "at `config.decay_steps`: must be a number above 0, found 0",
         ),
         (
             json!({"class_name": "ExponentialDecay", "config": {"initial_learning_rate": 0.1, "decay_steps": 1, "decay_rat": 1}}),
             "at `config.decay_rat`: unknown key `decay_rat`. Did you mean `decay_rate`?",
         ),
-        (json!([1]), "a learning rate is a number or a schedule, not [1]"),
+        (json!([1]), "must be a number or a learning rate schedule, found [1]"),
     ];
     for (value, expected) in cases {
         let message = read(value).unwrap_err().to_string();
         assert!(message.starts_with(expected), "{message}\n{expected}");
     }
     for rate in [f64::NAN, f64::INFINITY, -0.1] {
-        assert!(LearningRate::from(rate).check().is_err());
+        assert!(Optimizer::from(SGD::new(rate)).get().is_err());
     }
-    assert!(LearningRate::from(CosineDecay::new(f64::NAN, 10)).check().is_err());
+    let error = Optimizer::from(SGD::new(CosineDecay::new(f64::NAN, 10))).get().map(drop);
+    let error = error.unwrap_err().to_string();
+    assert!(error.starts_with("at `learning_rate.initial_learning_rate`: must be"), "{error}");
 }

@@ -138,6 +138,10 @@ impl CallbackConfig for CSVLogger {
         self.delimiter().map(drop)
     }
 
+    fn files(&self) -> Vec<(&'static str, PathBuf)> {
+        vec![("filename", self.filename.clone())]
+    }
+
     fn start(&self) -> Box<dyn Callback> {
         Box::new(Self::new(&self.filename).separator(self.separator.as_str()).append(self.append))
     }

@@ -62,6 +62,21 @@ struct Memory {
 }
 
 impl EarlyStopping {
+    /// The best value so far.
+    pub fn best(&self) -> Option<f64> {
+        self.memory.best
+    }
+
+    /// The epoch (from 0) of the best value.
+    pub fn best_epoch(&self) -> Option<usize> {
+        self.memory.best.map(|_| self.memory.best_epoch)
+    }
+
+    /// The epoch (from 0) after which it stopped the run, if it did.
+    pub fn stopped_epoch(&self) -> Option<usize> {
+        self.memory.stopped_epoch
+    }
+
     fn epoch_end(&mut self, epoch: usize, value: f64, run: &Run<'_>) -> Result<Flow> {
         let Some(goal) = self.goal else { return Ok(Flow::Continue) };
         let improves = |reference| monitor::improved(goal, self.min_delta, value, reference);

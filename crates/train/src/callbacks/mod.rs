@@ -29,6 +29,8 @@ use crate::history::Logs;
 use crate::model::Model;
 use sconce_core::{Entry, Json, Kind, Part, Result, Tensor, registry};
 use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What happens in a run, in order. With validation, an epoch's test lies between its last batch
 /// and its end.
@@ -149,6 +151,34 @@ pub trait Callback: Send {
     }
 }
 
+/// A callback to look at after the run: `let stopping = Arc::new(Mutex::new(EarlyStopping::new()));`,
+/// of which a clone is given to `fit`.
+impl<C: Callback> Callback for Arc<Mutex<C>> {
+    fn name(&self) -> &'static str {
+        inner(self).name()
+    }
+
+    fn prepare(&mut self, run: &Run<'_>) -> Result<()> {
+        inner(self).prepare(run)
+    }
+
+    fn on(&mut self, event: &Event, run: &mut Run<'_>) -> Result<Flow> {
+        inner(self).on(event, run)
+    }
+
+    fn state(&self) -> Result<CallbackState> {
+        inner(self).state()
+    }
+
+    fn restore(&mut self, state: CallbackState) -> Result<()> {
+        inner(self).restore(state)
+    }
+}
+
+fn inner<C>(callback: &Arc<Mutex<C>>) -> MutexGuard<'_, C> {
+    callback.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// What a callback remembers between events.
 #[derive(Clone, Debug, Default)]
 pub struct CallbackState {
@@ -172,6 +202,11 @@ pub trait CallbackConfig: Send + Sync {
         Ok(())
     }
 
+    /// The files it writes whose names are known beforehand, each with the key that states it.
+    fn files(&self) -> Vec<(&'static str, PathBuf)> {
+        Vec::new()
+    }
+
     /// A callback for one run.
     fn start(&self) -> Box<dyn Callback>;
 }
@@ -193,6 +228,14 @@ registry! { Callbacks(CallbackConfig):
     CSVLogger [];
     EarlyStopping [];
     ModelCheckpoint [];
+}
+
+/// Warns: a program that listens to the library's events gets one, anyone else a line on stderr.
+pub(crate) fn warn(line: &str) {
+    match tracing::enabled!(tracing::Level::WARN) {
+        true => tracing::warn!("{line}"),
+        false => notice(&format!("warning: {line}")),
+    }
 }
 
 /// A line on stderr for people. A closed stderr is no reason to end a run.

@@ -93,6 +93,11 @@ struct Memory {
 }
 
 impl ModelCheckpoint {
+    /// The value that the next saving must beat, with `save_best_only`.
+    pub fn best(&self) -> Option<f64> {
+        self.memory.best
+    }
+
     /// Whether and where to save now.
     fn decide(&mut self, batch: usize, logs: &Logs) -> Option<PathBuf> {
         let (name, goal) = self.prepared.as_ref()?;
@@ -151,6 +156,12 @@ impl CallbackConfig for ModelCheckpoint {
         Err(Error::config("filepath", message))
     }
 
+    fn files(&self) -> Vec<(&'static str, PathBuf)> {
+        // A name with values in it has braces; then it is not one file.
+        let one = !self.filepath.contains(['{', '}']);
+        one.then(|| ("filepath", self.filepath.clone().into())).into_iter().collect()
+    }
+
     fn start(&self) -> Box<dyn Callback> {
         Box::new(self.clone())
     }
@@ -186,6 +197,9 @@ impl Callback for ModelCheckpoint {
         };
         let zeros = Logs(run.logged.names().map(|n| (n.to_string(), 0.0)).collect());
         check_writable(Path::new(&name.format(1, 1, &zeros)))?;
+        if !self.save_weights_only {
+            run.model.check_can_be_saved()?;
+        }
         self.memory = Memory { best: self.initial_value_threshold, ..Memory::default() };
         self.prepared = Some((name, goal));
         Ok(())

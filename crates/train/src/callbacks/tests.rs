@@ -159,7 +159,7 @@ fn data() -> (Array2<f32>, Array1<f32>) {
 fn fit(model: &mut Model, fit: Fit) -> Result<crate::History> {
     let (x, y) = data();
     let y = y.into_shape_with_order((8, 1)).unwrap();
-    model.fit_with(&x, &y, fit.verbose(Verbose::Silent).validation_data(&x, &y)?)
+    model.fit_with(&x, &y, fit.verbose(Verbose::Silent).validation_data(&x, &y))
 }
 
 fn recorder(seen: &Arc<Mutex<Vec<String>>>) -> LambdaCallback {

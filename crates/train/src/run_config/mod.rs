@@ -1,7 +1,7 @@
 //! Run configurations: a whole training run as one JSON document, what `sconce train` reads.
 //!
 //! Separation of concerns: this file is the document and how it is read; `sections` are its parts;
-//! `run` carries it out.
+//! `run` carries it out; `standardize` puts a Normalization layer at the head of the model.
 //!
 //! ```no_run
 //! use sconce_train::run_config::RunConfig;
@@ -17,6 +17,7 @@
 
 mod run;
 mod sections;
+mod standardize;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +28,7 @@ use crate::callbacks::CallbackPart;
 use crate::compile::Compile;
 use sconce_core::{Config, Error, Json, Result, config, schema};
 use sconce_saving::keras_json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A training run. Paths are relative to the current directory; keys left out take Keras's defaults.
 #[derive(Clone, Debug, Config)]
@@ -52,6 +53,9 @@ pub struct RunConfig {
     /// What it leaves behind.
     #[config(default)]
     pub output: OutputSection,
+    /// The file that the configuration was read from, which no output may replace.
+    #[config(skip)]
+    pub file: Option<PathBuf>,
 }
 
 impl RunConfig {
@@ -69,7 +73,8 @@ impl RunConfig {
     /// As [`RunConfig::from_json`], with file and line.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let (text, value) = read_json(path.as_ref())?;
-        Self::from_json(&value).map_err(|e| e.in_file(path, &text))
+        let config = Self::from_json(&value).map_err(|e| e.in_file(&path, &text))?;
+        Ok(Self { file: Some(path.as_ref().to_path_buf()), ..config })
     }
 
     /// The JSON Schema of configurations, made from the types that parse them.
@@ -83,8 +88,21 @@ impl RunConfig {
 /// # Errors
 /// A file that cannot be read, or is not JSON: with the line.
 pub fn read_json(path: &Path) -> Result<(String, Json)> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+    let bytes =
+        std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+    let text = match String::from_utf8(bytes) {
+        // Windows' editors begin a file with a byte order mark, which is no part of the text.
+        Ok(text) => match text.strip_prefix('\u{feff}') {
+            Some(rest) => rest.to_string(),
+            None => text,
+        },
+        Err(error) => {
+            let utf16 = error.as_bytes().starts_with(b"\xff\xfe")
+                || error.as_bytes().starts_with(b"\xfe\xff");
+            let found = if utf16 { "is in UTF-16" } else { "is no text in UTF-8" };
+            return Err(Error::file(path, format!("{found}; save it in UTF-8")));
+        }
+    };
     let value = keras_json::parse(text.as_bytes()).map_err(|e| Error::Config {
         file: Some(path.to_path_buf()),
         line: Some(e.line()),

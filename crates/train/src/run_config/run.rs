@@ -1,18 +1,18 @@
 //! Carrying out a run configuration.
 
+use super::standardize::standardized;
 use super::{DataSection, ModelSource, RunConfig, read_json};
-use crate::callbacks::{Flow, LambdaCallback};
-use crate::fit::{Fit, Validation, split_batch};
+use crate::files::LoadOptions;
+use crate::fit::{CancelToken, Fit, Validation, split_batch};
 use crate::head::Head;
 use crate::history::{History, Scores};
 use crate::model::Model;
 use sconce_core::atomic::{check_writable, write_atomic};
-use sconce_core::{Device, Dims, Error, FirstValues, Json, Result, Spec};
-use sconce_data::Batch;
+use sconce_core::{Device, Dims, Error, FileSet, FirstValues, Json, Result, Spec};
 use sconce_data::datasets::Dataset;
-use sconce_data::spec::{load, load_validation};
+use sconce_data::spec::{DatasetSpec, load_unscaled};
+use sconce_data::{Batch, CsvColumns, Standardizer};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// A run with its data loaded and its model built and compiled, ready to train.
 pub struct PreparedRun {
@@ -21,6 +21,7 @@ pub struct PreparedRun {
     config: RunConfig,
     train: Batch,
     validation: Option<Batch>,
+    cancel: CancelToken,
 }
 
 /// What a run left.
@@ -30,6 +31,9 @@ pub struct Outcome {
     pub history: History,
     /// Loss and metrics of the trained model on the validation data, if there is any.
     pub validation: Option<Scores>,
+    /// Whether the run was ended by its token ([`PreparedRun::cancel_token`]). What it had made is
+    /// written, and not scored.
+    pub cancelled: bool,
 }
 
 impl RunConfig {
@@ -38,11 +42,23 @@ impl RunConfig {
     /// # Errors
     /// Everything that can be found before training.
     pub fn prepare(&self, device: &Device) -> Result<PreparedRun> {
-        self.fit.check().map_err(|e| e.under("fit"))?;
+        self.fit.to_fit().check().map_err(|e| e.under("fit"))?;
+        self.check_files()?;
         self.check_outputs()?;
         let mut model = self.load_model(device)?;
-        let (train, validation) = self.data.load()?;
+        let (train, validation, statistics) = self.data.load()?;
         build(&mut model, &train)?;
+        if let Some(statistics) = &statistics {
+            model =
+                standardized(model, statistics).map_err(|e| e.under("data.train.standardize"))?;
+        }
+        if let DatasetSpec::Csv(csv) = &self.data.train {
+            model.set_csv_columns(Some(CsvColumns {
+                target: csv.target.clone(),
+                classes: train.class_names.clone(),
+                features: train.feature_names.clone(),
+            }));
+        }
         match &self.compile {
             Some(compile) => {
                 model.compile_with(compile.clone()).map_err(|e| e.under("compile"))?;
@@ -66,15 +82,24 @@ impl RunConfig {
             }
             validation => (train, validation),
         };
-        Ok(PreparedRun { model, config: self.clone(), train, validation })
+        if self.output.model.is_some() {
+            model.check_can_be_saved().map_err(|e| e.under("output.model"))?;
+        }
+        let cancel = CancelToken::new();
+        Ok(PreparedRun { model, config: self.clone(), train, validation, cancel })
     }
 
     /// The model of this run with its weights, untrained. Data is loaded only if the model does not
-    /// state the shape of its input.
+    /// state the shape of its input, or if it is standardised.
     pub fn build_model(&self, device: &Device) -> Result<Model> {
         let mut model = self.load_model(device)?;
-        if model.network().is_err() {
-            build(&mut model, &self.data.load()?.0)?;
+        if model.network().is_err() || self.data.train.standardizes() {
+            let (train, _, statistics) = self.data.load()?;
+            build(&mut model, &train)?;
+            if let Some(statistics) = &statistics {
+                model = standardized(model, statistics)
+                    .map_err(|e| e.under("data.train.standardize"))?;
+            }
         }
         Ok(model)
     }
@@ -85,11 +110,57 @@ impl RunConfig {
             ModelSource::Inline(json) => from_json(&Json::Object(json.clone()), device, seed),
             // What a file was compiled with matters only where it goes on, else it need not be known.
             ModelSource::File(path) if self.compile.is_none() && has_ending(path, "keras") => {
-                Model::load_on(path, device)
+                Model::load_with(path, LoadOptions::new().device(device))
             }
             ModelSource::File(path) => load_model(path, device, seed),
         }
         .map_err(|e| e.under("model"))
+    }
+
+    /// Refuses an output that would replace what the run reads or another output. A model may go on
+    /// in its own file.
+    fn check_files(&self) -> Result<()> {
+        let mut files = FileSet::new();
+        if let Some(file) = &self.file {
+            files.reads("this configuration", file);
+        }
+        let data =
+            [("train", Some(&self.data.train)), ("validation", self.data.validation.as_ref())];
+        for (key, spec) in data {
+            for file in spec.into_iter().flat_map(DatasetSpec::files) {
+                files.reads(format!("data that the run reads (`data.{key}`)"), file);
+            }
+        }
+        let mut model_in = FileSet::new();
+        if let ModelSource::File(path) = &self.model {
+            model_in.reads("the model that the run starts from (`model`)", path);
+        }
+        let mut writes = |at: String, path: &Path, is_model: bool| {
+            let replaced = match is_model {
+                true => Ok(()),
+                false => model_in.clone().writes("", path),
+            };
+            replaced.and_then(|()| files.writes(format!("what `{at}` names"), path)).map_err(
+                |other| {
+                    let message =
+                        format!("`{}` is also {other}; choose another name", path.display());
+                    Error::config(at, message)
+                },
+            )
+        };
+        if let Some(path) = &self.output.model {
+            writes("output.model".into(), path, true)?;
+        }
+        if let Some(path) = &self.output.history {
+            writes("output.history".into(), path, false)?;
+        }
+        for (index, part) in self.callbacks.iter().enumerate() {
+            for (key, path) in part.get()?.files() {
+                let is_model = has_ending(&path, "keras");
+                writes(format!("callbacks[{index}].config.{key}"), &path, is_model)?;
+            }
+        }
+        Ok(())
     }
 
     fn check_outputs(&self) -> Result<()> {
@@ -115,8 +186,8 @@ fn has_ending(path: &Path, ending: &str) -> bool {
 /// Another ending; a file that cannot be used.
 pub fn load_model(path: &Path, device: &Device, seed: u64) -> Result<Model> {
     match path.extension().and_then(|e| e.to_str()) {
-        Some("keras") => Model::load_without_compile(path, device),
-        Some("safetensors") => Model::load_safetensors(path, device),
+        Some("keras") => Model::load_with(path, LoadOptions::new().device(device).compile(false)),
+        Some("safetensors") => Model::load_with(path, LoadOptions::new().device(device)),
         Some("json") => {
             let (text, value) = read_json(path)?;
             from_json(&value, device, seed).map_err(|e| e.in_file(path, &text))
@@ -140,11 +211,20 @@ fn from_json(json: &Json, device: &Device, seed: u64) -> Result<Model> {
 }
 
 impl DataSection {
-    fn load(&self) -> Result<(Dataset, Option<Dataset>)> {
-        let train = load(&self.train).map_err(|e| e.under("data.train"))?;
-        let validation = self.validation.as_ref().map(|spec| load_validation(spec, &train));
+    /// The data as they are, and the statistics that the model standardises them with.
+    fn load(&self) -> Result<(Dataset, Option<Dataset>, Option<Standardizer>)> {
+        let asked = self.validation.as_ref().is_some_and(DatasetSpec::standardizes);
+        if asked && !self.train.standardizes() {
+            let message = "the data trained on is not standardised, so that the two would differ; set \
+                           data.train.standardize, which is for both";
+            return Err(Error::config("data.validation.standardize", message));
+        }
+        let (train, statistics) =
+            load_unscaled(&self.train, None).map_err(|e| e.under("data.train"))?;
+        // The model standardises validation data by the same numbers, whatever theirs are.
+        let validation = self.validation.as_ref().map(|spec| load_unscaled(spec, Some(&train)));
         let validation = validation.transpose().map_err(|e| e.under("data.validation"))?;
-        Ok((train, validation))
+        Ok((train, validation.map(|(data, _)| data), statistics))
     }
 }
 
@@ -208,6 +288,11 @@ fn arrays(data: Dataset, model: &Model, key: &str) -> Result<Batch> {
 }
 
 impl PreparedRun {
+    /// Ends the run from outside after the batch at hand: model and history are then written.
+    pub fn cancel_token(&self) -> CancelToken {
+        self.cancel.clone()
+    }
+
     /// Trains, writes the outputs, and scores the trained model on the validation data.
     pub fn train(&mut self) -> Result<Outcome> {
         let fit = self.config.fit.to_fit();
@@ -226,24 +311,22 @@ impl PreparedRun {
         }
         let Batch { x, y, sample_weight } = self.train.clone();
         fit.sample_weight = sample_weight;
+        fit.cancel = self.cancel.clone();
         fit.validation = self.validation.clone().map(Validation::Arrays);
-        let finished = Arc::new(Mutex::new(History::default()));
-        let epochs = finished.clone();
-        fit.callbacks.push(Box::new(LambdaCallback::new().on_epoch_end(move |epoch, logs, _| {
-            epochs.lock().unwrap_or_else(PoisonError::into_inner).push(epoch, logs);
-            Ok(Flow::Continue)
-        })));
-        let history = self.model.fit_arrays(x, y, fit).inspect_err(|_| {
-            self.keep(&finished.lock().unwrap_or_else(PoisonError::into_inner));
-        })?;
+        let mut history = History::default();
+        self.model.fit_arrays(x, y, fit, &mut history).inspect_err(|_| self.keep(&history))?;
         self.write(&history)?;
+        let done = self.config.fit.initial_epoch + history.epoch.len();
+        if self.cancel.is_cancelled() && done < self.config.fit.epochs {
+            return Ok(Outcome { history, validation: None, cancelled: true });
+        }
         let batch_size =
             self.config.fit.validation_batch_size.unwrap_or(self.config.fit.batch_size);
         let validation = match self.validation.clone() {
             Some(batch) => Some(self.model.evaluate_batch(batch, batch_size)?),
             None => None,
         };
-        Ok(Outcome { history, validation })
+        Ok(Outcome { history, validation, cancelled: false })
     }
 
     /// What a run that failed had made: the history of its whole epochs and, unless there is a file

@@ -131,19 +131,6 @@ mod class_weight {
 }
 
 impl FitSection {
-    /// Refuses values that no data could make right.
-    pub(super) fn check(&self) -> Result<()> {
-        self.check_ranges()?;
-        if self.initial_epoch >= self.epochs {
-            let message = format!(
-                "must be more than initial_epoch ({}), got {}",
-                self.initial_epoch, self.epochs
-            );
-            return Err(Error::config("epochs", message));
-        }
-        Ok(())
-    }
-
     pub(super) fn to_fit(&self) -> Fit {
         let mut fit = Fit::new(self.epochs, self.batch_size)
             .seed(self.seed)
@@ -154,6 +141,7 @@ impl FitSection {
         fit.validation_batch_size = self.validation_batch_size;
         fit.class_weight = self.class_weight.clone();
         fit.steps_per_epoch = self.steps_per_epoch;
+        fit.validation_split = self.validation_split;
         fit
     }
 }

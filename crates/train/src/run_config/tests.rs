@@ -33,8 +33,8 @@ fn the_seed_decides_the_first_weights() {
         config["fit"] = json!({"seed": seed});
         let config = RunConfig::from_json(&config).unwrap();
         let model = config.build_model(&sconce_core::Device::Cpu).unwrap();
-        let kernel = model.network().unwrap().get_weights().unwrap().remove(0);
-        kernel.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        let kernel = model.store().unwrap().get("dense/kernel").unwrap().var.flatten_all();
+        kernel.unwrap().to_vec1::<f32>().unwrap()
     };
     assert_eq!(first(1), first(1));
     assert_ne!(first(1), first(2));

@@ -191,7 +191,11 @@ impl Callback for Progress {
             Event::TrainBegin => {
                 // A model that is fitted by a training step of the user's own may not be compiled.
                 if let Some(compiled) = &mut run.model.compiled {
-                    compiled.new_notices().iter().for_each(|n| notice(n));
+                    let notices = compiled.new_notices();
+                    // A program that listens to the library's events was told already.
+                    if !tracing::enabled!(tracing::Level::INFO) {
+                        notices.iter().for_each(|n| notice(n));
+                    }
                 }
             }
             Event::BatchEnd { batch } => self.batch_end(*batch, run)?,

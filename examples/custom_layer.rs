@@ -1,6 +1,6 @@
 //! How do I write a layer of my own? In plain candle code; candle differentiates it.
 //!
-//!     cargo run --release --example own_layer
+//!     cargo run --release --example custom_layer
 
 use sconce::layers::initializers::Ones;
 use sconce::prelude::*;

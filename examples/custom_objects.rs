@@ -1,7 +1,7 @@
 //! How do I keep a layer, a loss and a metric of my own in a model file? Derive their configuration,
 //! give them a registered name, and load the file where they are known.
 //!
-//!     cargo run --release --example own_objects
+//!     cargo run --release --example custom_objects
 
 use sconce::layers::Layers;
 use sconce::prelude::*;
@@ -94,7 +94,7 @@ pub fn save_and_load(path: &std::path::Path) -> Result<(Scores, Scores)> {
 
 #[allow(dead_code)] // A test includes this file as a module.
 fn main() -> Result<()> {
-    let path = std::env::temp_dir().join("own_objects.keras");
+    let path = std::env::temp_dir().join("custom_objects.keras");
     let (before, after) = save_and_load(&path)?;
     println!("before {before}\nafter  {after}");
     Ok(())

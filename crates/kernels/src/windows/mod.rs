@@ -1,0 +1,19 @@
+//! Windows that move over the spatial axes of images in channels-last order: convolutions and pooling.
+//!
+//! - [`Windows`] (`geometry.rs`): where windows lie, and the bands of rows that threads share out;
+//! - `patches.rs`: products with the matrix of patches, which is read from the image where it lies and
+//!   never written out;
+//! - `convolution.rs`, `depthwise.rs`, `pooling.rs`: the forward and backward passes, band by band.
+
+mod convolution;
+mod depthwise;
+mod geometry;
+mod patches;
+mod pooling;
+
+pub use convolution::{Convolution, Finish, Operand};
+pub use geometry::{Axis, Windows};
+pub use pooling::{average_pool, average_pool_backward, max_pool, max_pool_backward};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! MaxPooling1D, MaxPooling2D, MaxPooling3D: the largest value of each window.
+
+use super::{pool, pooled};
+use crate::spatial::{Padding, Sizes, WindowSizes};
+use crate::{Call, DataFormat, Layer};
+use sconce_core::{Args, Config, Result, Spec, Tensor};
+use sconce_ops::windows::Axis;
+
+/// Over one spatial axis, such as time.
+pub type MaxPooling1D = MaxPooling<1>;
+/// Over the height and width of images.
+pub type MaxPooling2D = MaxPooling<2>;
+/// Over depth, height and width.
+pub type MaxPooling3D = MaxPooling<3>;
+
+/// The largest value of each window, channel by channel. Padding is never the largest; of equal values the first
+/// one has the gradient.
+///
+/// x `[batch, spatial.., channels]`, y `[batch, spatial.., channels]`, whose axes are as long as there are windows:
+/// `(n - pool_size) / strides + 1` with "valid" padding, `n / strides` rounded up with "same". Keras:
+/// `MaxPooling1D`, `MaxPooling2D`, `MaxPooling3D`.
+#[derive(Clone, Debug, Config)]
+#[config(named, name = "MaxPooling{RANK}D", new(pool_size))]
+pub struct MaxPooling<const RANK: usize> {
+    /// Size of the windows, along each axis.
+    #[config(default = 2, range = "[1, inf)")]
+    pub pool_size: Sizes<RANK>,
+    /// "valid": windows lie inside the input; "same": padding on both sides.
+    #[config(default)]
+    pub padding: Padding,
+    /// Distance between windows, along each axis; the size of the windows if left out.
+    #[config(or = pool_size, range = "[1, inf)")]
+    pub strides: Option<Sizes<RANK>>,
+    /// "channels_last" or "channels_first".
+    #[config(default, null = DataFormat::ChannelsLast)]
+    pub data_format: DataFormat,
+}
+
+impl<const RANK: usize> MaxPooling<RANK> {
+    fn windows(&self) -> WindowSizes<'_> {
+        WindowSizes {
+            kernel: &self.pool_size.0,
+            strides: &self.strides.as_ref().unwrap_or(&self.pool_size).0,
+            dilation: &[1; RANK],
+            padding: self.padding,
+            key: "pool_size",
+        }
+    }
+}
+
+impl<const RANK: usize> Layer for MaxPooling<RANK> {
+    fn check(&self) -> Result<()> {
+        self.padding.check(false)
+    }
+
+    fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
+        let x = x.single(Self::CLASS_NAME)?;
+        Ok(vec![pooled(x, self.data_format, &self.windows(), Self::CLASS_NAME)?])
+    }
+
+    fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
+        let x = call.single()?;
+        let operation = |x: &Tensor, axes: &[Axis]| Ok(sconce_ops::max_pool(x, axes)?);
+        Ok(vec![pool(x, self.data_format, &self.windows(), operation)?])
+    }
+}
