@@ -1,6 +1,6 @@
 //! `sconce schema` and the program agree: what one accepts, the other does.
 
-use crate::{callback_cases, layer_cases, loss_cases};
+use crate::{callback_cases, layer_cases, loss_cases, optimizer_cases};
 use jsonschema::Validator;
 use sconce::prelude::*;
 use sconce::train::RunConfig;
@@ -15,7 +15,7 @@ fn config() -> Json {
             "layers": [{"class_name": "Dense", "config": {"units": 3, "name": "end"}}],
         }},
         "compile": {
-            "loss": "mse", "loss_weights": 0.5, "metrics": ["accuracy"], "weighted_metrics": null,
+            "optimizer": "adam", "loss": "mse", "loss_weights": 0.5, "metrics": ["accuracy"], "weighted_metrics": null,
             "run_eagerly": false, "steps_per_execution": 2, "jit_compile": "auto",
         },
         "data": {
@@ -38,59 +38,66 @@ fn with(pointer: &str, value: Json) -> Json {
     config
 }
 
-/// Runs that are accepted: those of `configs`, and one for every case of every table.
-fn accepted() -> Vec<Json> {
+/// Runs that are accepted, each with the place whose values are varied: those of `configs`, and one for
+/// every case of every table.
+fn accepted() -> Vec<(Json, &'static str)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/configs");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let text = |path| std::fs::read_to_string(path).unwrap();
-    let mut out: Vec<Json> = files
+    let mut out: Vec<(Json, &str)> = files
         .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
-        .map(|path| serde_json::from_str(&text(path)).unwrap())
+        .map(|path| (serde_json::from_str(&text(path)).unwrap(), "/model"))
         // A model alone is no run.
-        .filter(|document: &Json| document.get("model").is_some())
+        .filter(|(document, _): &(Json, _)| document.get("model").is_some())
         .collect();
     assert!(out.len() >= 4);
-    out.push(config());
-    out.push(with("/model", json!("m.keras")));
+    out.push((config(), ""));
+    let mut run = |place: &'static str, value: Json| out.push((with(place, value), place));
+    run("/model", json!("m.keras"));
     for data in [
         json!({"dataset": "blobs", "rows": 9, "features": 2, "classes": 3, "seed": 4, "split": "all"}),
         json!({"x": "x.npy", "y": ["a.npy", "b.npy"], "sample_weight": {"a": "w.npy"}}),
     ] {
-        out.push(with("/data/train", data));
+        run("/data/train", data);
     }
     for metrics in
         [json!("mae"), json!([["mae"], null]), json!({"a": "mae", "b": ["mse", "acc"], "c": null})]
     {
-        out.push(with("/compile/metrics", metrics));
+        run("/compile/metrics", metrics);
     }
-    out.push(with("/compile/loss", json!({"a": "mse", "b": {"class_name": "Huber"}})));
-    out.push(with("/compile/loss_weights", json!([1, null])));
+    run("/compile/loss", json!({"a": "mse", "b": {"class_name": "Huber"}}));
+    run("/compile/loss_weights", json!([1, null]));
     let part =
         |class_name: &str, config: &Json| json!({"class_name": class_name, "config": config});
     for (case, _) in loss_cases::loss_cases() {
-        out.push(with("/compile/loss", part(case.class_name, &case.config)));
+        run("/compile/loss", part(case.class_name, &case.config));
+    }
+    for case in optimizer_cases::optimizers() {
+        run("/compile/optimizer", part(case.class_name, &case.config));
+    }
+    for (class_name, config) in optimizer_cases::schedules() {
+        let rate = json!({"learning_rate": part(class_name, &config)});
+        run("/compile/optimizer", part("SGD", &rate));
     }
     for case in loss_cases::metric_cases() {
-        out.push(with("/compile/metrics", json!([part(case.class_name, &case.config)])));
+        run("/compile/metrics", json!([part(case.class_name, &case.config)]));
     }
     for case in callback_cases::cases() {
-        out.push(with("/callbacks", json!([part(case.class_name, &case.config)])));
+        run("/callbacks", json!([part(case.class_name, &case.config)]));
     }
     for case in layer_cases::cases() {
-        out.push(with("/model/config/layers", json!([layer_cases::document(&case)])));
+        run("/model/config/layers", json!([layer_cases::document(&case)]));
     }
     out
 }
 
 /// What the program says to a document, without looking for files.
 fn read(document: &Json) -> Result<()> {
-    let config = RunConfig::from_json(document)?;
-    let model = &document["model"];
-    if model.is_object() {
-        Model::from_json(&model.to_string())?;
+    RunConfig::from_json(document)?;
+    match &document["model"] {
+        model @ Json::Object(_) => Model::from_json(&model.to_string()).map(drop),
+        _ => Ok(()),
     }
-    drop(config);
-    Ok(())
 }
 
 /// The JSON pointers of all values in a document.
@@ -105,8 +112,8 @@ fn pointers(value: &Json, at: &str, out: &mut Vec<String>) {
     }
 }
 
-/// A document with one value replaced by each of several, and without each of its keys.
-fn variations(document: &Json) -> Vec<(String, Json)> {
+/// A document with one value of a place in it replaced by each of several, and without each of its keys.
+fn variations(document: &Json, place: &str) -> Vec<(String, Json)> {
     let probes = [
         json!(null),
         json!(true),
@@ -126,7 +133,7 @@ fn variations(document: &Json) -> Vec<(String, Json)> {
         json!({"unknwon_key": 1}),
     ];
     let mut places = Vec::new();
-    pointers(document, "", &mut places);
+    pointers(document.pointer(place).unwrap(), place, &mut places);
     let mut out = Vec::new();
     for place in places {
         for probe in &probes {
@@ -157,12 +164,12 @@ fn validator() -> Validator {
 fn the_schema_and_the_program_agree() {
     let validator = validator();
     let mut differences = Vec::new();
-    for document in accepted() {
+    for (document, place) in accepted() {
         read(&document).unwrap_or_else(|error| panic!("{error}: {document}"));
         if let Err(error) = validator.validate(&document) {
             panic!("{} at {}: {document}", error, error.instance_path());
         }
-        for (what, varied) in variations(&document) {
+        for (what, varied) in variations(&document, place) {
             let (program, schema) = (read(&varied), validator.is_valid(&varied));
             if program.is_ok() != schema {
                 differences.push(format!("{what}: schema {schema}, program {program:?}"));

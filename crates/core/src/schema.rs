@@ -199,12 +199,21 @@ fn of_field(field: &Field, definitions: &mut Definitions) -> Json {
     Json::Object(map)
 }
 
-/// Adds the bounds of a range to the schema of a number, or to that of the numbers in a list.
+/// Adds the bounds of a range to every number in the schema of a number, of a list, or of either.
 fn limit(schema: &mut Json, range: &Range) {
-    let Some(map) = schema.as_object_mut() else { return };
-    if let Some(items) = map.get_mut("items") {
-        return limit(items, range);
+    if let Some(alternatives) = schema.get_mut("anyOf").and_then(Json::as_array_mut) {
+        alternatives.iter_mut().for_each(|alternative| limit(alternative, range));
     }
+    if let Some(items) = schema.get_mut("items") {
+        limit(items, range);
+    }
+    let is_number = |name: &Json| name == "number" || name == "integer";
+    let is_limited = match schema.get("type") {
+        Some(Json::Array(types)) => types.iter().any(is_number),
+        Some(name) => is_number(name),
+        None => false,
+    };
+    let Some(map) = schema.as_object_mut().filter(|_| is_limited) else { return };
     let bounds = [
         (range.low, if range.low_open { "exclusiveMinimum" } else { "minimum" }),
         (range.high, if range.high_open { "exclusiveMaximum" } else { "maximum" }),
