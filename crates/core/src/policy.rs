@@ -62,6 +62,12 @@ impl ConfigValue for DTypePolicy {
     }
 }
 
+/// The names that [`dtype_of`] knows.
+pub const DTYPES: [&str; 12] = [
+    "float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8",
+    "uint16", "uint32", "bool",
+];
+
 /// The type that data declared as one of Keras's types has here: the nearest that holds every value.
 ///
 /// # Errors
@@ -78,11 +84,7 @@ pub fn dtype_of(name: &str) -> Result<DType> {
         "uint32" => DType::U32,
         "int64" => DType::I64,
         other => {
-            let known = [
-                "float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64",
-                "uint8", "uint16", "uint32", "bool",
-            ];
-            return Err(Error::config("dtype", crate::registry::unknown("dtype", other, known)));
+            return Err(Error::config("dtype", crate::registry::unknown("dtype", other, DTYPES)));
         }
     })
 }
