@@ -160,6 +160,29 @@ fn validator() -> Validator {
     jsonschema::validator_for(&RunConfig::schema()).unwrap()
 }
 
+/// What the program refuses and the schema does not: whole numbers beyond 64 bits, endings of files,
+/// values that depend on each other, and the few rules that no attribute of the derive states.
+const LEFT_TO_THE_PROGRAM: [&str; 11] = [
+    "1e+30",
+    "a file of",
+    "one ASCII character",
+    "AdamW needs a number",
+    "needs at least the batch axis",
+    "a divisor of",
+    "must be less than strides",
+    "at most one axis may be -1",
+    "must have one shape",
+    "must be given together",
+    "all of one length at each depth",
+];
+
+/// Empty lists of files are refused where the files are read.
+fn is_empty_files(place: &str, varied: &Json) -> bool {
+    let is_empty = |value: &Json| *value == json!([]) || *value == json!({});
+    place == "/data/train"
+        && ["x", "y", "sample_weight"].iter().any(|key| is_empty(&varied["data"]["train"][key]))
+}
+
 #[test]
 fn the_schema_and_the_program_agree() {
     let validator = validator();
@@ -174,7 +197,14 @@ fn the_schema_and_the_program_agree() {
         }
         for (what, varied) in variations(&document, place) {
             let (program, schema) = (read(&varied), validator.is_valid(&varied));
-            if program.is_ok() != schema {
+            let is_left = match &program {
+                Ok(()) => is_empty_files(place, &varied),
+                Err(error) => {
+                    let message = error.to_string();
+                    schema && LEFT_TO_THE_PROGRAM.iter().any(|rule| message.contains(rule))
+                }
+            };
+            if program.is_ok() != schema && !is_left {
                 differences.push(format!("{what}: schema {schema}, program {program:?}"));
             }
         }
