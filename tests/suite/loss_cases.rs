@@ -11,7 +11,7 @@ use sconce_testkit::golden;
 use serde_json::{Value as Json, json};
 
 /// What a loss compares, for predictions `[4, 3]`.
-enum Targets {
+pub enum Targets {
     /// `[4, 3]`, any.
     Values,
     /// `[4, 3]` from 0 to 1.
@@ -22,7 +22,7 @@ enum Targets {
     Undecided,
 }
 
-fn loss_cases() -> Vec<(ObjectCase, Targets)> {
+pub fn loss_cases() -> Vec<(ObjectCase, Targets)> {
     use Targets::*;
     let smooth = json!({"label_smoothing": 0.1, "reduction": "mean_with_sample_weight"});
     vec![
@@ -39,7 +39,7 @@ fn loss_cases() -> Vec<(ObjectCase, Targets)> {
     ]
 }
 
-fn metric_cases() -> Vec<ObjectCase> {
+pub fn metric_cases() -> Vec<ObjectCase> {
     vec![
         case("Accuracy", json!({"name": "own"})),
         case("BinaryAccuracy", json!({"threshold": 0.3})),
