@@ -104,7 +104,10 @@ fn read(document: &Json) -> Result<()> {
 fn pointers(value: &Json, at: &str, out: &mut Vec<String>) {
     out.push(at.to_string());
     match value {
-        Json::Object(map) => map.iter().for_each(|(k, v)| pointers(v, &format!("{at}/{k}"), out)),
+        Json::Object(map) => map.iter().for_each(|(k, v)| {
+            let key = k.replace('~', "~0").replace('/', "~1");
+            pointers(v, &format!("{at}/{key}"), out);
+        }),
         Json::Array(list) => {
             list.iter().enumerate().for_each(|(i, v)| pointers(v, &format!("{at}/{i}"), out));
         }

@@ -77,15 +77,19 @@ pub fn configs<K: Kind>(definitions: &mut Definitions) -> Vec<(Vec<String>, Json
 fn of_kind<K: Kind>(definitions: &mut Definitions) -> Json {
     let mut bare = Vec::new();
     let mut objects = Vec::new();
-    for (names, config) in configs::<K>(definitions) {
+    for (index, (names, config)) in configs::<K>(definitions).into_iter().enumerate() {
         if config.get("required").is_none() {
-            bare.extend(names.iter().cloned());
+            // A type of the user's own is known by its registered name alone.
+            let own = usize::from(index >= K::entries().len());
+            bare.extend(names.iter().skip(own).cloned());
         }
         objects.push(object(json!({"enum": names}), config));
     }
-    let functions = custom_objects::of_kind::<K>();
-    bare.extend(functions.iter().map(|custom| custom.registered_name().to_string()));
-    bare.dedup();
+    for custom in custom_objects::of_kind::<K>() {
+        if custom.schema(definitions).is_none() {
+            bare.push(custom.registered_name().to_string());
+        }
+    }
     let function = json!({
         "type": "object",
         "required": ["class_name", "config"],

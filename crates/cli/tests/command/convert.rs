@@ -143,10 +143,12 @@ fn wrong_inputs_are_refused() {
 fn the_schema_describes_configurations() {
     let dir = folder(&config());
     let schema: Value = serde_json::from_str(&sconce(dir.path(), &["schema"]).ok().out).unwrap();
-    let keys: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(schema["$ref"], json!("#/$defs/RunConfig"));
+    let run = &schema["$defs"]["RunConfig"];
+    let keys: Vec<&String> = run["properties"].as_object().unwrap().keys().collect();
     assert_eq!(keys, ["$schema", "model", "compile", "data", "fit", "callbacks", "output"]);
-    assert_eq!(schema["additionalProperties"], json!(false));
-    assert_eq!(schema["required"], json!(["model", "data"]));
+    assert_eq!(run["additionalProperties"], json!(false));
+    assert_eq!(run["required"], json!(["model", "data"]));
     let fit = &schema["$defs"]["FitSection"]["properties"];
     assert_eq!(fit["epochs"]["default"], json!(1));
     assert!(fit["epochs"]["description"].is_string());

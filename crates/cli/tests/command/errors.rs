@@ -141,7 +141,7 @@ fn what_is_missing_is_named() {
     assert!(error(&config, 2).contains("the key `compile` is missing"));
     let mut config = crate::config();
     config.as_object_mut().unwrap().remove("data");
-    assert!(error(&config, 2).contains("missing field `data`"));
+    assert!(error(&config, 2).contains("the required key `data` is missing"));
     let config = with("/data/train", json!({"x": "x.npy"}));
     assert!(error(&config, 1).contains("x.npy: cannot be read"));
     let config = with("/model", json!("no.json"));

@@ -280,9 +280,10 @@ mod tests {
             (&[3], "'shape': (3,), }"),
             (&[2, 3], "'shape': (2, 3), }"),
         ] {
-            let header = String::from_utf8_lossy(&written("<f4", shape)).into_owned();
+            let bytes = written("<f4", shape);
+            let header = String::from_utf8_lossy(&bytes);
             assert!(header.contains(text), "{header}");
-            assert!(header.len().is_multiple_of(64) && header.ends_with('\n'));
+            assert!(bytes.len().is_multiple_of(64) && header.ends_with('\n'));
         }
     }
 

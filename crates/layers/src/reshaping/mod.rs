@@ -16,5 +16,5 @@ pub use repeat_vector::RepeatVector;
 pub use reshape::Reshape;
 pub use sconce_ops::resize::Interpolation;
 pub use spatial_axes::Margins;
-pub use up_sampling::{Factors, UpSampling1D, UpSampling2D, UpSampling3D};
+pub use up_sampling::{UpSampling1D, UpSampling2D, UpSampling3D};
 pub use zero_padding::{ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};

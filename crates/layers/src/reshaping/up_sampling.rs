@@ -2,56 +2,10 @@
 //! between.
 
 use super::spatial_axes::{first_axis, resized};
-use crate::{Call, DataFormat, Layer};
+use crate::{Call, DataFormat, Layer, Sizes};
 use sconce_core::schema::Definitions;
-use sconce_core::value::{Numbers, mismatch};
-use sconce_core::{Args, Config, ConfigValue, Json, Result, Spec, Tensor};
+use sconce_core::{Args, Config, ConfigValue, Error, Json, Result, Spec, Tensor};
 use sconce_ops::resize::{Interpolation, repeat, resize};
-use serde_json::json;
-
-/// A factor for each of some axes: `2` for all of them, or `[2, 3]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Factors<const N: usize>(pub [usize; N]);
-
-impl<const N: usize> From<usize> for Factors<N> {
-    fn from(all: usize) -> Self {
-        Self([all; N])
-    }
-}
-
-impl<const N: usize> From<[usize; N]> for Factors<N> {
-    fn from(factors: [usize; N]) -> Self {
-        Self(factors)
-    }
-}
-
-impl<const N: usize> ConfigValue for Factors<N> {
-    fn from_json(value: &Json) -> Result<Self> {
-        let factors = match value {
-            Json::Array(_) => Vec::from_json(value).ok().and_then(|list| list.try_into().ok()),
-            all => usize::from_json(all).ok().map(|all| [all; N]),
-        };
-        factors.map(Self).ok_or_else(|| {
-            mismatch(&format!("a whole number of at least 1, or a list of {N}"), value)
-        })
-    }
-
-    fn to_json(&self) -> Result<Json> {
-        Ok(json!(self.0.as_slice()))
-    }
-
-    fn schema(_: &mut Definitions) -> Json {
-        json!({"type": ["integer", "array"], "minimum": 1})
-    }
-}
-
-impl<const N: usize> Numbers for Factors<N> {
-    const WHOLE: bool = true;
-
-    fn find_number(&self, test: &dyn Fn(f64) -> bool) -> Option<f64> {
-        self.0.iter().map(|factor| *factor as f64).find(|factor| test(*factor))
-    }
-}
 
 /// Each step `size` times. x `[batch, steps, channels]` to y `[batch, size steps, channels]`.
 #[derive(Clone, Debug, Config)]
@@ -69,7 +23,7 @@ pub struct UpSampling1D {
 pub struct UpSampling2D {
     /// Factors of height and width.
     #[config(default = 2, range = "[1, inf)")]
-    pub size: Factors<2>,
+    pub size: Sizes<2>,
     /// "channels_last" or "channels_first".
     #[config(default, null = DataFormat::ChannelsLast)]
     pub data_format: DataFormat,
@@ -85,7 +39,7 @@ pub struct UpSampling2D {
 pub struct UpSampling3D {
     /// Factors of depth, height and width.
     #[config(default = 2, range = "[1, inf)")]
-    pub size: Factors<3>,
+    pub size: Sizes<3>,
     /// "channels_last" or "channels_first".
     #[config(default, null = DataFormat::ChannelsLast)]
     pub data_format: DataFormat,
@@ -148,8 +102,9 @@ macro_rules! layers {
                     x = match interpolation {
                         Interpolation::Nearest => repeat(&x, first + axis, *factor)?,
                         between => {
-                            let len = x.dim(first + axis)?;
-                            resize(&x, first + axis, len * factor, between)?
+                            let len = x.dim(first + axis)?.checked_mul(*factor);
+                            let len = len.ok_or_else(|| Error::layer("", "the result is too large"))?;
+                            resize(&x, first + axis, len, between)?
                         }
                     };
                 }
