@@ -165,7 +165,7 @@ fn validator() -> Validator {
 
 /// What the program refuses and the schema does not: whole numbers beyond 64 bits, endings of files,
 /// values that depend on each other, and the few rules that no attribute of the derive states.
-const LEFT_TO_THE_PROGRAM: [&str; 11] = [
+const LEFT_TO_THE_PROGRAM: [&str; 17] = [
     "1e+30",
     "a file of",
     "one ASCII character",
@@ -177,6 +177,12 @@ const LEFT_TO_THE_PROGRAM: [&str; 11] = [
     "must have one shape",
     "must be given together",
     "all of one length at each depth",
+    "must be the axes 1, 2, .. in some order",
+    "must be above the boundary before it",
+    "one for each range of steps",
+    "must be of the form",
+    "must be one axis or two",
+    "must be at least 1, or -1",
 ];
 
 /// Empty lists of files are refused where the files are read.

@@ -3,7 +3,7 @@
 use super::common::only_name;
 use super::{Common, Optimizer, Slot, Step, Target, UpdateRule, WeightInfo};
 use regex::Regex;
-use sconce_core::json::Map;
+use sconce_core::json::{Map, only_keys};
 use sconce_core::schema::Definitions;
 use sconce_core::value::mismatch;
 use sconce_core::{Config, ConfigValue, Error, Json, Result};
@@ -111,6 +111,9 @@ fn whole(pattern: &str) -> Result<Regex, regex::Error> {
 /// Keras's JSON of the map: an object with `class_name`.
 impl ConfigValue for OptimizerMap {
     fn from_json(value: &Json) -> Result<Self> {
+        if let Json::Object(map) = value {
+            only_keys(map, &["module", "class_name", "config", "registered_name"])?;
+        }
         match (value["class_name"].as_str(), &value["config"]) {
             (Some("OptimizerMap"), Json::Object(config)) => {
                 Self::from_config(config).map_err(|e| e.under("config"))

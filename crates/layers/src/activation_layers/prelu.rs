@@ -53,7 +53,8 @@ mod shared_axes {
     }
 
     pub fn schema(_: &mut Definitions) -> Json {
-        json!({"type": ["integer", "array", "null"], "items": {"type": "integer"}})
+        let axis = json!({"type": "integer", "minimum": 0});
+        json!({"anyOf": [axis, {"type": "array", "items": axis}, {"type": "null"}]})
     }
 }
 

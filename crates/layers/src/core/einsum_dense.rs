@@ -71,7 +71,9 @@ mod output_shape {
     }
 
     pub fn schema(_: &mut Definitions) -> Json {
-        json!({"type": ["integer", "array"], "items": {"type": ["integer", "null"]}})
+        let length = json!({"type": "integer", "minimum": 0});
+        let lengths = json!({"type": ["integer", "null"], "minimum": 0});
+        json!({"anyOf": [length, {"type": "array", "items": lengths}]})
     }
 }
 

@@ -113,7 +113,15 @@ impl<const N: usize> ConfigValue for Margins<N> {
     }
 
     fn schema(_: &mut Definitions) -> Json {
-        json!({"type": ["integer", "array"], "minimum": 0})
+        let length = json!({"type": "integer", "minimum": 0});
+        let both = json!({"type": "array", "items": length, "minItems": 2, "maxItems": 2});
+        let list = match N {
+            1 => both,
+            _ => json!({
+                "type": "array", "items": {"anyOf": [length, both]}, "minItems": N, "maxItems": N,
+            }),
+        };
+        json!({"anyOf": [length, list]})
     }
 }
 
