@@ -31,6 +31,20 @@ pub trait Number:
     fn recip(self) -> Self;
     /// `e^x`.
     fn exp(self) -> Self;
+    /// `x^exponent` for x >= 0, without infinities at 0.
+    #[inline(always)]
+    fn powf(self, exponent: f64) -> Self {
+        if exponent == 0.0 {
+            return self * 0.0 + 1.0;
+        }
+        if exponent == 1.0 {
+            return self;
+        }
+        if exponent == 2.0 {
+            return self * self;
+        }
+        (self.max(f64::from(f32::MIN_POSITIVE)).ln() * exponent).exp()
+    }
     /// `e^x - 1`, exact near 0 for x <= 0. Above 0 it may lose digits.
     fn exp_m1(self) -> Self;
     /// `ln(x)`.
