@@ -62,15 +62,14 @@ macro_rules! loss_metrics {
 }
 
 loss_metrics! {
-    /// The mean of the loss [`losses::BinaryCrossentropy`]. Keras's metric `BinaryCrossentropy`.
+    /// The loss of the same name, averaged over samples: see [`losses::BinaryCrossentropy`].
     BinaryCrossentropy (from_logits) {
         /// Label smoothing.
         #[config(default = 0.0, range = "[0, 1]")]
         label_smoothing: f64,
     }
 
-    /// The mean of the loss [`losses::CategoricalCrossentropy`]. Keras's metric
-    /// `CategoricalCrossentropy`.
+    /// The loss of the same name, averaged over samples: see [`losses::CategoricalCrossentropy`].
     CategoricalCrossentropy (from_logits) {
         /// Label smoothing.
         #[config(default = 0.0, range = "[0, 1]")]
@@ -80,14 +79,31 @@ loss_metrics! {
         axis: i64,
     }
 
-    /// The mean of the loss [`losses::MeanAbsoluteError`]. Keras's metric `MeanAbsoluteError`.
+    /// The loss of the same name, averaged over samples: see [`losses::CategoricalHinge`].
+    CategoricalHinge {}
+
+    /// The loss of the same name, averaged over samples: see [`losses::Hinge`].
+    Hinge {}
+
+    /// The loss of the same name, averaged over samples: see [`losses::KLDivergence`].
+    KLDivergence {}
+
+    /// The loss of the same name, averaged over samples: see [`losses::MeanAbsoluteError`].
     MeanAbsoluteError {}
 
-    /// The mean of the loss [`losses::MeanSquaredError`]. Keras's metric `MeanSquaredError`.
+    /// The loss of the same name, averaged over samples: see [`losses::MeanAbsolutePercentageError`].
+    MeanAbsolutePercentageError {}
+
+    /// The loss of the same name, averaged over samples: see [`losses::MeanSquaredError`].
     MeanSquaredError {}
 
-    /// The mean of the loss [`losses::SparseCategoricalCrossentropy`]. Keras's metric
-    /// `SparseCategoricalCrossentropy`.
+    /// The loss of the same name, averaged over samples: see [`losses::MeanSquaredLogarithmicError`].
+    MeanSquaredLogarithmicError {}
+
+    /// The loss of the same name, averaged over samples: see [`losses::Poisson`].
+    Poisson {}
+
+    /// The loss of the same name, averaged over samples: see [`losses::SparseCategoricalCrossentropy`].
     SparseCategoricalCrossentropy (from_logits) {
         /// A label whose samples have the value 0; weighted means exclude them.
         ignore_class: Option<i64>,
@@ -95,4 +111,7 @@ loss_metrics! {
         #[config(default = -1)]
         axis: i64,
     }
+
+    /// The loss of the same name, averaged over samples: see [`losses::SquaredHinge`].
+    SquaredHinge {}
 }
