@@ -8,7 +8,7 @@ use sconce_testkit::golden;
 use serde_json::{Value as Json, json};
 
 /// `@` stands for a folder.
-fn cases() -> Vec<ObjectCase> {
+pub fn cases() -> Vec<ObjectCase> {
     vec![
         case("CSVLogger", json!({"filename": "@/log.csv", "separator": ";", "append": true})),
         case(

@@ -31,7 +31,7 @@ fn merging(class_name: &'static str, config: Json, samples: &[&'static [usize]])
     LayerCase { class_name, config, samples: samples.to_vec(), weights: &[] }
 }
 
-fn cases() -> Vec<LayerCase> {
+pub fn cases() -> Vec<LayerCase> {
     let mut cases = vec![
         case("InputLayer", json!({"batch_shape": [null, 3]}), &[3], &[]),
         case("Activation", json!({"activation": "tanh"}), &[2, 3], &[]),
@@ -153,7 +153,7 @@ fn cases() -> Vec<LayerCase> {
 }
 
 /// The layer as the model's JSON holds it.
-fn document(case: &LayerCase) -> Json {
+pub fn document(case: &LayerCase) -> Json {
     json!({"class_name": case.class_name, "config": case.config})
 }
 

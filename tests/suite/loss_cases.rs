@@ -11,7 +11,7 @@ use sconce_testkit::golden;
 use serde_json::{Value as Json, json};
 
 /// What a loss compares, for predictions `[4, 3]`.
-enum Targets {
+pub enum Targets {
     /// `[4, 3]`, any.
     Values,
     /// `[4, 3]` from 0 to 1.
@@ -24,7 +24,7 @@ enum Targets {
     Undecided,
 }
 
-fn loss_cases() -> Vec<(ObjectCase, Targets)> {
+pub fn loss_cases() -> Vec<(ObjectCase, Targets)> {
     use Targets::*;
     let focal = json!({"apply_class_balancing": true, "alpha": 0.3, "label_smoothing": 0.1});
     let smooth = json!({"label_smoothing": 0.1, "reduction": "mean_with_sample_weight"});
@@ -60,7 +60,7 @@ fn loss_cases() -> Vec<(ObjectCase, Targets)> {
     ]
 }
 
-fn metric_cases() -> Vec<ObjectCase> {
+pub fn metric_cases() -> Vec<ObjectCase> {
     vec![
         case(
             "AUC",

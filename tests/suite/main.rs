@@ -20,6 +20,7 @@ mod optimizer_cases;
 mod properties;
 mod protocol;
 mod reference;
+mod schema;
 mod sources;
 mod steps;
 mod styles;

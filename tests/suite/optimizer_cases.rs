@@ -10,9 +10,9 @@ use serde_json::{Value as Json, json};
 
 /// A configuration of an optimizer, and its variables besides the count of iterations and the
 /// learning rate, for a kernel `[2, 3]` and its bias.
-struct OptimizerCase {
-    class_name: &'static str,
-    config: Json,
+pub struct OptimizerCase {
+    pub class_name: &'static str,
+    pub config: Json,
     variables: &'static [&'static str],
 }
 
@@ -24,7 +24,7 @@ fn optimizer(
     OptimizerCase { class_name, config, variables }
 }
 
-fn optimizers() -> Vec<OptimizerCase> {
+pub fn optimizers() -> Vec<OptimizerCase> {
     let map = json!({
         "default_optimizer": written::<Optimizers>("sgd"),
         "optimizer_map": {
@@ -200,7 +200,7 @@ fn written<K: Kind>(name: &str) -> Json {
     Part::<K>::from(name).to_json().unwrap()
 }
 
-fn schedules() -> Vec<(&'static str, Json)> {
+pub fn schedules() -> Vec<(&'static str, Json)> {
     vec![
         (
             "CosineDecay",

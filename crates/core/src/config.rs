@@ -119,10 +119,7 @@ impl Fixed {
                 let message = format!("must be {}, found {}", value(), shown(found));
                 Err(Error::config("", message))
             }
-            Self::Dtype => match DTypePolicy::from_json(found) {
-                Err(Error::Config { message, .. }) => Err(Error::config("", message)),
-                other => other.map(drop),
-            },
+            Self::Dtype => DTypePolicy::from_json(found).map(drop),
         }
     }
 }
@@ -291,6 +288,14 @@ impl Writer {
             }
         }
         self.0
+    }
+}
+
+/// `ConfigValue::from_json` for a configuration, which `#[config(value)]` writes.
+pub fn value_from_json<T: Config>(value: &Json) -> Result<T> {
+    match value {
+        Json::Object(config) => T::from_config(config),
+        other => Err(mismatch("an object", other)),
     }
 }
 

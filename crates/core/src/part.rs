@@ -44,11 +44,6 @@ enum Name {
 }
 
 impl<K: Kind> Part<K> {
-    /// A row of the table with a complete configuration and the object made from it.
-    pub fn known(class_name: &'static str, config: Json, object: Arc<K::Object>) -> Self {
-        Self::of(Name::entry::<K>(class_name), Member::of(object, config))
-    }
-
     /// A row of the table from its configuration.
     pub fn built_in<T: Config>(value: T) -> Self
     where

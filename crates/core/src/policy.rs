@@ -1,6 +1,7 @@
 //! The types that a layer computes in and keeps its weights in: Keras's dtype policies.
 
-use crate::{Error, Json, Result};
+use crate::schema::{self, Definitions};
+use crate::{ConfigValue, Error, Json, Result};
 use candle_core::DType;
 
 /// Keras's `DTypePolicy`. Only `float32` is supported.
@@ -33,7 +34,7 @@ impl DTypePolicy {
             return Ok(Self::default());
         }
         Err(Error::config(
-            "dtype",
+            "",
             format!("the dtype policy `{name}` is not supported yet; use `float32`"),
         ))
     }
@@ -46,6 +47,26 @@ impl DTypePolicy {
         })
     }
 }
+
+impl ConfigValue for DTypePolicy {
+    fn from_json(value: &Json) -> Result<Self> {
+        Self::from_json(value)
+    }
+
+    fn to_json(&self) -> Result<Json> {
+        Ok((*self).to_json())
+    }
+
+    fn schema(_: &mut Definitions) -> Json {
+        schema::dtype()
+    }
+}
+
+/// The names that [`dtype_of`] knows.
+pub const DTYPES: [&str; 12] = [
+    "float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8",
+    "uint16", "uint32", "bool",
+];
 
 /// The type that data declared as one of Keras's types has here: the nearest that holds every value.
 ///
@@ -63,11 +84,7 @@ pub fn dtype_of(name: &str) -> Result<DType> {
         "uint32" => DType::U32,
         "int64" => DType::I64,
         other => {
-            let known = [
-                "float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64",
-                "uint8", "uint16", "uint32", "bool",
-            ];
-            return Err(Error::config("dtype", crate::registry::unknown("dtype", other, known)));
+            return Err(Error::config("dtype", crate::registry::unknown("dtype", other, DTYPES)));
         }
     })
 }

@@ -9,8 +9,6 @@ use crate::config::Config;
 use crate::json::Map;
 use crate::schema::Definitions;
 use crate::{Error, Json, Result};
-use serde::Serialize;
-use serde_json::json;
 use std::sync::Arc;
 
 /// One row of a registry.
@@ -191,30 +189,6 @@ pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, name)| name)
 }
 
-impl<K: Kind> Member<K> {
-    /// From the `config` object of a serde struct.
-    pub fn read_serde<T>(config: &Map, hold: fn(T) -> Arc<K::Object>) -> Result<Self>
-    where
-        T: Serialize + serde::de::DeserializeOwned,
-    {
-        let value: T = crate::json::parse(Json::Object(config.clone()))?;
-        let config = serde_json::to_value(&value).map_err(|e| Error::config("", e.to_string()))?;
-        Self::of(hold(value), config)
-    }
-}
-
-/// The schema of a configuration of which only the defaults are known.
-pub fn schema_of_defaults<K: Kind>(read: fn(&Map) -> Result<Member<K>>) -> Json {
-    let defaults = read(&Map::new()).ok().and_then(|member| member.config.ok()).unwrap_or_default();
-    let keys: Map = defaults
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(key, default)| (key.clone(), json!({"default": default})))
-        .collect();
-    json!({"type": "object", "properties": keys})
-}
-
 /// The keys of a JSON object, or an error that says what came instead.
 pub fn object(value: Json, what: &str) -> Result<Map> {
     match value {
@@ -226,9 +200,6 @@ pub fn object(value: Json, what: &str) -> Result<Map> {
 /// Writes the table of a [`Kind`], one line a member: `Type ["alias", ...];`, and `From<Type>` for its
 /// [`Part`](crate::Part). The trait of the kind's objects stands in parentheses: `registry! { Losses(Loss): Huber
 /// ["huber"]; }`. `Type` implements it and [`Config`](trait@crate::Config).
-///
-/// Types that are serde structs instead are written `Type = "ClassName" ["alias", ...];`, without the
-/// trait.
 #[macro_export]
 macro_rules! registry {
     ($kind:ident($object:path): $($ty:ident [$($alias:literal),*];)*) => {
@@ -251,37 +222,12 @@ macro_rules! registry {
             }
         })*
     };
-    ($kind:ident: $($ty:ident = $class:literal [$($alias:literal),*];)*) => {
-        impl $kind {
-            const ENTRIES: &'static [$crate::Entry<$kind>] = &[$({
-                fn read(
-                    config: &$crate::json::Map,
-                ) -> $crate::Result<$crate::registry::Member<$kind>> {
-                    fn hold(value: $ty) -> std::sync::Arc<<$kind as $crate::Kind>::Object> {
-                        std::sync::Arc::new(value)
-                    }
-                    $crate::registry::Member::read_serde(config, hold)
-                }
-                $crate::Entry {
-                    class_name: $class,
-                    aliases: &[$($alias),*],
-                    read,
-                    schema: |_| $crate::registry::schema_of_defaults::<$kind>(read),
-                }
-            }),*];
-        }
-        $(impl From<$ty> for $crate::Part<$kind> {
-            fn from(value: $ty) -> Self {
-                let config = serde_json::to_value(&value).unwrap_or_default();
-                Self::known($class, config, std::sync::Arc::new(value))
-            }
-        })*
-    };
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn names_are_compared_without_case_and_underscores() {

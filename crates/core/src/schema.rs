@@ -19,12 +19,21 @@ impl Definitions {
 
     /// A reference to the schema of a kind's parts, which is added if it is not there yet.
     pub fn part<K: Kind>(&mut self) -> Json {
-        let name = K::NAME.replace(' ', "_");
-        if !self.0.contains_key(&name) {
-            // Kinds that hold parts of their own kind meet this entry, and end there.
-            self.0.insert(name.clone(), Json::Null);
-            let schema = of_kind::<K>(self);
-            self.0.insert(name.clone(), schema);
+        self.named(&K::NAME.replace(' ', "_"), of_kind::<K>)
+    }
+
+    /// A reference to the schema of a configuration, which is added if it is not there yet.
+    pub fn config<T: Config>(&mut self) -> Json {
+        self.named(T::CLASS_NAME, T::schema)
+    }
+
+    /// A reference to the schema of this name, which is made if it is not there yet.
+    pub fn named(&mut self, name: &str, make: impl FnOnce(&mut Self) -> Json) -> Json {
+        if !self.0.contains_key(name) {
+            // What holds values of its own kind meets this entry, and ends there.
+            self.0.insert(name.to_string(), Json::Null);
+            let schema = make(self);
+            self.0.insert(name.to_string(), schema);
         }
         json!({"$ref": format!("#/$defs/{name}")})
     }
@@ -35,10 +44,10 @@ impl Definitions {
     }
 }
 
-/// The JSON Schema of a kind's parts, as a document of its own.
-pub fn document<K: Kind>() -> Json {
+/// The JSON Schema of a value, as a document of its own.
+pub fn document(schema: impl FnOnce(&mut Definitions) -> Json) -> Json {
     let mut definitions = Definitions::new();
-    let Json::Object(mut document) = definitions.part::<K>() else { return Json::Null };
+    let Json::Object(mut document) = schema(&mut definitions) else { return Json::Null };
     document.shift_insert(
         0,
         "$schema".into(),
@@ -48,31 +57,34 @@ pub fn document<K: Kind>() -> Json {
     Json::Object(document)
 }
 
+/// The members of a kind: the names of each, and the schema of its `config`.
+pub fn configs<K: Kind>(definitions: &mut Definitions) -> Vec<(Vec<String>, Json)> {
+    let mut configs = Vec::new();
+    for entry in K::entries() {
+        let names = std::iter::once(&entry.class_name).chain(entry.aliases);
+        configs.push((names.map(|name| name.to_string()).collect(), (entry.schema)(definitions)));
+    }
+    for custom in custom_objects::of_kind::<K>() {
+        if let Some(config) = custom.schema(definitions) {
+            let names = [custom.class_name(), custom.registered_name()];
+            configs.push((names.map(str::to_string).to_vec(), config));
+        }
+    }
+    configs
+}
+
 /// A name, or an object with `class_name` and `config`.
 fn of_kind<K: Kind>(definitions: &mut Definitions) -> Json {
     let mut bare = Vec::new();
     let mut objects = Vec::new();
-    for entry in K::entries() {
-        let names: Vec<&str> =
-            std::iter::once(entry.class_name).chain(entry.aliases.iter().copied()).collect();
-        let config = (entry.schema)(definitions);
+    for (names, config) in configs::<K>(definitions) {
         if config.get("required").is_none() {
-            bare.extend(names.iter().copied().map(str::to_string));
+            bare.extend(names.iter().cloned());
         }
-        objects.push(of_object(json!({"enum": names}), config));
+        objects.push(object(json!({"enum": names}), config));
     }
-    for custom in custom_objects::of_kind::<K>() {
-        let name = custom.registered_name();
-        match custom.schema(definitions) {
-            Some(config) => {
-                if config.get("required").is_none() {
-                    bare.push(name.to_string());
-                }
-                objects.push(of_object(json!({"enum": [custom.class_name(), name]}), config));
-            }
-            None => bare.push(name.to_string()),
-        }
-    }
+    let functions = custom_objects::of_kind::<K>();
+    bare.extend(functions.iter().map(|custom| custom.registered_name().to_string()));
     bare.dedup();
     let function = json!({
         "type": "object",
@@ -86,7 +98,8 @@ fn of_kind<K: Kind>(definitions: &mut Definitions) -> Json {
     json!({"anyOf": alternatives})
 }
 
-fn of_object(class_name: Json, config: Json) -> Json {
+/// The schema of an object as Keras serializes it.
+pub fn object(class_name: Json, config: Json) -> Json {
     let mut required = vec!["class_name"];
     let description = config.get("description").cloned();
     let config = if config.get("required").is_some() {
@@ -115,6 +128,16 @@ fn members(class_name: Json, config: Json) -> Json {
     Json::Object(members)
 }
 
+/// The schema of a key `dtype`, as [`DTypePolicy::from_json`](crate::DTypePolicy::from_json) reads it.
+pub fn dtype() -> Json {
+    json!({"anyOf": [
+        {"enum": [null, "float32"]},
+        {"type": "object", "required": ["config"], "properties": {"config": {
+            "type": "object", "required": ["name"], "properties": {"name": {"const": "float32"}},
+        }}},
+    ]})
+}
+
 /// The schema of a `config` object.
 pub(crate) fn of_config<T: Config>(definitions: &mut Definitions) -> Json {
     let (doc, fields, fixed) = (T::DOC, T::FIELDS, T::FIXED);
@@ -135,12 +158,11 @@ pub(crate) fn of_config<T: Config>(definitions: &mut Definitions) -> Json {
     for fixed in fixed {
         let schema = match fixed {
             Fixed::Only { value, .. } => json!({"const": value()}),
-            Fixed::Dtype => json!({"anyOf": [
-                {"enum": [null, "float32"]},
-                {"type": "object", "required": ["config"], "properties": {"config": {
-                    "type": "object", "required": ["name"], "properties": {"name": {"const": "float32"}},
-                }}},
-            ]}),
+            Fixed::Dtype => {
+                let mut schema = dtype();
+                schema["description"] = "The type it computes in.".into();
+                schema
+            }
         };
         properties.insert(fixed.key().to_string(), schema);
     }
@@ -177,12 +199,21 @@ fn of_field(field: &Field, definitions: &mut Definitions) -> Json {
     Json::Object(map)
 }
 
-/// Adds the bounds of a range to the schema of a number, or to that of the numbers in a list.
+/// Adds the bounds of a range to every number in the schema of a number, of a list, or of either.
 fn limit(schema: &mut Json, range: &Range) {
-    let Some(map) = schema.as_object_mut() else { return };
-    if let Some(items) = map.get_mut("items") {
-        return limit(items, range);
+    if let Some(alternatives) = schema.get_mut("anyOf").and_then(Json::as_array_mut) {
+        alternatives.iter_mut().for_each(|alternative| limit(alternative, range));
     }
+    if let Some(items) = schema.get_mut("items") {
+        limit(items, range);
+    }
+    let is_number = |name: &Json| name == "number" || name == "integer";
+    let is_limited = match schema.get("type") {
+        Some(Json::Array(types)) => types.iter().any(is_number),
+        Some(name) => is_number(name),
+        None => false,
+    };
+    let Some(map) = schema.as_object_mut().filter(|_| is_limited) else { return };
     let bounds = [
         (range.low, if range.low_open { "exclusiveMinimum" } else { "minimum" }),
         (range.high, if range.high_open { "exclusiveMaximum" } else { "maximum" }),

@@ -9,6 +9,7 @@ use crate::{Error, Result};
 /// For the code that `#[config(serde)]` writes.
 pub use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A value in a [`Config`](crate::Config). `#[derive(ConfigValue)]` writes it for an enum of words.
@@ -226,6 +227,28 @@ impl<T: Numbers> Numbers for Vec<T> {
 
     fn find_number(&self, test: &dyn Fn(f64) -> bool) -> Option<f64> {
         self.iter().find_map(|value| value.find_number(test))
+    }
+}
+
+/// Values by name, in the order of the names.
+impl<T: ConfigValue> ConfigValue for BTreeMap<String, T> {
+    fn from_json(value: &Json) -> Result<Self> {
+        let members = value.as_object().ok_or_else(|| mismatch("an object", value))?;
+        let member = |(name, member): (&String, &Json)| {
+            Ok((name.clone(), T::from_json(member).map_err(|e| e.under(name))?))
+        };
+        members.iter().map(member).collect()
+    }
+
+    fn to_json(&self) -> Result<Json> {
+        let member = |(name, member): (&String, &T)| {
+            Ok((name.clone(), member.to_json().map_err(|e| e.under(name))?))
+        };
+        self.iter().map(member).collect::<Result<_>>().map(Json::Object)
+    }
+
+    fn schema(definitions: &mut Definitions) -> Json {
+        json!({"type": "object", "additionalProperties": T::schema(definitions)})
     }
 }
 

@@ -194,8 +194,10 @@ fn a_panic_leaves_the_scope() {
 
 #[test]
 fn the_schema_knows_what_is_registered_here() {
-    let names =
-        || sconce_core::schema::document::<Losses>()["$defs"]["loss"]["anyOf"][0]["enum"].clone();
+    let names = || {
+        sconce_core::schema::document(|d| d.part::<Losses>())["$defs"]["loss"]["anyOf"][0]["enum"]
+            .clone()
+    };
     assert_eq!(names(), json!(["MeanSquaredError", "mse"]));
     assert_eq!(
         objects().scope(names),

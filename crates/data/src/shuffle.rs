@@ -1,7 +1,9 @@
 //! The order of the rows in each pass over the data: a pure function of the seed and the pass, so
 //! that a resumed run meets the same order.
 
-use sconce_core::{Error, Result, Stream};
+use sconce_core::schema::Definitions;
+use sconce_core::value::mismatch;
+use sconce_core::{ConfigValue, Error, Json, Result, Stream};
 
 /// Keras's `shuffle` argument of `fit`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +15,29 @@ pub enum Shuffle {
     Rows,
     /// `"batch"`: batches of neighbouring rows, shuffled within.
     Batch,
+}
+
+impl ConfigValue for Shuffle {
+    fn from_json(value: &Json) -> Result<Self> {
+        match value {
+            Json::Bool(false) => Ok(Self::Off),
+            Json::Bool(true) => Ok(Self::Rows),
+            Json::String(word) if word == "batch" => Ok(Self::Batch),
+            other => Err(mismatch("true, false or \"batch\"", other)),
+        }
+    }
+
+    fn to_json(&self) -> Result<Json> {
+        Ok(match self {
+            Self::Off => false.into(),
+            Self::Rows => true.into(),
+            Self::Batch => "batch".into(),
+        })
+    }
+
+    fn schema(_: &mut Definitions) -> Json {
+        serde_json::json!({"enum": [true, false, "batch"]})
+    }
 }
 
 impl Shuffle {

@@ -9,17 +9,17 @@ pub use csv::{Csv, Standardize};
 use crate::Standardizer;
 use crate::datasets::{Blobs, Builtin, Dataset, NAMES};
 use crate::messages::listed;
-use schemars::JsonSchema;
 use sconce_core::registry::{nearest, unknown};
-use sconce_core::{Error, Json, Result, json};
-use serde::{Deserialize, Deserializer, Serialize};
+use sconce_core::schema::Definitions;
+use sconce_core::value::mismatch;
+use sconce_core::{ConfigValue, Error, Json, Result};
+use serde_json::json;
 use std::path::Path;
 
 /// Data of a run: a built-in data set, generated clusters, `.npy` files or a CSV file.
 ///
 /// The key `dataset`, `x` or `csv` says which. File names are relative to the current directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DatasetSpec {
     /// `{"dataset": "digits", "split": "train"}`
     Builtin(Builtin),
@@ -31,34 +31,22 @@ pub enum DatasetSpec {
     Csv(Csv),
 }
 
-impl DatasetSpec {
-    /// Reads a specification from JSON.
-    ///
-    /// # Errors
-    /// An unknown data set, key or value (with the JSON path and the nearest valid name), a missing
-    /// key.
-    pub fn from_json(value: &Json) -> Result<Self> {
+impl ConfigValue for DatasetSpec {
+    fn from_json(value: &Json) -> Result<Self> {
         let Json::Object(map) = value else {
-            return Err(Error::config(
-                "",
-                format!("data is an object with `dataset`, `x` or `csv`, not {value}"),
-            ));
+            return Err(mismatch("an object with `dataset`, `x` or `csv`", value));
         };
-        let value = value.clone();
         match map.get("dataset") {
-            Some(Json::String(name)) if name == "blobs" => json::parse(value).map(Self::Blobs),
+            Some(Json::String(name)) if name == "blobs" => Blobs::from_json(value).map(Self::Blobs),
             Some(Json::String(name)) if NAMES.contains(&name.as_str()) => {
-                json::parse(value).map(Self::Builtin)
+                Builtin::from_json(value).map(Self::Builtin)
             }
             Some(Json::String(name)) => {
                 Err(Error::config("dataset", unknown("data set", name, NAMES)))
             }
-            Some(other) => Err(Error::config(
-                "dataset",
-                format!("expected the name of a data set, found {other}"),
-            )),
-            None if map.contains_key("csv") => json::parse(value).map(Self::Csv),
-            None if map.contains_key("x") => json::parse(value).map(Self::Arrays),
+            Some(other) => Err(mismatch("the name of a data set", other).under("dataset")),
+            None if map.contains_key("csv") => Csv::from_json(value).map(Self::Csv),
+            None if map.contains_key("x") => Arrays::from_json(value).map(Self::Arrays),
             None => {
                 let keys = ["dataset", "x", "csv"];
                 Err(match map.keys().find(|key| nearest(key, &keys).is_some()) {
@@ -67,6 +55,27 @@ impl DatasetSpec {
                 })
             }
         }
+    }
+
+    fn to_json(&self) -> Result<Json> {
+        match self {
+            Self::Builtin(builtin) => builtin.to_json(),
+            Self::Blobs(blobs) => blobs.to_json(),
+            Self::Arrays(arrays) => arrays.to_json(),
+            Self::Csv(csv) => csv.to_json(),
+        }
+    }
+
+    fn schema(definitions: &mut Definitions) -> Json {
+        definitions.named("Dataset", |definitions| {
+            json!({
+                "description": "A built-in data set, generated clusters, `.npy` files or a CSV file.",
+                "anyOf": [
+                    definitions.config::<Builtin>(), definitions.config::<Blobs>(),
+                    definitions.config::<Arrays>(), definitions.config::<Csv>(),
+                ],
+            })
+        })
     }
 }
 
@@ -136,20 +145,13 @@ pub fn load_validation(spec: &DatasetSpec, train: &Dataset) -> Result<Dataset> {
     validation.standardized(statistics.as_ref())
 }
 
-impl<'de> Deserialize<'de> for DatasetSpec {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Json::deserialize(deserializer)?;
-        Self::from_json(&value).map_err(serde::de::Error::custom)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use sconce_core::Config;
 
     fn parse(value: Json) -> Result<DatasetSpec> {
-        json::parse(value)
+        DatasetSpec::from_json(&value)
     }
 
     #[test]
@@ -164,7 +166,7 @@ mod tests {
             json!({"csv": "f.csv", "target": "t", "classes": ["b", "a"], "split": "test", "standardize": true}),
             json!({"csv": "f.csv", "target": "t", "split": "all", "standardize": "train.csv"}),
         ] {
-            assert_eq!(serde_json::to_value(parse(value.clone()).unwrap()).unwrap(), value);
+            assert_eq!(parse(value.clone()).unwrap().to_json().unwrap(), value);
         }
         let short = parse(json!({"dataset": "iris"})).unwrap();
         assert_eq!(short, DatasetSpec::Builtin(Builtin::new(crate::datasets::BuiltinName::Iris)));
@@ -172,15 +174,15 @@ mod tests {
 
     #[test]
     fn errors_carry_the_path_and_the_nearest_name() {
-        #[derive(Debug, Deserialize)]
+        #[derive(Debug, Config)]
+        #[config(value)]
         struct Run {
-            #[serde(rename = "data")]
-            _data: Data,
+            data: Data,
         }
-        #[derive(Debug, Deserialize)]
+        #[derive(Debug, Config)]
+        #[config(value)]
         struct Data {
-            #[serde(rename = "train")]
-            _train: DatasetSpec,
+            train: DatasetSpec,
         }
         for (value, path, expected) in [
             (
@@ -191,7 +193,7 @@ mod tests {
             (
                 json!({"dataset": 3}),
                 "data.train.dataset",
-                "expected the name of a data set, found 3",
+                "must be the name of a data set, found 3",
             ),
             (json!({"dataset": "iris", "splt": "all"}), "data.train.splt", "Did you mean `split`"),
             (
@@ -213,7 +215,7 @@ mod tests {
             (json!({"datset": "iris", "split": "all"}), "data.train.datset", "mean `dataset`"),
             (json!({"y": "y.npy"}), "data.train", "`dataset`, `x` and `csv`"),
             (json!({"x": 3}), "data.train.x", "the name of a file, a list of names, or an object"),
-            (json!({"x": "x.npy", "y": {"a": 1}}), "data.train.y", "the name of a file, a list"),
+            (json!({"x": "x.npy", "y": {"a": 1}}), "data.train.y.a", "must be a string, found 1"),
             (json!({"x": "x.npy", "yy": "y.npy"}), "data.train.yy", "Did you mean `y`"),
             (json!({"csv": "f.csv"}), "data.train", "target"),
             (
@@ -221,9 +223,9 @@ mod tests {
                 "data.train.standardize",
                 "true, false or",
             ),
-            (json!(["iris"]), "data.train", "data is an object"),
+            (json!(["iris"]), "data.train", "must be an object with `dataset`"),
         ] {
-            let error = json::parse::<Run>(json!({"data": {"train": value}})).unwrap_err();
+            let error = Run::from_json(&json!({"data": {"train": value}})).unwrap_err();
             let text = error.to_string();
             assert!(text.contains(&format!("at `{path}`: ")) && text.contains(expected), "{text}");
             assert!(error.is_usage());
@@ -237,8 +239,8 @@ mod tests {
 
     #[test]
     fn the_schema_describes_every_key() {
-        let schema = serde_json::to_value(schemars::schema_for!(DatasetSpec)).unwrap();
-        assert_eq!(schema["anyOf"].as_array().unwrap().len(), 4);
+        let schema = sconce_core::schema::document(DatasetSpec::schema);
+        assert_eq!(schema["$defs"]["Dataset"]["anyOf"].as_array().unwrap().len(), 4);
         for (name, key) in
             [("Builtin", "standardize"), ("Blobs", "rows"), ("Arrays", "x"), ("Csv", "target")]
         {
@@ -255,7 +257,7 @@ mod tests {
         // As `load`, which refuses an empty list or object.
         assert_eq!((&forms[1]["minItems"], &forms[2]["minProperties"]), (&json!(1), &json!(1)));
         for key in ["y", "sample_weight"] {
-            let text = schema["$defs"]["Arrays"]["properties"][key]["anyOf"].to_string();
+            let text = schema["$defs"]["Arrays"]["properties"][key].to_string();
             assert!(text.contains("#/$defs/Files"), "{key}: {text}");
         }
     }

@@ -15,10 +15,12 @@ pub struct Container {
     pub new: Option<Vec<Ident>>,
     pub no_new: bool,
     pub no_default: bool,
+    pub no_builders: bool,
     pub only: Vec<(Ident, TokenStream, bool)>,
     pub dtype: bool,
     pub named: bool,
     pub serde: bool,
+    pub value: bool,
     krate: Option<Path>,
 }
 
@@ -35,6 +37,7 @@ impl Container {
                 "new" => out.new = Some(idents(&meta)?),
                 "no_new" => out.no_new = true,
                 "no_default" => out.no_default = true,
+                "no_builders" => out.no_builders = true,
                 "only" | "read_only" => meta.parse_nested_meta(|inner| {
                     let key = inner.path.require_ident()?.clone();
                     out.only.push((
@@ -47,6 +50,7 @@ impl Container {
                 "dtype" => out.dtype = true,
                 "named" => out.named = true,
                 "serde" => out.serde = true,
+                "value" => out.value = true,
                 "crate" => out.krate = Some(meta.value()?.call(Path::parse_mod_style)?),
                 _ => return Err(meta.error("unknown attribute of a configuration")),
             }

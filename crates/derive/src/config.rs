@@ -18,13 +18,14 @@ pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let krate = container.krate();
     let fields = fields(input)?;
     let defaults = fields.iter().filter_map(Field::default_function);
-    let parts: [TokenStream; 6] = [
+    let parts: [TokenStream; 7] = [
         constructors(input, &container, &fields)?,
         builders(input, &container, &fields),
         config(input, &container, &fields),
         registered(input, &container),
         as_mut(input, &fields),
         container.serde.then(|| serde(input)).into_iter().collect(),
+        container.value.then(|| value(&input.ident, &krate)).into_iter().collect(),
     ];
     Ok(quote! {
         const _: () = {
@@ -300,7 +301,7 @@ fn builders(input: &DeriveInput, container: &Container, fields: &[Field]) -> Tok
         .filter(|field| field.is_key() && !field.is_required())
         .filter(|field| !field.attributes.no_builder && !field.attributes.read_only)
         .collect();
-    if fields.is_empty() {
+    if fields.is_empty() || container.no_builders {
         return TokenStream::new();
     }
     let own = fields.iter().map(|field| {
@@ -547,6 +548,23 @@ fn serde(input: &DeriveInput) -> TokenStream {
         impl<'de> config::Deserialize<'de> for #name {
             fn deserialize<D: config::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 config::deserialize(deserializer)
+            }
+        }
+    }
+}
+
+/// `ConfigValue` by way of `Config`.
+fn value(name: &Ident, krate: &TokenStream) -> TokenStream {
+    quote! {
+        impl ConfigValue for #name {
+            fn from_json(value: &Json) -> #krate::Result<Self> {
+                config::value_from_json(value)
+            }
+            fn to_json(&self) -> #krate::Result<Json> {
+                self.to_config().map(Json::Object)
+            }
+            fn schema(definitions: &mut Definitions) -> Json {
+                definitions.config::<Self>()
             }
         }
     }

@@ -24,12 +24,13 @@ use syn::{DeriveInput, parse_macro_input};
 /// - `part = LossFn`: `From` for that type of part, for types of the user's own;
 /// - `new(units, scale)`: the arguments of `new`, if they are not the required ones; `no_new`: none is
 ///   written;
-/// - `no_default`: `Default` is not written;
+/// - `no_default`: `Default` is not written; `no_builders`: no builder methods;
 /// - `only(quantization_config = null)`: a key that is accepted with this value only, and written after
 ///   the others; `read_only(..)`: one that is not written;
 /// - `dtype`: Keras's key `dtype` of losses and metrics, accepted for float32;
 /// - `named`: builder methods of `crate::Named<Self>` that forward to the layer's;
 /// - `serde`: `Serialize` and `Deserialize` by the same code;
+/// - `value`: `ConfigValue`, for objects that are members of other configurations;
 /// - `crate = path`: where `sconce_core` is, if it is neither a dependency of a `sconce-` package nor
 ///   `sconce::core`.
 ///

@@ -125,8 +125,27 @@ impl ConfigValue for ConstantValue {
         }
     }
 
-    fn schema(_: &mut Definitions) -> Json {
-        json!({"type": ["number", "array", "object"]})
+    fn schema(definitions: &mut Definitions) -> Json {
+        let number = json!({"type": "number"});
+        let nested = definitions.named("nested_numbers", |_| {
+            let inner = json!({"anyOf": [number, {"$ref": "#/$defs/nested_numbers"}]});
+            json!({"type": "array", "items": inner})
+        });
+        definitions.named("number_or_array", |_| {
+            json!({"anyOf": [number, nested, {
+                "description": "An array as Keras serializes it.",
+                "type": "object",
+                "required": ["class_name", "config"],
+                "properties": {
+                    "class_name": {"enum": ["__numpy__", "__tensor__"]},
+                    "config": {
+                        "type": "object",
+                        "required": ["value"],
+                        "properties": {"value": {"anyOf": [number, nested]}},
+                    },
+                },
+            }]})
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::symbolic::SymbolicTensor;
 use sconce_core::json::{OBJECT_KEYS, only_keys};
 use sconce_core::policy::keras_name;
 use sconce_core::registry::object;
-use sconce_core::{Args, DTypePolicy, Dims, Error, Json, Kind, Result, Spec};
+use sconce_core::{Args, ConfigValue, DTypePolicy, Dims, Error, Json, Kind, Result, Spec};
 use sconce_layers::json::to_json;
 use sconce_layers::operations::Operations;
 use sconce_layers::{InputLayer, LayerEntry};
@@ -18,8 +18,8 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-const SEQUENTIAL: &str = "Sequential";
-const FUNCTIONAL: &str = "Functional";
+pub(crate) const SEQUENTIAL: &str = "Sequential";
+pub(crate) const FUNCTIONAL: &str = "Functional";
 
 /// Layers and how they are connected. Clones share the layers, and so their weights.
 #[derive(Clone, Debug)]
@@ -293,9 +293,10 @@ impl Architecture {
             let layer = read_layer(layer, shared);
             layers.push(layer.map_err(|e| e.under(&format!("layers[{index}]")))?);
         }
+        let (name, trainable) = (name_of(&map)?, trainable_of(&map)?);
         let stack = |layers| Self {
-            name: name_of(&map),
-            trainable: trainable_of(&map),
+            name: name.clone(),
+            trainable,
             connections: Connections::Stack(layers),
         };
         let mut model = stack(layers.clone());
@@ -317,7 +318,7 @@ impl Architecture {
         )?;
         let graph = functional::read(&map, shared)?;
         let connections = Connections::Graph(Arc::new(graph));
-        Ok(Self { name: name_of(&map), trainable: trainable_of(&map), connections })
+        Ok(Self { name: name_of(&map)?, trainable: trainable_of(&map)?, connections })
     }
 
     /// Keras's JSON of the model. With a graph (a built model) it carries the names and shapes that
@@ -434,10 +435,12 @@ fn write_unmarked(
     to_json(entry, entry.name(), build_input.as_ref())
 }
 
-fn name_of(map: &Map) -> Option<String> {
-    map.get("name").and_then(Json::as_str).map(str::to_string)
+fn name_of(map: &Map) -> Result<Option<String>> {
+    let name = map.get("name").map(Option::from_json);
+    Ok(name.transpose().map_err(|e| e.under("name"))?.flatten())
 }
 
-fn trainable_of(map: &Map) -> bool {
-    map.get("trainable").and_then(Json::as_bool).unwrap_or(true)
+fn trainable_of(map: &Map) -> Result<bool> {
+    let trainable = map.get("trainable").map(bool::from_json);
+    Ok(trainable.transpose().map_err(|e| e.under("trainable"))?.unwrap_or(true))
 }

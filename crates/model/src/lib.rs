@@ -8,6 +8,7 @@ pub mod graph_layer;
 mod keras2;
 pub mod layer_order;
 pub mod network;
+mod schema;
 mod shared;
 pub mod summary;
 pub mod symbolic;

@@ -238,5 +238,6 @@ fn explain(error: &serde_json::Error, bytes: &[u8]) -> String {
         true => ". Python writes what is no number this way; JSON has no word for it",
         false => "",
     };
-    format!("is not JSON: {error}, near `{near}`{hint}")
+    let what = if error.is_data() { "cannot be used" } else { "is not JSON" };
+    format!("{what}: {error}, near `{near}`{hint}")
 }

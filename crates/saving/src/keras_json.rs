@@ -5,13 +5,16 @@
 
 use sconce_core::custom_objects::is_registered;
 use sconce_core::{Error, Json, Result};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Map;
+use std::fmt;
 
 /// Reads JSON as Python writes it: `Infinity` and `-Infinity`, which JSON has no words for, are the
 /// largest numbers there are, which are infinite to every type that models compute in.
 ///
 /// # Errors
-/// What is no JSON otherwise; `NaN`, which stands for no number.
+/// What is no JSON otherwise; `NaN`, which stands for no number; a key that stands twice in one object,
+/// of which most readers drop one without a word.
 pub fn parse(bytes: &[u8]) -> serde_json::Result<Json> {
     match serde_json::from_slice(bytes) {
         // Files without such words, nearly all, are read once and as they are.
@@ -19,6 +22,79 @@ pub fn parse(bytes: &[u8]) -> serde_json::Result<Json> {
             serde_json::from_slice(&without_infinity(bytes))
         }
         read => read,
+    }
+    .map(|UniqueKeys(json)| json)
+}
+
+/// What an error of [`parse`] says.
+pub fn explain_syntax(error: &serde_json::Error) -> String {
+    match error.is_data() {
+        true => error.to_string(),
+        false => format!("this is not JSON: {error}"),
+    }
+}
+
+/// A document whose objects hold each key once.
+struct UniqueKeys(Json);
+
+impl<'de> Deserialize<'de> for UniqueKeys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(UniqueKeysVisitor).map(Self)
+    }
+}
+
+struct UniqueKeysVisitor;
+
+impl<'de> Visitor<'de> for UniqueKeysVisitor {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> std::result::Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> std::result::Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> std::result::Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> std::result::Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> std::result::Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Json, A::Error> {
+        let mut list = Vec::new();
+        while let Some(UniqueKeys(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(list.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> std::result::Result<Json, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = members.next_key::<String>()? {
+            if map.contains_key(&key) {
+                let message = format!("the key `{key}` stands twice in one object; leave one out");
+                return Err(A::Error::custom(message));
+            }
+            let UniqueKeys(value) = members.next_value()?;
+            map.insert(key, value);
+        }
+        Ok(map.into())
     }
 }
 

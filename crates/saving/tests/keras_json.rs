@@ -216,3 +216,14 @@ fn infinity_is_read_as_python_writes_it() {
         parse(wrong.as_bytes()).unwrap_err();
     }
 }
+
+#[test]
+fn a_key_that_stands_twice_is_refused() {
+    let text =
+        "{\"units\": [{\"a\": 1, \"b\": null},\n {\"a\": 1, \"a\": 1}], \"c\": {\"a\": 2.5}}";
+    let error = parse(text.as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("the key `a` stands twice in one object"), "{error}");
+    assert_eq!(error.line(), 2);
+    let text = text.replacen("\"a\": 1, \"a\": 1", "\"a\": -1, \"d\": \"x\"", 1);
+    assert_eq!(parse(text.as_bytes()).unwrap().to_string(), text.replace([' ', '\n'], ""));
+}

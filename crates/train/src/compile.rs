@@ -1,26 +1,41 @@
 //! `compile`: how a model learns.
 
-use crate::compile_config::Execution;
+use crate::compile_config::{jit_compile, loss, loss_weights, metrics};
 use crate::losses::LossFn;
 use crate::metrics::MetricFn;
 use crate::optimizers::Optimizer;
 use crate::per_output::{IntoPerOutput, PerOutput};
+use sconce_core::{Config, Json, Result, config};
 
-/// Everything Keras's `compile` takes.
-#[derive(Clone, Debug)]
+/// Everything Keras's `compile` takes. Losses, their weights and metrics may be given for each output, in
+/// a list or by name.
+#[derive(Clone, Debug, Config)]
+#[config(value, no_new)]
 pub struct Compile {
     /// The optimizer.
+    #[config(default = "rmsprop", no_builder)]
     pub optimizer: Optimizer,
     /// The loss of each output.
+    #[config(with = loss, no_builder)]
     pub loss: PerOutput<LossFn>,
     /// Factor on the loss of each output.
+    #[config(with = loss_weights, no_builder)]
     pub loss_weights: Option<PerOutput<f64>>,
     /// Metrics, by name (`"accuracy"`) or configured.
+    #[config(default, with = metrics, no_builder)]
     pub metrics: Metrics,
     /// Metrics that take sample weights into account.
+    #[config(default, with = metrics, no_builder)]
     pub weighted_metrics: Metrics,
-    /// How Keras runs the model; Sconce does not read it.
-    pub execution: Execution,
+    /// Whether Keras runs operation by operation. It is kept for Keras, not read, as the next two.
+    #[config(default = false)]
+    pub run_eagerly: bool,
+    /// Batches that Keras runs in one call.
+    #[config(default = 1, range = "[1, inf)")]
+    pub steps_per_execution: u64,
+    /// Whether Keras compiles the step; `"auto"` (`None`): Keras decides.
+    #[config(with = jit_compile)]
+    pub jit_compile: Option<bool>,
 }
 
 /// The metrics of a model.
@@ -85,8 +100,28 @@ impl Compile {
             loss_weights: None,
             metrics: Metrics::default(),
             weighted_metrics: Metrics::default(),
-            execution: Execution::default(),
+            run_eagerly: false,
+            steps_per_execution: 1,
+            jit_compile: None,
         }
+    }
+
+    /// Reads Keras's `compile_config`:
+    /// `{"optimizer": "adam", "loss": "mse", "metrics": ["accuracy"], ...}`. Parts are names or
+    /// `{"class_name": ..., "config": {...}}`; keys left out take Keras's defaults.
+    ///
+    /// # Errors
+    /// With the JSON path of what is unknown or wrong, and the nearest known name.
+    pub fn from_json(value: &Json) -> Result<Self> {
+        config::value_from_json(value)
+    }
+
+    /// Keras's `compile_config`.
+    ///
+    /// # Errors
+    /// If a part is the user's own code, which no file can hold.
+    pub fn to_json(&self) -> Result<Json> {
+        self.to_config().map(Json::Object)
     }
 
     /// Sets the metrics: `["accuracy"]`, or with one of your own among them

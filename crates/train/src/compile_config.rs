@@ -2,87 +2,15 @@
 
 use crate::compile::{Compile, Metrics};
 use crate::head::Head;
-use crate::losses::LossFn;
-use crate::metrics::MetricFn;
-use crate::optimizers::Optimizer;
+use crate::losses::{LossFn, Losses};
+use crate::metrics::{MetricFn, Metrics as MetricKind};
 use crate::per_output::PerOutput;
-use sconce_core::{Error, Json, Result, json};
-use serde::Deserialize;
-
-/// How Keras runs a compiled model. Sconce has one way to run and reads none of it; it is kept so
-/// that Keras finds it again in the files it opens.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Execution {
-    /// Whether Keras runs operation by operation.
-    pub run_eagerly: bool,
-    /// Batches Keras runs in one call.
-    pub steps_per_execution: u64,
-    /// Whether Keras compiles the step; `None`: Keras decides (`"auto"`).
-    pub jit_compile: Option<bool>,
-}
-
-impl Default for Execution {
-    fn default() -> Self {
-        Self { run_eagerly: false, steps_per_execution: 1, jit_compile: None }
-    }
-}
-
-/// The keys of the JSON, with Keras's defaults.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Config {
-    optimizer: Json,
-    loss: Json,
-    loss_weights: Json,
-    metrics: Json,
-    weighted_metrics: Json,
-    run_eagerly: bool,
-    steps_per_execution: u64,
-    jit_compile: Json,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            optimizer: "rmsprop".into(),
-            loss: Json::Null,
-            loss_weights: Json::Null,
-            metrics: Json::Null,
-            weighted_metrics: Json::Null,
-            run_eagerly: false,
-            steps_per_execution: 1,
-            jit_compile: "auto".into(),
-        }
-    }
-}
+use sconce_core::schema::{self, Definitions};
+use sconce_core::value::mismatch;
+use sconce_core::{ConfigValue, Json, Result};
+use serde_json::json;
 
 impl Compile {
-    /// Reads Keras's `compile_config`:
-    /// `{"optimizer": "adam", "loss": "mse", "metrics": ["accuracy"], ...}`. Parts are names or
-    /// `{"class_name": ..., "config": {...}}`; keys left out take Keras's defaults. Losses, their weights
-    /// and metrics may be given for each output, in a list or by name.
-    ///
-    /// # Errors
-    /// With the JSON path of what is unknown or wrong, and the nearest known name.
-    pub fn from_json(value: &Json) -> Result<Self> {
-        let config: Config = json::parse(value.clone())?;
-        if config.loss.is_null() {
-            return Err(Error::config("loss", "a loss is needed to train, such as \"mse\""));
-        }
-        let optimizer = Optimizer::from_json(&config.optimizer);
-        let loss = per_output(&config.loss, "loss", &is_part, &LossFn::from_json)?;
-        let mut compile = Self::new(optimizer.map_err(|e| e.under("optimizer"))?, loss);
-        if !config.loss_weights.is_null() {
-            let weights =
-                per_output(&config.loss_weights, "loss_weights", &Json::is_number, &factor)?;
-            compile.loss_weights = Some(weights);
-        }
-        compile.metrics = metrics(&config.metrics, "metrics")?;
-        compile.weighted_metrics = metrics(&config.weighted_metrics, "weighted_metrics")?;
-        compile.execution = execution(&config)?;
-        Ok(compile)
-    }
-
     /// The same with what the heads of a built model resolved, in the form it was given.
     pub(crate) fn resolved(&self, heads: &[Head]) -> Self {
         let mut compile = self.clone();
@@ -93,141 +21,164 @@ impl Compile {
         });
         compile
     }
+}
 
-    /// Keras's `compile_config`.
-    ///
-    /// # Errors
-    /// If a part is the user's own code, which no file can hold.
-    pub fn to_json(&self) -> Result<Json> {
-        let loss = |loss: &LossFn| loss.to_json();
-        let weights = match &self.loss_weights {
-            Some(weights) => write_per_output("loss_weights", weights, &|w: &f64| Ok((*w).into()))?,
-            None => Json::Null,
-        };
-        Ok(serde_json::json!({
-            "optimizer": self.optimizer.to_json().map_err(|e| e.under("optimizer"))?,
-            "loss": write_per_output("loss", &self.loss, &loss)?,
-            "loss_weights": weights,
-            "metrics": write_metrics("metrics", &self.metrics)?,
-            "weighted_metrics": write_metrics("weighted_metrics", &self.weighted_metrics)?,
-            "run_eagerly": self.execution.run_eagerly,
-            "steps_per_execution": self.execution.steps_per_execution,
-            "jit_compile": self.execution.jit_compile.map_or("auto".into(), Json::Bool),
-        }))
+/// The key `loss`.
+pub(crate) mod loss {
+    use super::*;
+
+    pub(crate) fn from_json(value: &Json) -> Result<PerOutput<LossFn>> {
+        per_output(value, &is_part, &LossFn::from_json)
+    }
+
+    pub(crate) fn to_json(value: &PerOutput<LossFn>) -> Result<Json> {
+        write_per_output(value, &LossFn::to_json)
+    }
+
+    pub(crate) fn schema(definitions: &mut Definitions) -> Json {
+        for_outputs(&definitions.part::<Losses>())
     }
 }
 
-fn execution(config: &Config) -> Result<Execution> {
-    if config.steps_per_execution == 0 {
-        return Err(Error::config("steps_per_execution", "must be at least 1, found 0"));
-    }
-    let jit_compile = match &config.jit_compile {
-        Json::Bool(always) => Some(*always),
-        Json::String(word) if word == "auto" => None,
-        other => {
-            let message = format!("must be true, false or \"auto\", found {other}");
-            return Err(Error::config("jit_compile", message));
+/// The key `loss_weights`.
+pub(crate) mod loss_weights {
+    use super::*;
+
+    pub(crate) fn from_json(value: &Json) -> Result<Option<PerOutput<f64>>> {
+        if value.is_null() {
+            return Ok(None);
         }
-    };
-    let Config { run_eagerly, steps_per_execution, .. } = *config;
-    Ok(Execution { run_eagerly, steps_per_execution, jit_compile })
+        per_output(value, &Json::is_number, &f64::from_json).map(Some)
+    }
+
+    pub(crate) fn to_json(value: &Option<PerOutput<f64>>) -> Result<Json> {
+        value.as_ref().map_or(Ok(Json::Null), |value| write_per_output(value, &f64::to_json))
+    }
+
+    pub(crate) fn schema(_: &mut Definitions) -> Json {
+        schema::or_null(for_outputs(&json!({"type": "number"})))
+    }
+}
+
+/// The keys `metrics` and `weighted_metrics`: a plain list, or lists by output.
+pub(crate) mod metrics {
+    use super::*;
+
+    pub(crate) fn from_json(value: &Json) -> Result<Metrics> {
+        match value {
+            Json::Null => Ok(Metrics::default()),
+            Json::Array(items) if items.iter().all(is_part) => list(value).map(Metrics::Flat),
+            value if is_part(value) => list(value).map(Metrics::Flat),
+            value => per_output(value, &|_| false, &list).map(Metrics::PerOutput),
+        }
+    }
+
+    fn list(value: &Json) -> Result<Vec<MetricFn>> {
+        match value {
+            Json::Array(_) => Vec::from_json(value),
+            one if is_part(one) => Ok(vec![MetricFn::from_json(one)?]),
+            other => Err(mismatch("a list of metrics", other)),
+        }
+    }
+
+    pub(crate) fn to_json(value: &Metrics) -> Result<Json> {
+        match value {
+            Metrics::Flat(metrics) if metrics.is_empty() => Ok(Json::Null),
+            Metrics::Flat(metrics) => metrics.to_json(),
+            Metrics::PerOutput(outputs) => write_per_output(outputs, &Vec::to_json),
+        }
+    }
+
+    pub(crate) fn schema(definitions: &mut Definitions) -> Json {
+        definitions.named("Metrics", |definitions| {
+            let one = definitions.part::<MetricKind>();
+            let list = json!({"anyOf": [one, {"type": "array", "items": one}]});
+            schema::or_null(json!({"anyOf": [list, for_outputs(&list)]}))
+        })
+    }
+}
+
+/// The key `jit_compile`: `null` is `"auto"`.
+pub(crate) mod jit_compile {
+    use super::*;
+
+    pub(crate) fn from_json(value: &Json) -> Result<Option<bool>> {
+        match value {
+            Json::Bool(always) => Ok(Some(*always)),
+            Json::String(word) if word == "auto" => Ok(None),
+            other => Err(mismatch("true, false or \"auto\"", other)),
+        }
+    }
+
+    pub(crate) fn to_json(value: &Option<bool>) -> Result<Json> {
+        Ok(value.map_or("auto".into(), Json::Bool))
+    }
+
+    pub(crate) fn schema(_: &mut Definitions) -> Json {
+        json!({"enum": ["auto", true, false]})
+    }
+}
+
+/// The schema of one value, a list of one for each output, or an object by output name.
+fn for_outputs(one: &Json) -> Json {
+    let entry = schema::or_null(one.clone());
+    json!({"anyOf": [
+        one,
+        {"type": "array", "items": entry},
+        {
+            "type": "object",
+            "not": {"required": ["class_name"]},
+            "additionalProperties": entry,
+        },
+    ]})
 }
 
 /// One value, a list, or an object by output name. `is_one` tells the first from the others.
 fn per_output<T>(
     value: &Json,
-    key: &str,
     is_one: &dyn Fn(&Json) -> bool,
     read: &dyn Fn(&Json) -> Result<T>,
 ) -> Result<PerOutput<T>> {
-    let entry = |value: &Json, at: String| match value {
+    let entry = |value: &Json, at: &str| match value {
         Json::Null => Ok(None),
-        value => read(value).map(Some).map_err(|e| e.under(&at)),
+        value => read(value).map(Some).map_err(|e| e.under(at)),
     };
     match value {
-        value if is_one(value) => read(value).map(PerOutput::One).map_err(|e| e.under(key)),
         Json::Array(list) => Ok(PerOutput::List(
             list.iter()
                 .enumerate()
-                .map(|(i, value)| entry(value, format!("{key}[{i}]")))
+                .map(|(i, value)| entry(value, &format!("[{i}]")))
                 .collect::<Result<_>>()?,
         )),
-        Json::Object(map) => Ok(PerOutput::Named(
+        Json::Object(map) if !is_one(value) => Ok(PerOutput::Named(
             map.iter()
-                .map(|(name, value)| Ok((name.clone(), entry(value, format!("{key}.{name}"))?)))
+                .map(|(name, value)| Ok((name.clone(), entry(value, name)?)))
                 .collect::<Result<_>>()?,
         )),
-        value => read(value).map(PerOutput::One).map_err(|e| e.under(key)),
+        value => read(value).map(PerOutput::One),
     }
 }
 
-fn factor(value: &Json) -> Result<f64> {
-    let wrong = || Error::config("", format!("must be a number, found {value}"));
-    value.as_f64().ok_or_else(wrong)
-}
-
-/// A plain list of metrics, or lists of metrics by output.
-fn metrics(value: &Json, key: &str) -> Result<Metrics> {
-    let list = |value: &Json| -> Result<Vec<MetricFn>> {
-        match value {
-            Json::Array(list) => {
-                let metric = |(i, metric): (usize, &Json)| {
-                    MetricFn::from_json(metric).map_err(|e| e.under(&format!("[{i}]")))
-                };
-                list.iter().enumerate().map(metric).collect()
-            }
-            one if is_part(one) => Ok(vec![MetricFn::from_json(one)?]),
-            other => Err(Error::config("", format!("must be a list of metrics, found {other}"))),
-        }
-    };
-    match value {
-        Json::Null => Ok(Metrics::default()),
-        Json::Array(items) if items.iter().all(is_part) => {
-            list(value).map(Metrics::Flat).map_err(|e| e.under(key))
-        }
-        value if is_part(value) => list(value).map(Metrics::Flat).map_err(|e| e.under(key)),
-        value => per_output(value, key, &|_| false, &list).map(Metrics::PerOutput),
-    }
-}
-
-fn write_per_output<T>(
-    key: &str,
-    value: &PerOutput<T>,
-    write: &dyn Fn(&T) -> Result<Json>,
-) -> Result<Json> {
-    let entry = |value: &Option<T>, at: String| match value {
+fn write_per_output<T>(value: &PerOutput<T>, write: &dyn Fn(&T) -> Result<Json>) -> Result<Json> {
+    let entry = |value: &Option<T>, at: &str| match value {
         None => Ok(Json::Null),
-        Some(value) => write(value).map_err(|e| e.under(&at)),
+        Some(value) => write(value).map_err(|e| e.under(at)),
     };
     Ok(match value {
-        PerOutput::One(value) => write(value).map_err(|e| e.under(key))?,
+        PerOutput::One(value) => write(value)?,
         PerOutput::List(list) => list
             .iter()
             .enumerate()
-            .map(|(i, value)| entry(value, format!("{key}[{i}]")))
+            .map(|(i, value)| entry(value, &format!("[{i}]")))
             .collect::<Result<Vec<_>>>()?
             .into(),
         PerOutput::Named(named) => Json::Object(
             named
                 .iter()
-                .map(|(name, value)| Ok((name.clone(), entry(value, format!("{key}.{name}"))?)))
+                .map(|(name, value)| Ok((name.clone(), entry(value, name)?)))
                 .collect::<Result<_>>()?,
         ),
     })
-}
-
-fn write_metrics(key: &str, metrics: &Metrics) -> Result<Json> {
-    let list = |metrics: &Vec<MetricFn>| -> Result<Json> {
-        let json = |(i, metric): (usize, &MetricFn)| {
-            metric.to_json().map_err(|e| e.under(&format!("[{i}]")))
-        };
-        Ok(Json::Array(metrics.iter().enumerate().map(json).collect::<Result<_>>()?))
-    };
-    match metrics {
-        Metrics::Flat(metrics) if metrics.is_empty() => Ok(Json::Null),
-        Metrics::Flat(metrics) => list(metrics).map_err(|e| e.under(key)),
-        Metrics::PerOutput(outputs) => write_per_output(key, outputs, &list),
-    }
 }
 
 /// The values of the heads in the form that was given, or a list where one value became several.
@@ -283,7 +234,6 @@ fn is_part(value: &Json) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     /// What Keras 3.15.1 writes.
     fn keras() -> Json {
@@ -362,7 +312,7 @@ mod tests {
                 json!({"optimizer": "sgd", "loss": {"y": "mean_squared_eror"}}),
                 "at `loss.y`: unknown loss",
             ),
-            (json!({"optimizer": "sgd"}), "at `loss`: a loss is needed"),
+            (json!({"optimizer": "sgd"}), "the required key `loss` is missing"),
             (
                 json!({"optimizer": "sgd", "loss": "mse", "metrics": ["nothing"]}),
                 "at `metrics[0]`: unknown metric",
@@ -377,7 +327,7 @@ mod tests {
             ),
             (
                 json!({"optimizer": "sgd", "loss": "mse", "metrics": 3}),
-                "at `metrics`: must be a list",
+                "at `metrics`: must be a list of metrics, found 3",
             ),
             (
                 json!({"optimizer": "sgd", "loss": "mse", "loss_weights": "a"}),
@@ -389,7 +339,7 @@ mod tests {
             ),
             (
                 json!({"optimizer": "sgd", "loss": "mse", "steps_per_execution": 0}),
-                "at `steps_per_execution`: must be",
+                "at `steps_per_execution`: must be a whole number of at least 1, found 0",
             ),
         ];
         for (json, expected) in cases {

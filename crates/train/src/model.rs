@@ -96,7 +96,7 @@ impl Model {
     /// With the JSON path of what is unknown or wrong, and the nearest known name.
     pub fn from_json(json: &str) -> Result<Self> {
         let value: Json = keras_json::parse(json.as_bytes())
-            .map_err(|e| Error::config("", format!("this is not JSON: {e}")))?;
+            .map_err(|e| Error::config("", keras_json::explain_syntax(&e)))?;
         Self::from_json_value(&value)
     }
 

@@ -69,7 +69,7 @@ def siamese():
     """One encoder for both inputs; their cosine and their difference."""
     left, right = keras.Input((6,), name="left"), keras.Input((6,), name="right")
     encoder = keras.Sequential([
-        layers.Input((6,)), layers.Dense(5), layers.BatchNormalization(), layers.PReLU(), layers.Dense(4),
+        layers.Input((6,)), layers.Dense(5, use_bias=False), layers.BatchNormalization(), layers.PReLU(), layers.Dense(4),
     ], name="encoder")
     a, b = encoder(left), encoder(right)
     cosine = layers.Dot(axes=1, normalize=True, name="cosine")([a, b])
@@ -123,9 +123,9 @@ def steps():
     h = layers.Cropping1D((1, 0), name="crop")(h)
     h = layers.UpSampling1D(2, name="up")(h)
     h = layers.SpatialDropout1D(0.0, name="spatial")(h)
+    h = layers.BatchNormalization(name="batch")(h)
     h = layers.Masking(name="masking")(h)
     h = layers.Dense(4, activation="tanh", name="body")(h)
-    h = layers.BatchNormalization(name="batch")(h)
     h = LayerScale(0.5, 4, name="scale")(h)
     return keras.Model(x, layers.Dense(CLASSES, activation="softmax", name="a")(layers.Flatten(name="flat")(h)))
 
@@ -133,7 +133,7 @@ def steps():
 def runs(d):
     y = [d.labels]
     both, targets = [d.x, d.other], [d.labels, d.real]
-    cosine = lambda: {"optimizer": optimizers.Adam(0.01), "loss": ["mse", SPARSE], "metrics": [["mae"], ["accuracy"]]}
+    cosine = compiled(["mse", SPARSE], metrics=[["mae"], ["accuracy"]])
     return {
         "preprocessing/normalization": Run(stack(lambda: layers.Normalization(), dense()), compiled(), [d.x], y),
         "normalization/batch": Run(stack(*normalized(), *normalized()), compiled(), [d.x], y),

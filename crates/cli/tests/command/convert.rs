@@ -144,18 +144,25 @@ fn the_schema_describes_configurations() {
     let dir = folder(&config());
     let schema: Value = serde_json::from_str(&sconce(dir.path(), &["schema"]).ok().out).unwrap();
     let keys: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["model", "compile", "data", "fit", "callbacks", "output"]);
+    assert_eq!(keys, ["$schema", "model", "compile", "data", "fit", "callbacks", "output"]);
     assert_eq!(schema["additionalProperties"], json!(false));
     assert_eq!(schema["required"], json!(["model", "data"]));
     let fit = &schema["$defs"]["FitSection"]["properties"];
     assert_eq!(fit["epochs"]["default"], json!(1));
     assert!(fit["epochs"]["description"].is_string());
-    let names = schema["properties"]["compile"].to_string();
-    for name in ["\"adam\"", "\"clipnorm\"", "\"sparse_categorical_crossentropy\"", "\"accuracy\""]
-    {
-        assert!(names.contains(name), "{name}");
+    for (part, names) in [
+        ("optimizer", ["adam", "clipnorm"]),
+        ("loss", ["sparse_categorical_crossentropy", "label_smoothing"]),
+        ("metric", ["accuracy", "threshold"]),
+        ("callback", ["EarlyStopping", "restore_best_weights"]),
+        ("layer", ["Dense", "inbound_nodes"]),
+    ] {
+        let text = schema["$defs"].to_string();
+        assert!(schema["$defs"][part].is_object(), "{part}");
+        for name in names {
+            assert!(text.contains(&format!("\"{name}\"")), "{name}");
+        }
     }
-    assert!(schema["properties"]["callbacks"].to_string().contains("\"restore_best_weights\""));
 }
 
 #[test]

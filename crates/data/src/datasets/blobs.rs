@@ -3,13 +3,10 @@
 
 use super::{Dataset, Part};
 use crate::{ToTensor, split::stratified_split};
-use schemars::JsonSchema;
-use sconce_core::{Device, Error, Result, Stream, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::{Config, ConfigValue, Device, Error, Result, Stream, Tensor};
 
 /// The name `blobs`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ConfigValue)]
 pub enum BlobsName {
     /// Generated clusters.
     #[default]
@@ -18,22 +15,25 @@ pub enum BlobsName {
 
 /// Generated clusters, one normally distributed cluster for each class: x [rows, features] `F32`,
 /// y `[rows]` `I64` from 0 to classes - 1.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Config)]
+#[config(value)]
 pub struct Blobs {
     /// `blobs`.
     pub dataset: BlobsName,
     /// The number of rows generated, before any split.
+    #[config(range = "[1, 2147483648]")]
     pub rows: usize,
     /// The number of features of a row.
+    #[config(range = "[1, 2147483648]")]
     pub features: usize,
     /// The number of clusters.
+    #[config(range = "[1, 2147483648]")]
     pub classes: usize,
     /// The same seed gives the same data.
-    #[serde(default)]
+    #[config(default = 0)]
     pub seed: u64,
     /// Which of the rows: a fixed stratified fifth is held out for `test`.
-    #[serde(default)]
+    #[config(default)]
     pub split: Part,
 }
 
@@ -46,16 +46,7 @@ impl Blobs {
     /// # Errors
     /// A size of 0, or more than 2^31 values.
     pub fn load(&self) -> Result<Dataset> {
-        for (key, value) in
-            [("rows", self.rows), ("features", self.features), ("classes", self.classes)]
-        {
-            if value == 0 || value > MOST {
-                return Err(Error::config(
-                    key,
-                    format!("{key} is {value}; 1 to {MOST} are possible"),
-                ));
-            }
-        }
+        self.check_ranges()?;
         let values = |rows: usize| rows.saturating_mul(self.features);
         if values(self.rows) > MOST || values(self.classes) > MOST {
             return Err(Error::config("rows", format!("these are more than {MOST} values in all")));

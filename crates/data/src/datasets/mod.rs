@@ -15,9 +15,7 @@ pub use blobs::{Blobs, BlobsName};
 use crate::messages::unknown;
 use crate::split::{Split, random_split, stratified_split, take_rows};
 use crate::{Standardizer, ToTensor};
-use schemars::JsonSchema;
-use sconce_core::{Device, Error, Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::{Config, ConfigValue, Device, Error, Result, Tensor};
 
 /// The part of a data set that is held out as `test`.
 pub(crate) const HELD_OUT: f64 = 0.2;
@@ -100,9 +98,7 @@ fn places(kind: &str, key: &str, given: &[String], model: &[&str]) -> Result<Vec
 }
 
 /// Which rows of a data set: a fifth, chosen once and for all, is held out as `test`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "Split")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ConfigValue)]
 pub enum Part {
     /// Four fifths of the rows, in a fixed random order.
     Train,
@@ -125,8 +121,7 @@ impl Part {
 }
 
 /// The name of a built-in data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ConfigValue)]
 pub enum BuiltinName {
     /// Handwritten digits: x [1797, 64] pixels from 0 to 16 (8 x 8, row by row), y `[1797]` from 0 to 9.
     Digits,
@@ -143,26 +138,21 @@ pub enum BuiltinName {
 pub(crate) const NAMES: [&str; 5] = ["digits", "iris", "breast_cancer", "diabetes", "blobs"];
 
 /// A built-in data set: x [rows, features] `F32`, y `[rows]` `I64` classes (`F32` for `diabetes`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Config)]
+#[config(value)]
 pub struct Builtin {
     /// Its name.
     pub dataset: BuiltinName,
     /// Which of its rows.
-    #[serde(default)]
+    #[config(default)]
     pub split: Part,
     /// Standardise each feature, by its mean and deviation over the `train` rows (over all rows for
     /// `all`): (x - mean) / deviation.
-    #[serde(default)]
+    #[config(default = false)]
     pub standardize: bool,
 }
 
 impl Builtin {
-    /// All rows of a set, as they are.
-    pub fn new(dataset: BuiltinName) -> Self {
-        Self { dataset, split: Part::All, standardize: false }
-    }
-
     /// Makes the tensors.
     ///
     /// # Errors
@@ -241,7 +231,7 @@ mod tests {
     }
 
     fn name(dataset: BuiltinName) -> String {
-        serde_json::to_value(dataset).unwrap().as_str().unwrap().to_string()
+        dataset.to_json().unwrap().as_str().unwrap().to_string()
     }
 
     /// scikit-learn's copies (make_datasets.py), as f32.
@@ -358,7 +348,10 @@ mod tests {
         assert_ne!(x(1, Part::All), x(2, Part::All));
         assert_eq!((x(1, Part::Train).len(), x(1, Part::Test).len()), (400, 100));
         let error = Blobs { rows: 0, ..spec() }.load().unwrap_err().to_string();
-        assert!(error.contains("rows is 0"), "{error}");
+        assert!(
+            error.contains("at `rows`: must be a whole number from 1 to 2147483648, found 0"),
+            "{error}"
+        );
         assert!(Blobs { classes: usize::MAX, ..spec() }.load().is_err());
         assert!(Blobs { rows: 1 << 30, features: 1 << 30, ..spec() }.load().is_err());
     }

@@ -3,43 +3,70 @@
 use crate::datasets::Dataset;
 use crate::messages::{count, unknown};
 use crate::{check, npy::read_npy};
-use schemars::JsonSchema;
-use sconce_core::{Error, Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::schema::Definitions;
+use sconce_core::value::mismatch;
+use sconce_core::{Config, ConfigValue, Error, Json, Result, Tensor};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Arrays in `.npy` files, the first axis of each its rows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Config)]
+#[config(value)]
 pub struct Arrays {
     /// The file of the input; of several inputs a list in the model's order, or an object by name.
     pub x: Files,
     /// The file of the targets; of several outputs a list in the model's order, or an object by
     /// name. Not needed to predict.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[config(skip_none)]
     pub y: Option<Files>,
     /// The file of a weight for each row; for several outputs a list or an object as `y` is one, or
     /// one file for all of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[config(skip_none)]
     pub sample_weight: Option<Files>,
 }
 
 /// One file or several.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(
-    untagged,
-    expecting = "expected the name of a file, a list of names, or an object of names"
-)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Files {
     /// One file.
     One(PathBuf),
     /// Several files, in the order of the model's inputs or outputs.
-    #[schemars(extend("minItems" = 1))]
     Many(Vec<PathBuf>),
     /// Files by the names of the model's inputs or outputs.
-    #[schemars(extend("minProperties" = 1))]
     Named(BTreeMap<String, PathBuf>),
+}
+
+impl ConfigValue for Files {
+    fn from_json(value: &Json) -> Result<Self> {
+        match value {
+            Json::String(file) => Ok(Self::One(file.into())),
+            Json::Array(_) => Vec::from_json(value).map(Self::Many),
+            Json::Object(_) => BTreeMap::from_json(value).map(Self::Named),
+            other => {
+                Err(mismatch("the name of a file, a list of names, or an object of names", other))
+            }
+        }
+    }
+
+    fn to_json(&self) -> Result<Json> {
+        match self {
+            Self::One(file) => file.to_json(),
+            Self::Many(files) => files.to_json(),
+            Self::Named(files) => files.to_json(),
+        }
+    }
+
+    fn schema(definitions: &mut Definitions) -> Json {
+        definitions.named("Files", |_| {
+            let file = json!({"type": "string"});
+            json!({"description": "One file or several.", "anyOf": [
+                file,
+                {"type": "array", "items": file, "minItems": 1},
+                {"type": "object", "additionalProperties": file, "minProperties": 1},
+            ]})
+        })
+    }
 }
 
 impl Files {
@@ -144,8 +171,7 @@ mod tests {
     use super::*;
     use crate::spec::{DatasetSpec, load};
     use crate::{ToTensor, write_npy};
-    use sconce_core::{DType, Json};
-    use serde_json::json;
+    use sconce_core::DType;
 
     /// A folder of x.npy [2, 2], a.npy and b.npy [2], short.npy [1], and how its files load.
     struct Folder(tempfile::TempDir);

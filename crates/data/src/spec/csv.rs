@@ -4,15 +4,16 @@ use crate::Standardizer;
 use crate::csv_file::{CsvColumns, CsvData, read_csv};
 use crate::datasets::{Dataset, HELD_OUT, Part};
 use crate::split::{random_split, stratified_split, take_rows};
-use schemars::JsonSchema;
-use sconce_core::{DType, Error, Result, Tensor};
-use serde::{Deserialize, Serialize};
+use sconce_core::schema::Definitions;
+use sconce_core::value::mismatch;
+use sconce_core::{Config, ConfigValue, DType, Error, Json, Result, Tensor};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A CSV file with a header line: x [rows, columns - 1] of all columns but one, y `[rows]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Config)]
+#[config(value)]
 pub struct Csv {
     /// The file.
     pub csv: PathBuf,
@@ -20,20 +21,19 @@ pub struct Csv {
     pub target: String,
     /// The classes that the target names, in the order of their numbers; left out: those in the
     /// file, sorted. State them where files for training and validation may differ in theirs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[config(skip_none)]
     pub classes: Option<Vec<String>>,
     /// Which of the rows: a fixed random fifth is held out for `test` (stratified by class where the
     /// target is text, or whole numbers that occur ten times each on average).
-    #[serde(default)]
+    #[config(default)]
     pub split: Part,
     /// Standardise each feature: (x - mean) / deviation.
-    #[serde(default)]
+    #[config(default)]
     pub standardize: Standardize,
 }
 
 /// Where means and deviations come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected true, false or the name of the CSV file trained on")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standardize {
     /// `true`: the `train` rows of this file (all of them for the split `all`).
     Flag(bool),
@@ -44,6 +44,27 @@ pub enum Standardize {
 impl Default for Standardize {
     fn default() -> Self {
         Self::Flag(false)
+    }
+}
+
+impl ConfigValue for Standardize {
+    fn from_json(value: &Json) -> Result<Self> {
+        match value {
+            Json::Bool(flag) => Ok(Self::Flag(*flag)),
+            Json::String(file) => Ok(Self::File(file.into())),
+            other => Err(mismatch("true, false or the name of the CSV file trained on", other)),
+        }
+    }
+
+    fn to_json(&self) -> Result<Json> {
+        match self {
+            Self::Flag(flag) => flag.to_json(),
+            Self::File(file) => file.to_json(),
+        }
+    }
+
+    fn schema(_: &mut Definitions) -> Json {
+        json!({"type": ["boolean", "string"]})
     }
 }
 
@@ -118,8 +139,6 @@ fn has_classes(y: &Tensor) -> Result<bool> {
 mod tests {
     use super::*;
     use crate::spec::{DatasetSpec, load, load_validation};
-    use sconce_core::Json;
-    use serde_json::json;
 
     fn parse(value: Json) -> Result<DatasetSpec> {
         DatasetSpec::from_json(&value)

@@ -7,23 +7,32 @@ use sconce_core::{Args, Config, DType, Dims, Error, Result, Spec, Tensor};
 /// Declares the shape and type of one input. Data of another type is brought to it: a declared
 /// `"int32"` truncates toward zero. Layers that compute bring integers to float32 themselves.
 #[derive(Clone, Debug, Config)]
-#[config(no_new)]
+#[config(no_new, only(sparse = false), only(ragged = false), only(optional = false))]
 pub struct InputLayer {
     /// Shape with the batch axis first; `None` for any length.
     #[config(no_builder)]
     pub batch_shape: Dims,
     /// Type of the data: "float32" or an integer type.
-    #[config(default = "float32", no_builder)]
+    #[config(default = "float32", no_builder, with = data_type)]
     pub dtype: String,
-    /// Keras's flag for sparse tensors; only `false`.
-    #[config(default = false, no_builder)]
-    pub sparse: bool,
-    /// Keras's flag for ragged tensors; only `false`.
-    #[config(default = false, no_builder)]
-    pub ragged: bool,
-    /// Keras's flag for inputs that may be left out; only `false`.
-    #[config(default = false, no_builder)]
-    pub optional: bool,
+}
+
+/// The key `dtype`.
+mod data_type {
+    use sconce_core::schema::Definitions;
+    use sconce_core::{ConfigValue, Json, Result, policy};
+
+    pub(super) fn from_json(value: &Json) -> Result<String> {
+        String::from_json(value)
+    }
+
+    pub(super) fn to_json(name: &String) -> Result<Json> {
+        name.to_json()
+    }
+
+    pub(super) fn schema(_: &mut Definitions) -> Json {
+        serde_json::json!({"enum": policy::DTYPES})
+    }
 }
 
 impl InputLayer {
@@ -37,13 +46,7 @@ impl InputLayer {
 
     /// Of a shape with its batch axis.
     pub fn of(batch_shape: Dims) -> Self {
-        Self {
-            batch_shape,
-            dtype: "float32".to_string(),
-            sparse: false,
-            ragged: false,
-            optional: false,
-        }
+        Self { batch_shape, dtype: "float32".to_string() }
     }
 
     /// Sets the type of the data, by Keras's name: `"int32"`.
@@ -83,9 +86,6 @@ impl InputLayer {
 
 impl Layer for InputLayer {
     fn check(&self) -> Result<()> {
-        if self.sparse || self.ragged || self.optional {
-            return Err(Error::config("", "sparse, ragged and optional inputs are not supported"));
-        }
         if self.batch_shape.rank() == 0 {
             return Err(Error::config("batch_shape", "needs at least the batch axis"));
         }

@@ -9,6 +9,7 @@ use sconce_ops::reshape;
 #[config(no_new)]
 pub struct Reshape {
     /// Shape of one sample; one axis may be -1, which takes what is left.
+    #[config(range = "[-1, inf)")]
     pub target_shape: Vec<i64>,
 }
 
@@ -48,11 +49,9 @@ impl Reshape {
 impl Layer for Reshape {
     fn check(&self) -> Result<()> {
         let open = self.target_shape.iter().filter(|a| **a == -1).count();
-        if open > 1 || self.target_shape.iter().any(|a| *a < -1) {
-            return Err(Error::config(
-                "target_shape",
-                format!("axes are lengths, at most one of them -1, got {:?}", self.target_shape),
-            ));
+        if open > 1 {
+            let message = format!("at most one axis may be -1, got {:?}", self.target_shape);
+            return Err(Error::config("target_shape", message));
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use sconce_core::schema::Definitions;
 use sconce_core::value::mismatch;
 use sconce_core::{ConfigValue, DType, Error, Json, Result, Tensor};
 use sconce_ops::accuracy::argmax;
+use serde_json::json;
 
 /// One threshold or several, in JSON a number or a list.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,12 +68,11 @@ impl ConfigValue for Thresholds {
         }
     }
 
-    fn schema(definitions: &mut Definitions) -> Json {
-        let mut schema = Vec::<f64>::schema(definitions);
-        if let Some(schema) = schema.as_object_mut() {
-            schema.insert("type".to_string(), Json::from(vec!["number", "array"]));
-        }
-        schema
+    fn schema(_: &mut Definitions) -> Json {
+        json!({
+            "type": ["number", "array"], "minimum": 0, "maximum": 1,
+            "items": {"type": "number", "minimum": 0, "maximum": 1}, "minItems": 1,
+        })
     }
 }
 

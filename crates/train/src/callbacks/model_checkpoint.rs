@@ -79,7 +79,7 @@ impl ConfigValue for SaveFreq {
     }
 
     fn schema(_: &mut Definitions) -> Json {
-        serde_json::json!({"anyOf": [{"const": "epoch"}, {"type": "integer", "minimum": 1}]})
+        serde_json::json!({"anyOf": [{"enum": ["epoch"]}, {"type": "integer", "minimum": 1}]})
     }
 }
 

@@ -1,8 +1,7 @@
 //! Run configurations: a whole training run as one JSON document, what `sconce train` reads.
 //!
 //! Separation of concerns: this file is the document and how it is read; `sections` are its parts;
-//! `schema` describes registries to JSON Schema; `run` carries it out; `standardize` puts a
-//! Normalization layer at the head of the model.
+//! `run` carries it out; `standardize` puts a Normalization layer at the head of the model.
 //!
 //! ```no_run
 //! use sconce_train::run_config::RunConfig;
@@ -17,48 +16,45 @@
 //! ```
 
 mod run;
-mod schema;
 mod sections;
 mod standardize;
 #[cfg(test)]
 mod tests;
 
 pub use run::{Outcome, PreparedRun, load_model};
-pub use sections::{
-    CompileSection, DataSection, FitSection, ModelSource, OutputSection, ShuffleSpec,
-};
+pub use sections::{DataSection, FitSection, ModelSource, OutputSection};
 
 use crate::callbacks::CallbackPart;
-use schemars::JsonSchema;
-use sconce_core::{Error, Json, Result, json};
+use crate::compile::Compile;
+use sconce_core::{Config, Error, Json, Result, config, schema};
 use sconce_saving::keras_json;
-use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// A training run. Paths are relative to the current directory; keys left out take Keras's defaults.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Config)]
+#[config(serde)]
 pub struct RunConfig {
+    /// The JSON Schema that editors check the document by (`sconce schema` writes it). It is not read.
+    #[config(key = "$schema", read_only)]
+    pub schema: Option<String>,
     /// The model.
     pub model: ModelSource,
     /// How it learns. Left out, a `.keras` file's own compile state and optimizer variables go on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::compile")]
-    pub compile: Option<CompileSection>,
+    #[config(skip_none)]
+    pub compile: Option<Compile>,
     /// What it learns from.
     pub data: DataSection,
     /// How long and in what order it learns.
-    #[serde(default)]
+    #[config(default)]
     pub fit: FitSection,
     /// What watches and steers the run: `{"class_name": "EarlyStopping", "config": {"patience": 3}}`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::callbacks")]
+    #[config(default)]
     pub callbacks: Vec<CallbackPart>,
     /// What it leaves behind.
-    #[serde(default)]
+    #[config(default)]
     pub output: OutputSection,
     /// The file that the configuration was read from, which no output may replace.
-    #[serde(skip)]
+    #[config(skip)]
     pub file: Option<PathBuf>,
 }
 
@@ -68,7 +64,7 @@ impl RunConfig {
     /// # Errors
     /// With the JSON path of what is unknown, missing or wrong, and the nearest valid name.
     pub fn from_json(value: &Json) -> Result<Self> {
-        json::parse(value.clone())
+        config::value_from_json(value)
     }
 
     /// Reads a configuration from a file.
@@ -83,7 +79,7 @@ impl RunConfig {
 
     /// The JSON Schema of configurations, made from the types that parse them.
     pub fn schema() -> Json {
-        schemars::schema_for!(RunConfig).to_value()
+        schema::document(|definitions| definitions.config::<Self>())
     }
 }
 
@@ -111,7 +107,7 @@ pub fn read_json(path: &Path) -> Result<(String, Json)> {
         file: Some(path.to_path_buf()),
         line: Some(e.line()),
         path: String::new(),
-        message: format!("this is not JSON: {e}"),
+        message: keras_json::explain_syntax(&e),
     })?;
     Ok((text, value))
 }

@@ -61,7 +61,7 @@ impl RunConfig {
         }
         match &self.compile {
             Some(compile) => {
-                model.compile_with(compile.0.clone()).map_err(|e| e.under("compile"))?;
+                model.compile_with(compile.clone()).map_err(|e| e.under("compile"))?;
             }
             None if model.compiled.is_none() => {
                 return Err(Error::config(

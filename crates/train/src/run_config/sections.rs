@@ -1,113 +1,132 @@
 //! The parts of a run configuration.
 
-use super::schema;
 use crate::callbacks::Verbose;
-use crate::compile::Compile;
 use crate::fit::Fit;
-use schemars::JsonSchema;
-use sconce_core::{Json, Result};
+use sconce_core::json::Map;
+use sconce_core::schema::Definitions;
+use sconce_core::value::mismatch;
+use sconce_core::{Config, ConfigValue, Error, Json, Result};
 use sconce_data::{DatasetSpec, Shuffle};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sconce_model::Architecture;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Where the model comes from.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 pub enum ModelSource {
     /// The path of a `.json` file (a new model) or a `.keras` file (with its weights).
     File(PathBuf),
     /// Keras's JSON of a model, inline: `{"class_name": "Sequential", "config": {"layers": [..]}}`.
-    Inline(serde_json::Map<String, Json>),
+    Inline(Map),
 }
 
-impl<'de> Deserialize<'de> for ModelSource {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Json::deserialize(deserializer)? {
+impl ConfigValue for ModelSource {
+    fn from_json(value: &Json) -> Result<Self> {
+        match value {
             Json::String(path) => Ok(Self::File(path.into())),
-            Json::Object(model) => Ok(Self::Inline(model)),
-            other => Err(serde::de::Error::custom(format!(
-                "a model is Keras's JSON of it, or the path of a .json or .keras file, not {other}"
-            ))),
+            Json::Object(model) => Ok(Self::Inline(model.clone())),
+            other => {
+                let expected = "Keras's JSON of a model, or the path of a .json or .keras file";
+                Err(mismatch(expected, other))
+            }
         }
     }
-}
 
-/// Keras's `compile`, as [`Compile::from_json`] reads it.
-#[derive(Clone, Debug)]
-pub struct CompileSection(pub Compile);
-
-impl<'de> Deserialize<'de> for CompileSection {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Json::deserialize(deserializer)?;
-        Compile::from_json(&value).map(Self).map_err(serde::de::Error::custom)
+    fn to_json(&self) -> Result<Json> {
+        match self {
+            Self::File(path) => path.to_json(),
+            Self::Inline(model) => Ok(Json::Object(model.clone())),
+        }
     }
-}
 
-impl Serialize for CompileSection {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.to_json().map_err(serde::ser::Error::custom)?.serialize(serializer)
+    fn schema(definitions: &mut Definitions) -> Json {
+        json!({"anyOf": [
+            {
+                "description": "The path of a `.json` file (a new model) or a `.keras` file.",
+                "type": "string",
+            },
+            Architecture::schema(definitions),
+        ]})
     }
 }
 
 /// The data of a run.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Config)]
+#[config(value)]
 pub struct DataSection {
     /// To train on.
     pub train: DatasetSpec,
     /// To validate with after each epoch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[config(skip_none)]
     pub validation: Option<DatasetSpec>,
 }
 
 /// Keras's `fit`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Config)]
+#[config(value)]
 pub struct FitSection {
     /// The number of the last epoch.
+    #[config(default = 1, range = "[1, inf)")]
     pub epochs: usize,
     /// Rows in a batch; the last batch of an epoch may be smaller.
+    #[config(default = 32, range = "[1, inf)")]
     pub batch_size: usize,
     /// Whether rows are shuffled before each epoch: `true`, `false`, or `"batch"` (within batches).
-    pub shuffle: ShuffleSpec,
+    #[config(default)]
+    pub shuffle: Shuffle,
     /// The seed of everything random: first weights, shuffling, dropout.
+    #[config(default = 0)]
     pub seed: u64,
     /// The last part of the training rows (before any shuffling) that is held out for validation.
+    #[config(default = 0.0, range = "[0, 1)")]
     pub validation_split: f64,
     /// Validates every so many epochs.
+    #[config(default = 1, range = "[1, inf)")]
     pub validation_freq: usize,
     /// Rows in a batch of the validation; left out, as in training.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[config(skip_none, range = "[1, inf)")]
     pub validation_batch_size: Option<usize>,
     /// For each class, the weight of its samples' loss: `{"0": 1.0, "1": 2.5}`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[config(skip_none, with = class_weight)]
     pub class_weight: Option<BTreeMap<i64, f32>>,
     /// The number of the first epoch, to go on with a run.
+    #[config(default = 0)]
     pub initial_epoch: usize,
     /// Ends each epoch after so many batches.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[config(skip_none, range = "[1, inf)")]
     pub steps_per_epoch: Option<usize>,
     /// Progress on stderr: `"auto"`, 0 (silent), 1 (a bar) or 2 (a line an epoch).
-    #[schemars(schema_with = "schema::verbose")]
+    #[config(default)]
     pub verbose: Verbose,
 }
 
-impl Default for FitSection {
-    fn default() -> Self {
-        Self {
-            epochs: 1,
-            batch_size: 32,
-            shuffle: ShuffleSpec(Shuffle::Rows),
-            seed: 0,
-            validation_split: 0.0,
-            validation_freq: 1,
-            validation_batch_size: None,
-            class_weight: None,
-            initial_epoch: 0,
-            steps_per_epoch: None,
-            verbose: Verbose::Auto,
-        }
+/// The key `class_weight`.
+mod class_weight {
+    use super::*;
+
+    pub(super) fn from_json(value: &Json) -> Result<Option<BTreeMap<i64, f32>>> {
+        let Some(weights) = Option::<BTreeMap<String, f32>>::from_json(value)? else {
+            return Ok(None);
+        };
+        let class = |(name, weight): (String, f32)| match name.parse() {
+            Ok(class) => Ok((class, weight)),
+            Err(_) => Err(Error::config(&name, format!("must be a class index, found `{name}`"))),
+        };
+        weights.into_iter().map(class).collect::<Result<_>>().map(Some)
+    }
+
+    pub(super) fn to_json(value: &Option<BTreeMap<i64, f32>>) -> Result<Json> {
+        let Some(weights) = value else { return Ok(Json::Null) };
+        let text = |(class, weight): (&i64, &f32)| (class.to_string(), *weight);
+        weights.iter().map(text).collect::<BTreeMap<_, _>>().to_json()
+    }
+
+    pub(super) fn schema(_: &mut Definitions) -> Json {
+        json!({
+            "type": ["object", "null"], "propertyNames": {"pattern": "^[+-]?[0-9]+$"},
+            "additionalProperties": {"type": "number"},
+        })
     }
 }
 
@@ -118,7 +137,7 @@ impl FitSection {
             .validation_freq(self.validation_freq)
             .initial_epoch(self.initial_epoch)
             .verbose(self.verbose);
-        fit.shuffle = self.shuffle.0;
+        fit.shuffle = self.shuffle;
         fit.validation_batch_size = self.validation_batch_size;
         fit.class_weight = self.class_weight.clone();
         fit.steps_per_epoch = self.steps_per_epoch;
@@ -127,53 +146,14 @@ impl FitSection {
     }
 }
 
-/// Keras's argument `shuffle`: `true`, `false` or `"batch"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ShuffleSpec(pub Shuffle);
-
-impl Serialize for ShuffleSpec {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Shuffle::Off => serializer.serialize_bool(false),
-            Shuffle::Rows => serializer.serialize_bool(true),
-            Shuffle::Batch => serializer.serialize_str("batch"),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for ShuffleSpec {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(match Json::deserialize(deserializer)? {
-            Json::Bool(false) => Shuffle::Off,
-            Json::Bool(true) => Shuffle::Rows,
-            Json::String(s) if s == "batch" => Shuffle::Batch,
-            other => {
-                return Err(serde::de::Error::custom(format!(
-                    "shuffle is true, false or \"batch\", not {other}"
-                )));
-            }
-        }))
-    }
-}
-
-impl JsonSchema for ShuffleSpec {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Shuffle".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"enum": [true, false, "batch"]})
-    }
-}
-
 /// The files that a run writes; missing folders are made. Left out, a file is not written.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Config)]
+#[config(value)]
 pub struct OutputSection {
     /// The trained model: a `.keras` file.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[config(skip_none)]
     pub model: Option<PathBuf>,
     /// The values of every epoch: `{"history": {"loss": [..], ..}, "epoch": [..]}`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[config(skip_none)]
     pub history: Option<PathBuf>,
 }

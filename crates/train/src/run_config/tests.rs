@@ -55,21 +55,6 @@ fn what_is_read_is_written_again() {
     assert_eq!(written["callbacks"][0]["config"]["patience"], json!(3));
 }
 
-/// The schema and the parser know the same keys of `compile` (it is parsed by hand).
-#[test]
-fn the_schema_of_compile_is_what_is_parsed() {
-    let schema = RunConfig::schema();
-    let keys = schema["properties"]["compile"]["properties"].as_object().unwrap();
-    for key in keys.keys() {
-        let compile = json!({"loss": "mse", key: "nonsense"});
-        let error = crate::Compile::from_json(&compile).unwrap_err().to_string();
-        assert!(!error.contains("unknown key"), "{key}: {error}");
-    }
-    let error = crate::Compile::from_json(&json!({"nonsense": 1})).unwrap_err().to_string();
-    let known = error.split("Known: ").nth(1).unwrap().trim_end_matches('.');
-    assert_eq!(known.split(", ").count(), keys.len(), "{known}");
-}
-
 /// A table of which `a` alone decides the target, in two files whose columns differ in order.
 #[test]
 fn a_validation_csv_is_matched_by_name() {

@@ -9,8 +9,9 @@ mod text;
 use super::{Callback, End, Event, Flow, Run, notice};
 use bar::Bar;
 use console::Term;
-use sconce_core::{Json, Result};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sconce_core::schema::Definitions;
+use sconce_core::value::mismatch;
+use sconce_core::{ConfigValue, Json, Result};
 use std::time::{Duration, Instant};
 use text::Epoch;
 
@@ -28,29 +29,31 @@ pub enum Verbose {
     Line,
 }
 
-impl Serialize for Verbose {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Auto => serializer.serialize_str("auto"),
-            Self::Silent => serializer.serialize_u8(0),
-            Self::Bar => serializer.serialize_u8(1),
-            Self::Line => serializer.serialize_u8(2),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Verbose {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Json::deserialize(deserializer)?;
+impl ConfigValue for Verbose {
+    fn from_json(value: &Json) -> Result<Self> {
         match (value.as_str(), value.as_u64()) {
             (Some("auto"), _) => Ok(Self::Auto),
             (_, Some(0)) => Ok(Self::Silent),
             (_, Some(1)) => Ok(Self::Bar),
             (_, Some(2)) => Ok(Self::Line),
-            _ => Err(serde::de::Error::custom(format!(
-                "verbose is \"auto\", 0 (silent), 1 (bar) or 2 (a line an epoch), not {value}"
-            ))),
+            _ => {
+                let expected = "\"auto\", 0 (silent), 1 (a bar) or 2 (a line an epoch)";
+                Err(mismatch(expected, value))
+            }
         }
+    }
+
+    fn to_json(&self) -> Result<Json> {
+        Ok(match self {
+            Self::Auto => "auto".into(),
+            Self::Silent => 0.into(),
+            Self::Bar => 1.into(),
+            Self::Line => 2.into(),
+        })
+    }
+
+    fn schema(_: &mut Definitions) -> Json {
+        serde_json::json!({"enum": ["auto", 0, 1, 2]})
     }
 }
 
