@@ -33,6 +33,7 @@ sys.path.insert(0, str(HERE))
 GROUPS = [
     "activations",
     "losses",
+    "losses_other",
     "optimizers",
     "optimizer_training",
     "schedules",
@@ -53,6 +54,7 @@ GROUPS = [
     "keras_forms",
     "layer_files",
     "metrics",
+    "metrics_other",
     "initializers",
     "regularizers",
     "constraints",

@@ -165,7 +165,7 @@ fn validator() -> Validator {
 
 /// What the program refuses and the schema does not: whole numbers beyond 64 bits, endings of files,
 /// values that depend on each other, and the few rules that no attribute of the derive states.
-const LEFT_TO_THE_PROGRAM: [&str; 17] = [
+const LEFT_TO_THE_PROGRAM: [&str; 18] = [
     "1e+30",
     "a file of",
     "one ASCII character",
@@ -183,6 +183,7 @@ const LEFT_TO_THE_PROGRAM: [&str; 17] = [
     "must be of the form",
     "must be one axis or two",
     "must be at least 1, or -1",
+    "is for `multi_label` true only",
 ];
 
 /// Empty lists of files are refused where the files are read.

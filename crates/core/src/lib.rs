@@ -3,6 +3,7 @@
 
 pub mod args;
 pub mod atomic;
+pub mod axes;
 pub mod config;
 pub mod context;
 pub mod custom_objects;
@@ -23,6 +24,7 @@ pub mod value;
 pub mod weight;
 
 pub use args::{Arg, Args, Spec, Value};
+pub use axes::Axes;
 pub use candle_core::{DType, Device, Tensor, Var};
 pub use config::{Config, Registered};
 pub use context::Context;

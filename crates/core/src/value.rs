@@ -198,9 +198,16 @@ impl<T: Numbers> Numbers for Option<T> {
     }
 }
 
+/// The value of an array, which Keras writes as `{"class_name": "__numpy__"` or `"__tensor__"`,
+/// `"config": {"value": ..}}`; any other value as it is.
+pub fn array_value(json: &Json) -> &Json {
+    let array = json.get("class_name").is_some_and(|n| n == "__numpy__" || n == "__tensor__");
+    json.get("config").and_then(|config| config.get("value")).filter(|_| array).unwrap_or(json)
+}
+
 impl<T: ConfigValue> ConfigValue for Vec<T> {
     fn from_json(value: &Json) -> Result<Self> {
-        let items = value.as_array().ok_or_else(|| mismatch("a list", value))?;
+        let items = array_value(value).as_array().ok_or_else(|| mismatch("a list", value))?;
         let item = |(i, item)| T::from_json(item).map_err(|e| e.under(&format!("[{i}]")));
         items.iter().enumerate().map(item).collect()
     }

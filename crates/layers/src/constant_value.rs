@@ -99,9 +99,7 @@ fn nested(dims: &[usize], values: &[f32]) -> Json {
 
 impl ConfigValue for ConstantValue {
     fn from_json(json: &Json) -> Result<Self> {
-        // Keras writes arrays as {"class_name": "__numpy__" or "__tensor__", "config": {"value": ...}}.
-        let array = json.get("class_name").is_some_and(|n| n == "__numpy__" || n == "__tensor__");
-        let value = if array { &json["config"]["value"] } else { json };
+        let value = value::array_value(json);
         if let Some(value) = value.as_f64() {
             return Ok(Self::Scalar(value));
         }

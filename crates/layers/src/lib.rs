@@ -4,7 +4,6 @@
 //! maths, its tests, and one line in the table below.
 
 pub mod activation_layers;
-mod axes;
 pub mod call;
 mod constant_value;
 pub mod constraints;
@@ -57,12 +56,12 @@ pub use crate::reshaping::{
     UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
 };
 pub use crate::spatial::{Padding, Sizes};
-pub use axes::Axes;
 pub use call::{Call, Scope};
 pub use constant_value::ConstantValue;
 pub use data_format::DataFormat;
 pub use entry::{BuildOptions, LayerEntry, LayerExt, Named, Options};
 pub use layer::{Child, Configured, Layer, Layers};
+pub use sconce_core::Axes;
 pub use sconce_ops::activations;
 
 use sconce_core::{Args, Context, FirstValues, Result, Spec, Tensor, Value};

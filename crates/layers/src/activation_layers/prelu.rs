@@ -3,12 +3,12 @@
 //! He et al., "Delving deep into rectifiers: surpassing human-level performance on ImageNet
 //! classification", 2015.
 
-use crate::axes::known;
 use crate::constraints::Constraint;
 use crate::fields::weight;
 use crate::initializers::Initializer;
 use crate::regularizers::Regularizer;
 use crate::{Call, Layer};
+use sconce_core::axes::known;
 use sconce_core::{Args, Config, Error, Result, Spec, Tensor, WeightSpec};
 use sconce_ops::Activation;
 use sconce_ops::activations::Relu;

@@ -1,6 +1,6 @@
 //! Softmax: `y_i = e^(x_i) / sum_j e^(x_j)` along an axis.
 
-use crate::axes::Axes;
+use crate::Axes;
 use crate::{Call, Layer};
 use sconce_core::{Args, Config, DType, Error, Result, Spec, Tensor};
 use sconce_ops::Activation;

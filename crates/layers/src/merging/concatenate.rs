@@ -1,8 +1,8 @@
 //! Concatenate: tensors one after another along an axis.
 
 use super::several;
-use crate::axes::position;
 use crate::{Call, Layer};
+use sconce_core::axes::position;
 use sconce_core::{Args, Config, DType, Error, Result, Spec, Tensor};
 
 /// Puts inputs, whose shapes agree but for the length of `axis`, one after another. A step of the

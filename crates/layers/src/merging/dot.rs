@@ -1,9 +1,9 @@
 //! Dot: products of vectors, sample by sample.
 
 use super::pair;
-use crate::axes::{Axes, position};
 use crate::normalization::unit_normalization::unit;
 use crate::{Call, Layer};
+use sconce_core::axes::{Axes, position};
 use sconce_core::{Args, Config, Dims, Error, Result, Spec, Tensor};
 use sconce_ops::arithmetic::{Operator, arithmetic};
 use sconce_ops::reshape;

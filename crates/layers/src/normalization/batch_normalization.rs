@@ -4,12 +4,12 @@
 //! covariate shift", 2015.
 
 use super::{row, widened};
-use crate::axes::{known, position};
 use crate::constraints::Constraint;
 use crate::fields::weight;
 use crate::initializers::Initializer;
 use crate::regularizers::Regularizer;
 use crate::{Call, Layer};
+use sconce_core::axes::{known, position};
 use sconce_core::{Args, Config, Error, Result, Spec, Tensor, WeightSpec};
 use sconce_ops::normalization::{Normalization, Sets};
 

@@ -3,12 +3,12 @@
 //! Ba, Kiros and Hinton, "Layer normalization", 2016.
 
 use super::{over_axes, row, widened};
-use crate::axes::{Axes, known};
 use crate::constraints::Constraint;
 use crate::fields::weight;
 use crate::initializers::Initializer;
 use crate::regularizers::Regularizer;
 use crate::{Call, Layer};
+use sconce_core::axes::{Axes, known};
 use sconce_core::{Args, Config, Result, Spec, Tensor, WeightSpec};
 
 /// Normalizes over `axis`, at each place of the other axes by itself. x and y: any shape; gamma and

@@ -3,10 +3,10 @@
 //! Zhang and Sennrich, "Root mean square layer normalization", 2019.
 
 use super::{over_axes, row, widened};
-use crate::axes::{Axes, known};
 use crate::fields::weight;
 use crate::initializers::Initializer;
 use crate::{Call, Layer};
+use sconce_core::axes::{Axes, known};
 use sconce_core::{Args, Config, Result, Spec, Tensor, WeightSpec};
 
 /// Divides by the root of the mean square over `axis`, at each place of the other axes by itself. x and

@@ -1,6 +1,6 @@
 //! UnitNormalization: `y = x / |x|`, the Euclidean length over `axis`.
 
-use crate::axes::Axes;
+use crate::Axes;
 use crate::{Call, Layer};
 use sconce_core::{Args, Config, Result, Spec, Tensor};
 

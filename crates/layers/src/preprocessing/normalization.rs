@@ -1,8 +1,8 @@
 //! Normalization: `y = (x - mean) / max(sqrt(variance), 1e-7)`.
 
-use crate::axes::{Axes, known};
 use crate::initializers::Initializer;
 use crate::{Call, ConstantValue, Layer, LayerEntry};
+use sconce_core::axes::{Axes, known};
 use sconce_core::{Args, Config, DType, Dims, Error, Result, Spec, Tensor, WeightSpec};
 
 /// Keras's epsilon: no standard deviation is taken to be smaller.

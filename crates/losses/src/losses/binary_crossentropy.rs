@@ -34,13 +34,7 @@ pub struct BinaryCrossentropy {
 
 impl Loss for BinaryCrossentropy {
     fn per_sample(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
-        let (y_true, y_pred) = shapes::align(y_true, y_pred)?;
-        let mut y_true = y_true.to_dtype(y_pred.dtype())?;
-        if self.label_smoothing != 0.0 {
-            y_true = y_true.affine(1.0 - self.label_smoothing, 0.5 * self.label_smoothing)?;
-        }
-        let axis = shapes::axis_of(self.axis, y_pred.rank())?;
-        let (y_true, y_pred) = (shapes::to_last(&y_true, axis)?, shapes::to_last(&y_pred, axis)?);
+        let (y_true, y_pred) = smoothed(y_true, y_pred, self.label_smoothing, self.axis)?;
         let values = match self.from_logits.unwrap_or(true) {
             true => mean_loss(LogitBinaryCrossentropy, &y_true, &y_pred)?,
             false => mean_loss(sconce_ops::losses::BinaryCrossentropy, &y_true, &y_pred)?,
@@ -62,18 +56,39 @@ impl Loss for BinaryCrossentropy {
     }
 
     fn check_values(&self, name: &str, y_true: &Tensor, _y_pred: &Dims) -> Result<()> {
-        let values = y_true.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
-        let width = values.len() / y_true.dims().first().copied().unwrap_or(1).max(1);
-        match values.iter().position(|value| !(0.0..=1.0).contains(value)) {
-            None => Ok(()),
-            Some(at) => Err(Error::data(format!(
-                "{name} holds {} in row {}; binary_crossentropy takes targets from 0 to 1. For more \
-                 than two classes use sparse_categorical_crossentropy, with a unit for each class",
-                values.get(at).copied().unwrap_or_default(),
-                at / width.max(1)
-            ))),
-        }
+        check_shares(&Loss::name(self), name, y_true)
     }
 
     logits_of_the_model!();
+}
+
+/// Aligned targets and predictions with `axis` moved to the end, the targets smoothed.
+pub(super) fn smoothed(
+    y_true: &Tensor,
+    y_pred: &Tensor,
+    label_smoothing: f64,
+    axis: i64,
+) -> Result<(Tensor, Tensor)> {
+    let (y_true, y_pred) = shapes::align(y_true, y_pred)?;
+    let mut y_true = y_true.to_dtype(y_pred.dtype())?;
+    if label_smoothing != 0.0 {
+        y_true = y_true.affine(1.0 - label_smoothing, 0.5 * label_smoothing)?;
+    }
+    let axis = shapes::axis_of(axis, y_pred.rank())?;
+    Ok((shapes::to_last(&y_true, axis)?, shapes::to_last(&y_pred, axis)?))
+}
+
+/// Refuses targets outside 0..1.
+pub(super) fn check_shares(what: &str, name: &str, y_true: &Tensor) -> Result<()> {
+    let values = y_true.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+    let width = values.len() / y_true.dims().first().copied().unwrap_or(1).max(1);
+    match values.iter().position(|value| !(0.0..=1.0).contains(value)) {
+        None => Ok(()),
+        Some(at) => Err(Error::data(format!(
+            "{name} holds {} in row {}; {what} takes targets from 0 to 1. For more \
+             than two classes use sparse_categorical_crossentropy, with a unit for each class",
+            values.get(at).copied().unwrap_or_default(),
+            at / width.max(1)
+        ))),
+    }
 }

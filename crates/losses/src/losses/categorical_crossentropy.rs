@@ -33,15 +33,8 @@ pub struct CategoricalCrossentropy {
 
 impl Loss for CategoricalCrossentropy {
     fn per_sample(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
-        let mut y_true = y_true.to_dtype(y_pred.dtype())?;
-        if self.label_smoothing != 0.0 {
-            // Keras counts the classes on the last axis, whatever `axis` says.
-            let classes = y_true.dim(candle_core::D::Minus1)? as f64;
-            y_true = y_true.affine(1.0 - self.label_smoothing, self.label_smoothing / classes)?;
-        }
-        let axis = shapes::axis_of(self.axis, y_pred.rank())?;
-        let target = Target::Weights(shapes::to_last(&y_true, axis)?.contiguous()?);
-        let y_pred = shapes::to_last(y_pred, axis)?;
+        let (y_true, y_pred) = smoothed(y_true, y_pred, self.label_smoothing, self.axis)?;
+        let target = Target::Weights(y_true.contiguous()?);
         Ok(over_classes(target, &y_pred, self.from_logits)?.into())
     }
 
@@ -62,4 +55,21 @@ impl Loss for CategoricalCrossentropy {
     }
 
     logits_of_the_model!();
+}
+
+/// Targets and predictions with the axis of the classes moved to the end, the targets smoothed.
+pub(super) fn smoothed(
+    y_true: &Tensor,
+    y_pred: &Tensor,
+    label_smoothing: f64,
+    axis: i64,
+) -> Result<(Tensor, Tensor)> {
+    let mut y_true = y_true.to_dtype(y_pred.dtype())?;
+    if label_smoothing != 0.0 {
+        // Keras counts the classes on the last axis, whatever `axis` says.
+        let classes = y_true.dim(candle_core::D::Minus1)? as f64;
+        y_true = y_true.affine(1.0 - label_smoothing, label_smoothing / classes)?;
+    }
+    let axis = shapes::axis_of(axis, y_pred.rank())?;
+    Ok((shapes::to_last(&y_true, axis)?, shapes::to_last(y_pred, axis)?))
 }

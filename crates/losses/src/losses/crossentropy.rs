@@ -5,7 +5,7 @@ use super::{
     SparseCategoricalCrossentropy,
 };
 use crate::shapes;
-use sconce_core::{Config, Dims, Error, Result, Tensor};
+use sconce_core::{Config, DType, Dims, Error, Result, Tensor};
 use sconce_ops::Operation;
 use sconce_ops::losses::{ProbabilityCrossentropy, SoftmaxCrossentropy, Target};
 
@@ -53,6 +53,48 @@ pub(super) fn classes_axis(loss: &str, axis: i64, y_pred: &Dims) -> Result<usize
         "the model's output is {y_pred}; {loss} of one class is always 0. For two classes with one \
          output use binary_crossentropy"
     )))
+}
+
+/// Class indices, I64, of the shape of predictions `[batch, .., classes]` without their last axis.
+pub(super) fn labels_like(y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+    let front = y_pred.dims().split_last().map_or(&[][..], |(_, front)| front);
+    let labels = shapes::labels(y_true)?;
+    match labels.dims() == front {
+        true => Ok(labels),
+        false => Ok(labels.reshape(front)?),
+    }
+}
+
+/// Refuses labels that are no class; `ignored` is allowed.
+pub(super) fn check_labels(
+    name: &str,
+    y_true: &Tensor,
+    y_pred: &Dims,
+    axis: i64,
+    ignored: Option<i64>,
+) -> Result<()> {
+    let axis = shapes::axis_of(axis, y_pred.rank())?;
+    let Some(classes) = y_pred.0.get(axis).copied().flatten() else { return Ok(()) };
+    let rows = y_true.dims().first().copied().unwrap_or(1).max(1);
+    let width = (y_true.elem_count() / rows).max(1);
+    let refuse = |at: usize, label: String| {
+        Err(Error::data(format!(
+            "{name} holds the label {label} in row {}, the model has {classes} classes (labels 0 \
+             to {}); fix the labels or the last layer's units",
+            at / width,
+            classes.saturating_sub(1)
+        )))
+    };
+    let flat = y_true.flatten_all()?;
+    if let Some((at, label)) = shapes::not_whole(&flat)? {
+        return refuse(at, label);
+    }
+    let labels = flat.to_dtype(DType::I64)?.to_vec1::<i64>()?;
+    let ok = |label: i64| usize::try_from(label).is_ok_and(|label| label < classes);
+    match labels.iter().position(|label| Some(*label) != ignored && !ok(*label)) {
+        Some(at) => refuse(at, labels.get(at).copied().unwrap_or_default().to_string()),
+        None => Ok(()),
+    }
 }
 
 /// What targets mean, by their shape and that of the predictions (Keras's

@@ -2,28 +2,60 @@
 //! applied in [`reduce`], for all of them.
 
 mod binary_crossentropy;
+mod binary_focal_crossentropy;
 mod categorical_crossentropy;
+mod categorical_focal_crossentropy;
+mod categorical_generalized_cross_entropy;
+mod categorical_hinge;
+mod circle;
+mod cosine_similarity;
 mod crossentropy;
 mod custom;
+mod dice;
+mod hinge;
 mod huber;
+mod kl_divergence;
+mod log_cosh;
 mod mean_absolute_error;
+mod mean_absolute_percentage_error;
 mod mean_squared_error;
+mod mean_squared_logarithmic_error;
+mod overlap;
+mod poisson;
 pub mod reduce;
 mod reduction;
 mod sparse_categorical_crossentropy;
+mod squared_hinge;
 #[cfg(test)]
 mod tests;
+mod tversky;
 
 pub use binary_crossentropy::BinaryCrossentropy;
+pub use binary_focal_crossentropy::BinaryFocalCrossentropy;
 pub use categorical_crossentropy::CategoricalCrossentropy;
+pub use categorical_focal_crossentropy::CategoricalFocalCrossentropy;
+pub use categorical_generalized_cross_entropy::CategoricalGeneralizedCrossEntropy;
+pub use categorical_hinge::CategoricalHinge;
+pub use circle::Circle;
+pub use cosine_similarity::CosineSimilarity;
+pub(crate) use cosine_similarity::similarity;
 pub use crossentropy::Crossentropy;
 pub(crate) use crossentropy::TargetKind;
 pub use custom::custom_loss;
+pub use dice::Dice;
+pub use hinge::Hinge;
 pub use huber::Huber;
+pub use kl_divergence::KLDivergence;
+pub use log_cosh::LogCosh;
 pub use mean_absolute_error::MeanAbsoluteError;
+pub use mean_absolute_percentage_error::MeanAbsolutePercentageError;
 pub use mean_squared_error::MeanSquaredError;
+pub use mean_squared_logarithmic_error::MeanSquaredLogarithmicError;
+pub use poisson::Poisson;
 pub use reduction::Reduction;
 pub use sparse_categorical_crossentropy::SparseCategoricalCrossentropy;
+pub use squared_hinge::SquaredHinge;
+pub use tversky::Tversky;
 
 use crate::shapes;
 use sconce_core::names::snake_case_of;
@@ -52,12 +84,27 @@ impl Kind for Losses {
 
 registry! { Losses(Loss):
     BinaryCrossentropy ["binary_crossentropy", "bce"];
+    BinaryFocalCrossentropy ["binary_focal_crossentropy"];
     CategoricalCrossentropy ["categorical_crossentropy"];
+    CategoricalFocalCrossentropy ["categorical_focal_crossentropy"];
+    CategoricalGeneralizedCrossEntropy ["categorical_generalized_cross_entropy"];
+    CategoricalHinge ["categorical_hinge"];
+    Circle ["circle"];
+    CosineSimilarity ["cosine_similarity"];
     Crossentropy ["crossentropy", "ce"];
+    Dice ["dice"];
+    Hinge ["hinge"];
     Huber ["huber"];
+    KLDivergence ["kl_divergence", "kld", "kullback_leibler_divergence"];
+    LogCosh ["log_cosh"];
     MeanAbsoluteError ["mean_absolute_error", "mae"];
+    MeanAbsolutePercentageError ["mean_absolute_percentage_error", "mape"];
     MeanSquaredError ["mean_squared_error", "mse"];
+    MeanSquaredLogarithmicError ["mean_squared_logarithmic_error", "msle"];
+    Poisson ["poisson"];
     SparseCategoricalCrossentropy ["sparse_categorical_crossentropy"];
+    SquaredHinge ["squared_hinge"];
+    Tversky ["tversky"];
 }
 
 /// A value for each sample, before weights and reduction.

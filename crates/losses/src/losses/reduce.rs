@@ -12,7 +12,11 @@ pub fn reduce(
     sample_weight: Option<&Tensor>,
     reduction: Reduction,
 ) -> Result<Tensor> {
-    let PerSample { values, mask } = per_sample;
+    let PerSample { mut values, mask } = per_sample;
+    if let (0, Some(weight)) = (values.rank(), sample_weight) {
+        // One value for all samples is weighted by each of their weights, as in Keras.
+        values = values.broadcast_as(weight.dims())?;
+    }
     let count = values.elem_count() as f64;
     let mean = 1.0 / count.max(1.0);
     if let (None, None) = (sample_weight, &mask) {
@@ -83,11 +87,18 @@ pub fn check_weight(weight: &[usize], values: &Dims) -> Result<()> {
     )))
 }
 
-/// Sample weights `[batch]` or `[batch, 1]` broadcast to the shape of the values.
+/// Sample weights, `[batch]` or more of the first axes of the values, broadcast to their shape.
 fn broadcast_weights(weight: &Tensor, values: &Tensor) -> Result<Tensor> {
     let weight = weight.to_dtype(values.dtype())?;
     if weight.elem_count() == values.elem_count() && weight.dims().starts_with(values.dims()) {
         return Ok(weight.reshape(values.shape())?);
+    }
+    let ones = weight.dims().iter().rev().take_while(|axis| **axis == 1).count();
+    let front = weight.dims().get(..weight.rank() - ones).unwrap_or(&[]);
+    if !front.is_empty() && values.dims().starts_with(front) {
+        let mut shape = front.to_vec();
+        shape.resize(values.rank(), 1);
+        return Ok(weight.reshape(shape)?.broadcast_as(values.shape())?.contiguous()?);
     }
     let rows = values.dims().first().copied().unwrap_or(1);
     if weight.elem_count() != rows || weight.dims().first() != Some(&rows) {

@@ -1,9 +1,11 @@
 //! Sparse categorical crossentropy: `-ln(p_label)`, for labels that are class indices.
 
-use super::crossentropy::{classes_axis, logits_of_the_model, over_classes};
+use super::crossentropy::{
+    check_labels, classes_axis, labels_like, logits_of_the_model, over_classes,
+};
 use super::{Loss, LossFn, PerSample, Reduction};
 use crate::shapes;
-use sconce_core::{Config, DType, Dims, Error, Result, Tensor};
+use sconce_core::{Config, DType, Dims, Result, Tensor};
 use sconce_ops::losses::Target;
 
 /// `-ln(p_label)`. Labels `[batch, ..]` (or `[batch, .., 1]`), predictions `[batch, .., classes]`,
@@ -33,11 +35,7 @@ pub struct SparseCategoricalCrossentropy {
 impl Loss for SparseCategoricalCrossentropy {
     fn per_sample(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
         let y_pred = shapes::to_last(y_pred, shapes::axis_of(self.axis, y_pred.rank())?)?;
-        let front = y_pred.dims().split_last().map_or(&[][..], |(_, front)| front);
-        let mut labels = shapes::labels(y_true)?;
-        if labels.dims() != front {
-            labels = labels.reshape(front)?;
-        }
+        let labels = labels_like(y_true, &y_pred)?;
         let mask = match self.ignore_class {
             Some(label) => Some(labels.ne(label)?.to_dtype(y_pred.dtype())?),
             None => None,
@@ -62,28 +60,7 @@ impl Loss for SparseCategoricalCrossentropy {
     }
 
     fn check_values(&self, name: &str, y_true: &Tensor, y_pred: &Dims) -> Result<()> {
-        let axis = shapes::axis_of(self.axis, y_pred.rank())?;
-        let Some(classes) = y_pred.0.get(axis).copied().flatten() else { return Ok(()) };
-        let rows = y_true.dims().first().copied().unwrap_or(1).max(1);
-        let width = (y_true.elem_count() / rows).max(1);
-        let refuse = |at: usize, label: String| {
-            Err(Error::data(format!(
-                "{name} holds the label {label} in row {}, the model has {classes} classes (labels 0 \
-                 to {}); fix the labels or the last layer's units",
-                at / width,
-                classes.saturating_sub(1)
-            )))
-        };
-        let flat = y_true.flatten_all()?;
-        if let Some((at, label)) = shapes::not_whole(&flat)? {
-            return refuse(at, label);
-        }
-        let labels = flat.to_dtype(DType::I64)?.to_vec1::<i64>()?;
-        let ok = |label: i64| usize::try_from(label).is_ok_and(|label| label < classes);
-        match labels.iter().position(|label| Some(*label) != self.ignore_class && !ok(*label)) {
-            Some(at) => refuse(at, labels.get(at).copied().unwrap_or_default().to_string()),
-            None => Ok(()),
-        }
+        check_labels(name, y_true, y_pred, self.axis, self.ignore_class)
     }
 
     fn target_dtype(&self) -> DType {

@@ -13,6 +13,10 @@ fn loss(case: &Case) -> LossFn {
         let delta = delta.split('/').next().unwrap();
         config["config"]["delta"] = delta.parse::<f64>().unwrap().into();
     }
+    // Nor the axis of vectors.
+    if case.name() == "cosine_similarity/axis=1/rank_3" {
+        config["config"]["axis"] = 1.into();
+    }
     LossFn::from_json(&config).unwrap_or_else(|e| panic!("{}: {e}", case.name()))
 }
 
@@ -51,6 +55,11 @@ fn run(case: &Case, suffix: &str, tolerance: f64) {
         let differs = y_pred.ne(&y_true.to_dtype(dtype).unwrap()).unwrap();
         wanted = (wanted * differs.to_dtype(dtype).unwrap()).unwrap();
     }
+    if name == "kl_divergence/certain" {
+        // At the bound of a clip JAX alone takes half of the slope; TensorFlow, PyTorch and we take it.
+        let bound = y_pred.eq(1.0).unwrap().to_dtype(dtype).unwrap();
+        wanted = (&wanted * (bound + 1.0).unwrap()).unwrap();
+    }
     assert_close(&format!("{name}: gradient"), gradient, &wanted, tolerance);
 }
 
@@ -58,7 +67,7 @@ fn run(case: &Case, suffix: &str, tolerance: f64) {
 fn all_cases_agree_with_keras() {
     let cases = golden::load("losses");
     assert!(cases.len() > 200);
-    for case in &cases {
+    for case in cases.iter().chain(&golden::load("losses_other")) {
         run(case, "", 1e-5);
         // Keras rounds means to float32 on the way.
         run(case, "64", 2e-7);

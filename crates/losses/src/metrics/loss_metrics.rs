@@ -79,11 +79,29 @@ loss_metrics! {
         axis: i64,
     }
 
+    /// The loss of the same name, averaged over samples: see [`losses::CategoricalHinge`].
+    CategoricalHinge {}
+
+    /// The loss of the same name, averaged over samples: see [`losses::Hinge`].
+    Hinge {}
+
+    /// The loss of the same name, averaged over samples: see [`losses::KLDivergence`].
+    KLDivergence {}
+
     /// The loss of the same name, averaged over samples: see [`losses::MeanAbsoluteError`].
     MeanAbsoluteError {}
 
+    /// The loss of the same name, averaged over samples: see [`losses::MeanAbsolutePercentageError`].
+    MeanAbsolutePercentageError {}
+
     /// The loss of the same name, averaged over samples: see [`losses::MeanSquaredError`].
     MeanSquaredError {}
+
+    /// The loss of the same name, averaged over samples: see [`losses::MeanSquaredLogarithmicError`].
+    MeanSquaredLogarithmicError {}
+
+    /// The loss of the same name, averaged over samples: see [`losses::Poisson`].
+    Poisson {}
 
     /// The loss of the same name, averaged over samples: see [`losses::SparseCategoricalCrossentropy`].
     SparseCategoricalCrossentropy (from_logits) {
@@ -93,4 +111,7 @@ loss_metrics! {
         #[config(default = -1)]
         axis: i64,
     }
+
+    /// The loss of the same name, averaged over samples: see [`losses::SquaredHinge`].
+    SquaredHinge {}
 }

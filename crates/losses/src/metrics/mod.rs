@@ -5,12 +5,23 @@
 //! values, weighted and accumulated by [`Mean`].
 
 mod accuracy;
+mod at_constraint;
+mod auc;
 mod binary_accuracy;
 mod categorical_accuracy;
+mod concordance_correlation;
+mod confusion_counts;
+mod cosine_similarity;
 mod custom;
+mod f1_score;
+mod f_score;
+mod fbeta_score;
 mod goal;
+mod log_cosh_error;
 mod loss_metrics;
 mod mean;
+mod pearson_correlation;
+mod precision_recall;
 mod resolve;
 mod root_mean_squared_error;
 mod sparse_categorical_accuracy;
@@ -18,24 +29,41 @@ mod sparse_top_k_categorical_accuracy;
 mod sum;
 #[cfg(test)]
 mod tests;
+mod thresholds;
 mod top_k_categorical_accuracy;
 mod total;
+mod totals;
 
 pub use accuracy::Accuracy;
+pub use at_constraint::{
+    PrecisionAtRecall, RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity,
+};
+pub use auc::{Auc, Curve, SummationMethod};
 pub use binary_accuracy::BinaryAccuracy;
 pub use categorical_accuracy::CategoricalAccuracy;
+pub use concordance_correlation::ConcordanceCorrelation;
+pub use confusion_counts::{FalseNegatives, FalsePositives, TrueNegatives, TruePositives};
+pub use cosine_similarity::CosineSimilarity;
 pub use custom::custom_metric;
+pub use f_score::Average;
+pub use f1_score::F1Score;
+pub use fbeta_score::FBetaScore;
 pub use goal::Goal;
+pub use log_cosh_error::LogCoshError;
 pub use loss_metrics::{
-    BinaryCrossentropy, CategoricalCrossentropy, MeanAbsoluteError, MeanSquaredError,
-    SparseCategoricalCrossentropy,
+    BinaryCrossentropy, CategoricalCrossentropy, CategoricalHinge, Hinge, KLDivergence,
+    MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError, MeanSquaredLogarithmicError,
+    Poisson, SparseCategoricalCrossentropy, SquaredHinge,
 };
 pub use mean::Mean;
+pub use pearson_correlation::PearsonCorrelation;
+pub use precision_recall::{Precision, Recall};
 pub use resolve::{log_name, resolve};
 pub use root_mean_squared_error::RootMeanSquaredError;
 pub use sparse_categorical_accuracy::SparseCategoricalAccuracy;
 pub use sparse_top_k_categorical_accuracy::SparseTopKCategoricalAccuracy;
 pub use sum::Sum;
+pub use thresholds::Thresholds;
 pub use top_k_categorical_accuracy::TopKCategoricalAccuracy;
 
 use crate::losses::{Outputs, PerSample};
@@ -66,17 +94,41 @@ impl Kind for Metrics {
 
 registry! { Metrics(Metric):
     Accuracy ["accuracy", "acc"];
+    Auc ["auc"];
     BinaryAccuracy ["binary_accuracy"];
     BinaryCrossentropy ["binary_crossentropy", "bce"];
     CategoricalAccuracy ["categorical_accuracy"];
     CategoricalCrossentropy ["categorical_crossentropy"];
+    CategoricalHinge ["categorical_hinge"];
+    ConcordanceCorrelation ["concordance_correlation"];
+    CosineSimilarity ["cosine_similarity"];
+    F1Score ["f1_score"];
+    FBetaScore ["f_beta_score", "fbeta_score"];
+    FalseNegatives ["false_negatives"];
+    FalsePositives ["false_positives"];
+    Hinge ["hinge"];
+    KLDivergence ["kl_divergence", "kld"];
+    LogCoshError ["log_cosh_error", "logcosh"];
     MeanAbsoluteError ["mean_absolute_error", "mae"];
+    MeanAbsolutePercentageError ["mean_absolute_percentage_error", "mape"];
     MeanSquaredError ["mean_squared_error", "mse"];
+    MeanSquaredLogarithmicError ["mean_squared_logarithmic_error", "msle"];
+    PearsonCorrelation ["pearson_correlation"];
+    Poisson ["poisson"];
+    Precision ["precision"];
+    PrecisionAtRecall ["precision_at_recall"];
+    Recall ["recall"];
+    RecallAtPrecision ["recall_at_precision"];
     RootMeanSquaredError ["root_mean_squared_error"];
+    SensitivityAtSpecificity ["sensitivity_at_specificity"];
     SparseCategoricalAccuracy ["sparse_categorical_accuracy"];
     SparseCategoricalCrossentropy ["sparse_categorical_crossentropy"];
     SparseTopKCategoricalAccuracy ["sparse_top_k_categorical_accuracy"];
+    SpecificityAtSensitivity ["specificity_at_sensitivity"];
+    SquaredHinge ["squared_hinge"];
     TopKCategoricalAccuracy ["top_k_categorical_accuracy"];
+    TrueNegatives ["true_negatives"];
+    TruePositives ["true_positives"];
 }
 
 /// The configuration of a metric.
@@ -125,6 +177,12 @@ pub trait MetricState: Send + Sync {
 
     /// The metric of the batches so far. The only read of the device.
     fn result(&self) -> Result<f64>;
+
+    /// Every value of a metric that has several, such as one for each class; [`MetricState::result`] is
+    /// their mean. Reads the device.
+    fn values(&self) -> Result<Vec<f64>> {
+        Ok(vec![self.result()?])
+    }
 
     /// Empties the state.
     fn reset(&mut self);
@@ -197,12 +255,18 @@ impl<V: SampleValues> MetricState for Averaged<V> {
 }
 
 /// The parts of [`Metric`] that are the same for means over samples whose configuration has a `name`:
-/// the type, its [`Goal`], and further methods in braces.
+/// the type, its [`Goal`], its name in logs if it is not the type's, and further methods in braces.
 macro_rules! averaged_metric {
     ($ty:ident, $goal:ident { $($method:item)* }) => {
+        averaged_metric!($ty, $goal (sconce_core::names::snake_case_of::<Self>()) { $($method)* });
+    };
+    ($ty:ident, $goal:ident $name:literal { $($method:item)* }) => {
+        averaged_metric!($ty, $goal ($name.to_string()) { $($method)* });
+    };
+    ($ty:ident, $goal:ident ($name:expr) { $($method:item)* }) => {
         impl $crate::metrics::Metric for $ty {
             fn name(&self) -> String {
-                self.name.clone().unwrap_or_else(sconce_core::names::snake_case_of::<Self>)
+                self.name.clone().unwrap_or_else(|| $name)
             }
 
             fn goal(&self) -> Option<$crate::metrics::Goal> {

@@ -4,18 +4,34 @@
 //! the crossentropies over classes are operations of their own.
 
 mod absolute_error;
+mod absolute_percentage_error;
 mod binary_crossentropy;
+mod focal_crossentropy;
+mod generalized_crossentropy;
+mod hinge;
 mod huber;
+mod kl_divergence;
+mod log_cosh;
+mod poisson;
 mod probability_crossentropy;
 mod softmax_crossentropy;
 mod squared_error;
+mod squared_logarithmic_error;
 
 pub use absolute_error::AbsoluteError;
+pub use absolute_percentage_error::AbsolutePercentageError;
 pub use binary_crossentropy::{BinaryCrossentropy, LogitBinaryCrossentropy};
+pub use focal_crossentropy::{BinaryFocalCrossentropy, CategoricalFocalCrossentropy};
+pub use generalized_crossentropy::GeneralizedCrossentropy;
+pub use hinge::{Hinge, SquaredHinge};
 pub use huber::Huber;
+pub use kl_divergence::KlDivergence;
+pub use log_cosh::LogCosh;
+pub use poisson::Poisson;
 pub use probability_crossentropy::ProbabilityCrossentropy;
 pub use softmax_crossentropy::SoftmaxCrossentropy;
 pub use squared_error::SquaredError;
+pub use squared_logarithmic_error::SquaredLogarithmicError;
 
 use crate::expression::compute;
 use crate::number::{Number, Scalar};
@@ -41,10 +57,48 @@ pub trait Pointwise: Copy + Send + Sync + 'static {
     fn slope<N: Number>(self, x: N, t: N) -> N;
 }
 
+/// `x^exponent` for x >= 0, finite at 0: a slope with a negative exponent must not be infinite there.
+#[inline(always)]
+fn power<N: Number>(x: N, exponent: f64) -> N {
+    match exponent {
+        0.0 => x * 0.0 + 1.0,
+        1.0 => x,
+        2.0 => x * x,
+        _ => (x.max(f64::from(f32::MIN_POSITIVE)).ln() * exponent).exp(),
+    }
+}
+
 /// `mean(f(y_pred, y_true))` over the last axis, for two tensors of one shape. Differentiable in
 /// `y_pred`.
 pub fn mean_loss<P: Pointwise>(function: P, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
     MeanLoss::new(function, y_true, y_pred)?.apply(&[y_pred])
+}
+
+/// `sum(f(y_pred, y_true))` over the last axis; as [`mean_loss`].
+pub fn sum_loss<P: Pointwise>(function: P, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+    let width = y_pred.dims().last().copied().unwrap_or(1) as f64;
+    mean_loss(Times { function, factor: width }, y_true, y_pred)
+}
+
+/// A function times a number.
+#[derive(Clone, Copy)]
+struct Times<P> {
+    function: P,
+    factor: f64,
+}
+
+impl<P: Pointwise> Pointwise for Times<P> {
+    const NAME: &'static str = P::NAME;
+
+    #[inline(always)]
+    fn value<N: Number>(self, x: N, t: N) -> N {
+        self.function.value(x, t) * self.factor
+    }
+
+    #[inline(always)]
+    fn slope<N: Number>(self, x: N, t: N) -> N {
+        self.function.slope(x, t) * self.factor
+    }
 }
 
 /// The operation of [`mean_loss`].
@@ -191,8 +245,8 @@ impl Target {
         Self::Labels { labels, ignored: None }
     }
 
-    /// The target as weights, for composed forms.
-    fn weights(&self, like: &Tensor) -> Result<Tensor> {
+    /// The target as weights of the type and shape of predictions: one-hot rows for labels.
+    pub fn weights(&self, like: &Tensor) -> Result<Tensor> {
         match self {
             Self::Weights(weights) => weights.to_dtype(like.dtype()),
             Self::Labels { labels, ignored } => {
@@ -279,8 +333,28 @@ mod tests {
         pointwise(AbsoluteError, &x, &t);
         pointwise(Huber { delta: 0.7 }, &x, &t);
         pointwise(LogitBinaryCrossentropy, &x, &t);
+        pointwise(Hinge, &x, &t);
+        pointwise(SquaredHinge, &x, &t);
+        pointwise(LogCosh, &x, &t);
+        pointwise(AbsolutePercentageError, &x, &t);
         let p = x.affine(0.24, 0.5).unwrap();
+        let share = t.affine(0.24, 0.5).unwrap();
         pointwise(BinaryCrossentropy, &p, &t);
+        pointwise(SquaredLogarithmicError, &p, &share);
+        pointwise(Poisson, &p, &t);
+        pointwise(KlDivergence, &p, &share);
+        pointwise(Times { function: KlDivergence, factor: 19.0 }, &p, &share);
+        pointwise(GeneralizedCrossentropy { q: 0.3 }, &p, &share);
+        for gamma in [0.0, 0.5, 1.0, 2.0, 3.5] {
+            for (logits, x) in [(false, &p), (true, &x)] {
+                let focal = BinaryFocalCrossentropy { gamma, alpha: Some(0.3), logits };
+                pointwise(focal, x, &share);
+            }
+            let categorical =
+                |logarithms| CategoricalFocalCrossentropy { gamma, alpha: 0.3, logarithms };
+            pointwise(categorical(false), &p, &share);
+            pointwise(categorical(true), &p.neg().unwrap(), &share);
+        }
     }
 
     /// Both forms over several parts: of rows, of one wide row each, of narrow rows and of elements.

@@ -1,8 +1,8 @@
 //! Axes in configurations: one number or several; negative ones count from the end.
 
-use sconce_core::schema::Definitions;
-use sconce_core::value::mismatch;
-use sconce_core::{ConfigValue, Dims, Error, Json, Result};
+use crate::schema::Definitions;
+use crate::value::mismatch;
+use crate::{ConfigValue, Dims, Error, Json, Result};
 use serde_json::json;
 
 /// One axis or several, as Keras takes them. The batch axis is 0.
@@ -24,7 +24,7 @@ impl Axes {
     }
 
     /// Their positions in inputs of a rank, in ascending order.
-    pub(crate) fn positions(&self, rank: usize) -> Result<Vec<usize>> {
+    pub fn positions(&self, rank: usize) -> Result<Vec<usize>> {
         let mut positions =
             self.as_slice().iter().map(|axis| position(*axis, rank)).collect::<Result<Vec<_>>>()?;
         positions.sort_unstable();
@@ -40,7 +40,7 @@ impl Axes {
 }
 
 /// The position of an axis that may count from the end.
-pub(crate) fn position(axis: i64, rank: usize) -> Result<usize> {
+pub fn position(axis: i64, rank: usize) -> Result<usize> {
     let from_start = if axis < 0 { axis.saturating_add_unsigned(rank as u64) } else { axis };
     usize::try_from(from_start).ok().filter(|position| *position < rank).ok_or_else(|| {
         Error::layer("", format!("axis {axis} does not exist in inputs of {rank} axes"))
@@ -48,7 +48,7 @@ pub(crate) fn position(axis: i64, rank: usize) -> Result<usize> {
 }
 
 /// The length of an axis, which must be known.
-pub(crate) fn known(dims: &Dims, position: usize) -> Result<usize> {
+pub fn known(dims: &Dims, position: usize) -> Result<usize> {
     dims.0.get(position).copied().flatten().ok_or_else(|| {
         let message = format!("axis {position} must be known, the input shape is {dims}");
         Error::layer("", message)
