@@ -181,12 +181,16 @@ pub fn with_shared_keys(error: Error, shared: &[&str]) -> Error {
 /// The known name nearest to `name`, if one is near at all.
 pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let wanted = fold(name);
-    known
-        .iter()
-        .map(|k| (strsim::normalized_damerau_levenshtein(&wanted, &fold(k)), *k))
-        .filter(|(score, _)| *score >= 0.5)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+    let scored = known.iter().map(|k| {
+        let folded = fold(k);
+        // Of names that are equally near, the one that begins alike for longer.
+        let same = wanted.chars().zip(folded.chars()).take_while(|(a, b)| a == b).count();
+        (strsim::normalized_damerau_levenshtein(&wanted, &folded), same, *k)
+    });
+    scored
+        .filter(|(score, ..)| *score >= 0.5)
+        .max_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
+        .map(|(.., name)| name)
 }
 
 /// The keys of a JSON object, or an error that says what came instead.
