@@ -117,7 +117,7 @@ pub trait UpdateRule: Send + Sync {
     /// tensors are detached.
     fn update(&self, step: &Step<'_>, target: &Target<'_>) -> Result<()>;
 
-    /// Whether [`UpdateRule::update`] does itself what [`Target::prepare`] says. Then it is given gradients
+    /// Whether [`UpdateRule::update`] does itself what `Target::prepare` says. Then it is given gradients
     /// and weights as they are, if all of an optimizer's weights and slots are f32 on the CPU.
     fn fused(&self) -> bool {
         false

@@ -8,7 +8,7 @@ use crate::losses::reduce::weigh;
 use sconce_core::{Config, ConfigValue, Error, Result, Tensor};
 use sconce_ops::activations::{Activation, Sigmoid};
 
-/// The curve of an [`AUC`].
+/// The curve of an `AUC`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ConfigValue)]
 pub enum Curve {
     /// Recall over the rate of false positives.
@@ -23,7 +23,7 @@ pub enum Curve {
     PrGain,
 }
 
-/// How an [`AUC`] is summed between thresholds.
+/// How an `AUC` is summed between thresholds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ConfigValue)]
 pub enum SummationMethod {
     /// The mean of both heights; for the PR curve, interpolated counts (Davis, Goadrich, "The
