@@ -35,3 +35,13 @@ pub fn weight(
         .regularizer(optional(regularizer, &format!("{key}_regularizer"))?)
         .constraint(optional(constraint, &format!("{key}_constraint"))?))
 }
+
+/// The weight `bias` of these dimensions, if there is one.
+pub fn bias(
+    dims: Option<&[usize]>,
+    initializer: &Initializer,
+    regularizer: &Option<Regularizer>,
+    constraint: &Option<Constraint>,
+) -> Result<Option<WeightSpec>> {
+    dims.map(|dims| weight("bias", dims, "bias", initializer, regularizer, constraint)).transpose()
+}

@@ -1,8 +1,8 @@
 //! Conv1D, Conv2D, Conv3D: `y = f(x * kernel + bias)`.
 
-use super::{check_strides, convolved, in_format};
+use super::{check_strides, convolved, in_format, window_sizes};
 use crate::constraints::Constraint;
-use crate::fields::{require, weight};
+use crate::fields::{bias, require, weight};
 use crate::initializers::Initializer;
 use crate::regularizers::Regularizer;
 use crate::spatial::{Padding, Sizes, Spatial, WindowSizes};
@@ -71,13 +71,7 @@ pub struct Conv<const RANK: usize> {
 
 impl<const RANK: usize> Conv<RANK> {
     fn windows(&self) -> WindowSizes<'_> {
-        WindowSizes {
-            kernel: &self.kernel_size.0,
-            strides: &self.strides.0,
-            dilation: &self.dilation_rate.0,
-            padding: self.padding,
-            key: "kernel_size",
-        }
+        window_sizes(&self.kernel_size, &self.strides, &self.dilation_rate, self.padding)
     }
 
     fn spatial(&self, x: &Args<Spec>) -> Result<Spatial> {
@@ -117,18 +111,10 @@ impl<const RANK: usize> Layer for Conv<RANK> {
             (&self.kernel_initializer, &self.kernel_regularizer, &self.kernel_constraint);
         let mut specs =
             vec![weight("kernel", &dims, "kernel", initializer, regularizer, constraint)?];
-        if self.use_bias {
-            let (initializer, regularizer, constraint) =
-                (&self.bias_initializer, &self.bias_regularizer, &self.bias_constraint);
-            specs.push(weight(
-                "bias",
-                &[self.filters],
-                "bias",
-                initializer,
-                regularizer,
-                constraint,
-            )?);
-        }
+        let (initializer, regularizer, constraint) =
+            (&self.bias_initializer, &self.bias_regularizer, &self.bias_constraint);
+        let dims = self.use_bias.then_some(std::slice::from_ref(&self.filters));
+        specs.extend(bias(dims, initializer, regularizer, constraint)?);
         Ok(specs)
     }
 

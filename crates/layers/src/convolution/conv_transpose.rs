@@ -1,8 +1,8 @@
 //! Conv1DTranspose, Conv2DTranspose, Conv3DTranspose: the gradient of a convolution, which enlarges images.
 
-use super::{activated, check_strides, in_format};
+use super::{activated, check_strides, in_format, window_sizes};
 use crate::constraints::Constraint;
-use crate::fields::weight;
+use crate::fields::{bias, weight};
 use crate::initializers::Initializer;
 use crate::regularizers::Regularizer;
 use crate::spatial::{Padding, Sizes, Spatial, WindowSizes};
@@ -73,13 +73,7 @@ pub struct ConvTranspose<const RANK: usize> {
 
 impl<const RANK: usize> ConvTranspose<RANK> {
     fn windows(&self) -> WindowSizes<'_> {
-        WindowSizes {
-            kernel: &self.kernel_size.0,
-            strides: &self.strides.0,
-            dilation: &self.dilation_rate.0,
-            padding: self.padding,
-            key: "kernel_size",
-        }
+        window_sizes(&self.kernel_size, &self.strides, &self.dilation_rate, self.padding)
     }
 
     fn padded(&self, axis: usize) -> Option<usize> {
@@ -124,18 +118,10 @@ impl<const RANK: usize> Layer for ConvTranspose<RANK> {
             (&self.kernel_initializer, &self.kernel_regularizer, &self.kernel_constraint);
         let mut specs =
             vec![weight("kernel", &dims, "kernel", initializer, regularizer, constraint)?];
-        if self.use_bias {
-            let (initializer, regularizer, constraint) =
-                (&self.bias_initializer, &self.bias_regularizer, &self.bias_constraint);
-            specs.push(weight(
-                "bias",
-                &[self.filters],
-                "bias",
-                initializer,
-                regularizer,
-                constraint,
-            )?);
-        }
+        let (initializer, regularizer, constraint) =
+            (&self.bias_initializer, &self.bias_regularizer, &self.bias_constraint);
+        let dims = self.use_bias.then_some(std::slice::from_ref(&self.filters));
+        specs.extend(bias(dims, initializer, regularizer, constraint)?);
         Ok(specs)
     }
 

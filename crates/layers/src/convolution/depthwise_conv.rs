@@ -1,8 +1,8 @@
 //! DepthwiseConv1D, DepthwiseConv2D: each channel convolved by itself.
 
-use super::{convolved, in_format};
+use super::{convolved, in_format, window_sizes};
 use crate::constraints::Constraint;
-use crate::fields::weight;
+use crate::fields::{bias, weight};
 use crate::initializers::Initializer;
 use crate::regularizers::Regularizer;
 use crate::spatial::{Padding, Sizes, Spatial, WindowSizes};
@@ -76,13 +76,7 @@ pub(super) fn filters(channels: usize, depth_multiplier: usize) -> Result<usize>
 
 impl<const RANK: usize> DepthwiseConv<RANK> {
     fn windows(&self) -> WindowSizes<'_> {
-        WindowSizes {
-            kernel: &self.kernel_size.0,
-            strides: &self.strides.0,
-            dilation: &self.dilation_rate.0,
-            padding: self.padding,
-            key: "kernel_size",
-        }
+        window_sizes(&self.kernel_size, &self.strides, &self.dilation_rate, self.padding)
     }
 
     fn spatial(&self, x: &Args<Spec>) -> Result<Spatial> {
@@ -110,12 +104,10 @@ impl<const RANK: usize> Layer for DepthwiseConv<RANK> {
             (&self.depthwise_initializer, &self.depthwise_regularizer, &self.depthwise_constraint);
         let mut specs =
             vec![weight("kernel", &dims, "depthwise", initializer, regularizer, constraint)?];
-        if self.use_bias {
-            let filters = filters(channels, self.depth_multiplier)?;
-            let (initializer, regularizer, constraint) =
-                (&self.bias_initializer, &self.bias_regularizer, &self.bias_constraint);
-            specs.push(weight("bias", &[filters], "bias", initializer, regularizer, constraint)?);
-        }
+        let dims = [filters(channels, self.depth_multiplier)?];
+        let (initializer, regularizer, constraint) =
+            (&self.bias_initializer, &self.bias_regularizer, &self.bias_constraint);
+        specs.extend(bias(self.use_bias.then_some(&dims), initializer, regularizer, constraint)?);
         Ok(specs)
     }
 

@@ -14,7 +14,7 @@ pub use depthwise_conv::{DepthwiseConv, DepthwiseConv1D, DepthwiseConv2D};
 pub use separable_conv::{SeparableConv, SeparableConv1D, SeparableConv2D};
 
 use crate::DataFormat;
-use crate::spatial::{Spatial, WindowSizes};
+use crate::spatial::{Padding, Sizes, Spatial, WindowSizes};
 use sconce_core::{Dims, Error, Result, Tensor};
 use sconce_ops::activations::{Activation, ActivationFn};
 use sconce_ops::windows::Axis;
@@ -23,6 +23,17 @@ use std::sync::Arc;
 /// The shape of a result, of which the activation is told.
 fn activated(dims: &Dims, activation: &ActivationFn) -> Result<Dims> {
     activation.get().map_err(|e| e.under("activation"))?.output_dims(dims)
+}
+
+/// The windows of a kernel.
+fn window_sizes<'a, const RANK: usize>(
+    kernel_size: &'a Sizes<RANK>,
+    strides: &'a Sizes<RANK>,
+    dilation_rate: &'a Sizes<RANK>,
+    padding: Padding,
+) -> WindowSizes<'a> {
+    let (kernel, strides, dilation) = (&kernel_size.0, &strides.0, &dilation_rate.0);
+    WindowSizes { kernel, strides, dilation, padding, key: "kernel_size" }
 }
 
 /// Strides and dilation together have no meaning that frameworks agree on.

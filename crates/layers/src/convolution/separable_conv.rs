@@ -1,9 +1,9 @@
 //! SeparableConv1D, SeparableConv2D: a depthwise convolution, then one of the channels at each place.
 
 use super::depthwise_conv::filters;
-use super::{convolved, in_format};
+use super::{convolved, in_format, window_sizes};
 use crate::constraints::Constraint;
-use crate::fields::weight;
+use crate::fields::{bias, weight};
 use crate::initializers::Initializer;
 use crate::regularizers::Regularizer;
 use crate::spatial::{Padding, Sizes, Spatial, WindowSizes};
@@ -80,13 +80,7 @@ pub struct SeparableConv<const RANK: usize> {
 
 impl<const RANK: usize> SeparableConv<RANK> {
     fn windows(&self) -> WindowSizes<'_> {
-        WindowSizes {
-            kernel: &self.kernel_size.0,
-            strides: &self.strides.0,
-            dilation: &self.dilation_rate.0,
-            padding: self.padding,
-            key: "kernel_size",
-        }
+        window_sizes(&self.kernel_size, &self.strides, &self.dilation_rate, self.padding)
     }
 
     fn spatial(&self, x: &Args<Spec>) -> Result<Spatial> {
@@ -123,18 +117,10 @@ impl<const RANK: usize> Layer for SeparableConv<RANK> {
         let pointwise =
             weight(pointwise, &dims, "pointwise", initializer, regularizer, constraint)?;
         let mut specs = vec![depthwise, pointwise];
-        if self.use_bias {
-            let (initializer, regularizer, constraint) =
-                (&self.bias_initializer, &self.bias_regularizer, &self.bias_constraint);
-            specs.push(weight(
-                "bias",
-                &[self.filters],
-                "bias",
-                initializer,
-                regularizer,
-                constraint,
-            )?);
-        }
+        let (initializer, regularizer, constraint) =
+            (&self.bias_initializer, &self.bias_regularizer, &self.bias_constraint);
+        let dims = self.use_bias.then_some(std::slice::from_ref(&self.filters));
+        specs.extend(bias(dims, initializer, regularizer, constraint)?);
         Ok(specs)
     }
 

@@ -1,7 +1,7 @@
 //! Dense: `y = f(x kernel + bias)`.
 
 use crate::constraints::Constraint;
-use crate::fields::weight;
+use crate::fields::{bias, weight};
 use crate::initializers::Initializer;
 use crate::regularizers::Regularizer;
 use crate::{Call, Layer};
@@ -68,18 +68,10 @@ impl Layer for Dense {
             (&self.kernel_initializer, &self.kernel_regularizer, &self.kernel_constraint);
         let mut specs =
             vec![weight("kernel", &dims, "kernel", initializer, regularizer, constraint)?];
-        if self.use_bias {
-            let (initializer, regularizer, constraint) =
-                (&self.bias_initializer, &self.bias_regularizer, &self.bias_constraint);
-            specs.push(weight(
-                "bias",
-                &[self.units],
-                "bias",
-                initializer,
-                regularizer,
-                constraint,
-            )?);
-        }
+        let (initializer, regularizer, constraint) =
+            (&self.bias_initializer, &self.bias_regularizer, &self.bias_constraint);
+        let dims = self.use_bias.then_some(std::slice::from_ref(&self.units));
+        specs.extend(bias(dims, initializer, regularizer, constraint)?);
         Ok(specs)
     }
 

@@ -3,7 +3,7 @@
 mod equation;
 
 use crate::constraints::Constraint;
-use crate::fields::weight;
+use crate::fields::{bias, weight};
 use crate::initializers::{Initializer, Initializers};
 use crate::regularizers::Regularizer;
 use crate::{Call, Layer};
@@ -121,11 +121,9 @@ impl Layer for EinsumDense {
         let (regularizer, constraint) = (&self.kernel_regularizer, &self.kernel_constraint);
         let dims = &resolved.kernel;
         let mut specs = vec![weight("kernel", dims, "kernel", &first, regularizer, constraint)?];
-        if let Some(dims) = &resolved.bias {
-            let (regularizer, constraint) = (&self.bias_regularizer, &self.bias_constraint);
-            let first = &self.bias_initializer;
-            specs.push(weight("bias", dims, "bias", first, regularizer, constraint)?);
-        }
+        let (initializer, regularizer, constraint) =
+            (&self.bias_initializer, &self.bias_regularizer, &self.bias_constraint);
+        specs.extend(bias(resolved.bias.as_deref(), initializer, regularizer, constraint)?);
         Ok(specs)
     }
 

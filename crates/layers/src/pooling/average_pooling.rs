@@ -1,6 +1,6 @@
 //! AveragePooling1D, AveragePooling2D, AveragePooling3D: the average of each window.
 
-use super::{pool, pooled};
+use super::{pool, pooled, window_sizes};
 use crate::spatial::{Padding, Sizes, WindowSizes};
 use crate::{Call, DataFormat, Layer};
 use sconce_core::{Args, Config, Result, Spec, Tensor};
@@ -37,13 +37,7 @@ pub struct AveragePooling<const RANK: usize> {
 
 impl<const RANK: usize> AveragePooling<RANK> {
     fn windows(&self) -> WindowSizes<'_> {
-        WindowSizes {
-            kernel: &self.pool_size.0,
-            strides: &self.strides.as_ref().unwrap_or(&self.pool_size).0,
-            dilation: &[1; RANK],
-            padding: self.padding,
-            key: "pool_size",
-        }
+        window_sizes(&self.pool_size, &self.strides, self.padding)
     }
 }
 

@@ -27,11 +27,22 @@ pub use global_max_pooling::{
 pub use max_pooling::{MaxPooling, MaxPooling1D, MaxPooling2D, MaxPooling3D};
 
 use crate::DataFormat;
-use crate::spatial::{Spatial, WindowSizes};
+use crate::spatial::{Padding, Sizes, Spatial, WindowSizes};
 use sconce_core::{Error, Result, Spec, Tensor};
 use sconce_ops::reshape;
 use sconce_ops::windows::Axis;
 use std::ops::Range;
+
+/// Windows that lie side by side unless strides are given.
+fn window_sizes<'a, const RANK: usize>(
+    pool_size: &'a Sizes<RANK>,
+    strides: &'a Option<Sizes<RANK>>,
+    padding: Padding,
+) -> WindowSizes<'a> {
+    let strides = strides.as_ref().unwrap_or(pool_size);
+    let (kernel, strides) = (&pool_size.0, &strides.0);
+    WindowSizes { kernel, strides, dilation: &[1; RANK], padding, key: "pool_size" }
+}
 
 /// The shape of pooled windows.
 fn pooled(
