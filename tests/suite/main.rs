@@ -24,3 +24,4 @@ mod schema;
 mod sources;
 mod steps;
 mod styles;
+mod tensorboard;

@@ -36,6 +36,7 @@ pub mod prelude {
     };
     pub use crate::model::{Apply, Input, SymbolicTensor};
     pub use crate::train::callbacks::{CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint};
+    pub use crate::train::checkpoint::Checkpoint;
     pub use crate::train::losses::{
         BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss, LossFn, MeanAbsoluteError,
         MeanSquaredError, SparseCategoricalCrossentropy, custom_loss,
@@ -62,6 +63,8 @@ mod guide {
     struct GettingStarted;
     #[doc = include_str!("../../../docs/from-keras.md")]
     struct FromKeras;
+    #[doc = include_str!("../../../docs/checkpoints.md")]
+    struct Checkpoints;
     #[doc = include_str!("../../../docs/long-runs.md")]
     struct LongRuns;
     #[doc = include_str!("../../../docs/own-objects.md")]
