@@ -248,3 +248,38 @@ fn determinism_can_be_verified() {
     );
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "it leaves nothing");
 }
+
+/// Over 20,000 steps with checkpoints, logs and validation the process grows no more.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_stays_flat_over_20_000_steps() {
+    let mut config = config();
+    // 80 rows to train on: 40 steps an epoch.
+    config["data"]["train"]["rows"] = json!(100);
+    config["fit"] = json!({"epochs": 500, "batch_size": 2, "validation_split": 0.2});
+    config["callbacks"][0]["config"]["patience"] = json!(1000);
+    config["checkpoint"]["every_steps"] = json!(250);
+    let dir = folder(&config);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sconce"))
+        .current_dir(dir.path())
+        .args(["train", "run.json", "--quiet"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Resident pages of 4 KiB, with the epoch at that time.
+    let mut seen: Vec<(usize, u64)> = Vec::new();
+    while child.try_wait().unwrap().is_none() {
+        let log = std::fs::read_to_string(dir.path().join("log.csv")).unwrap_or_default();
+        let statm = std::fs::read_to_string(format!("/proc/{}/statm", child.id()));
+        let resident = statm.unwrap_or_default().split(' ').nth(1).and_then(|n| n.parse().ok());
+        seen.extend(resident.filter(|pages| *pages > 0).map(|pages| (log.lines().count(), pages)));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(child.wait().unwrap().success());
+    let most = |from: usize, to: usize| {
+        let pages = seen.iter().filter(|(epoch, _)| (from..to).contains(epoch));
+        pages.map(|(_, pages)| *pages).max().unwrap()
+    };
+    let (early, late) = (most(50, 200), most(350, 520));
+    assert!(late <= early + 512, "{early} pages after some epochs, {late} at the end");
+}
