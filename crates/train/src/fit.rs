@@ -2,6 +2,7 @@
 
 use crate::callbacks::{Callback, Verbose};
 use crate::checkpoint::Checkpoint;
+use crate::health;
 use crate::history::History;
 use crate::model::Model;
 use crate::prepare::{self, TRAINING, VALIDATION};
@@ -337,6 +338,13 @@ impl Model {
         let data = with_class_weights(data, fit.class_weight.as_ref())?;
         let own_step = fit.train_step.is_some();
         let data = if own_step { data } else { prepare::prepare(self, data, TRAINING, true)? };
+        if !own_step {
+            let validation = match &fit.validation {
+                Some(Validation::Arrays(batch)) => Some(batch),
+                _ => None,
+            };
+            health::tell_of_unseen_classes(self, &data, validation)?;
+        }
         let options = BatchOptions {
             batch_size: fit.batch_size,
             shuffle: fit.shuffle,

@@ -16,6 +16,7 @@ mod fit_tests;
 #[cfg(test)]
 mod functional_tests;
 pub mod head;
+mod health;
 pub mod history;
 pub mod model;
 pub mod per_output;

@@ -25,13 +25,6 @@ pub struct BackupAndRestore {
 }
 
 impl CallbackConfig for BackupAndRestore {
-    fn check(&self) -> Result<()> {
-        match self.backup_dir.as_os_str().is_empty() {
-            true => Err(Error::config("backup_dir", "must be the name of a folder, got \"\"")),
-            false => Ok(()),
-        }
-    }
-
     fn start(&self) -> Box<dyn Callback> {
         Box::new(self.clone())
     }
@@ -43,7 +36,10 @@ impl Callback for BackupAndRestore {
     }
 
     fn prepare(&mut self, _run: &Run<'_>) -> Result<()> {
-        self.check()
+        match self.backup_dir.as_os_str().is_empty() {
+            true => Err(Error::config("backup_dir", "must be the name of a folder, got \"\"")),
+            false => Ok(()),
+        }
     }
 
     fn checkpoint(&self) -> Option<Checkpoint> {
