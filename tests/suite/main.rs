@@ -21,6 +21,7 @@ mod properties;
 mod protocol;
 mod reference;
 mod schema;
+mod small_objects;
 mod sources;
 mod steps;
 mod styles;
