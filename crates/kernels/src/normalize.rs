@@ -193,10 +193,9 @@ fn normalize_rows(
                 || {
                     let rows = y.chunks_exact_mut(width).zip(x.chunks_exact(width));
                     for ((y, x), moments) in rows.zip(moments.chunks_exact_mut(2)) {
-                        let mean =
-                            if center { lane_sum(width, |i| x[i]) / width as f32 } else { 0.0 };
-                        let square = |i: usize| (x[i] - mean) * (x[i] - mean);
-                        let variance = lane_sum(width, square) / width as f32;
+                        let mean = if center { lane_sum([x], |[x]| x) / width as f32 } else { 0.0 };
+                        let square = |[x]: [f32; 1]| (x - mean) * (x - mean);
+                        let variance = lane_sum([x], square) / width as f32;
                         let inverse = 1.0 / (variance + epsilon).sqrt();
                         for (((y, x), gamma), beta) in y.iter_mut().zip(x).zip(gamma).zip(beta) {
                             *y = (x - mean) * (inverse * gamma) + beta;
@@ -275,8 +274,8 @@ fn segment_moments(x: &[f32], sets: Sets, mean: &mut [f32], squares: &mut [f32])
             let (mean, squares) = vectorized(
                 #[inline(always)]
                 || {
-                    let mean = lane_sum(inner, |i| x[i]) / inner as f32;
-                    (mean, lane_sum(inner, |i| (x[i] - mean) * (x[i] - mean)))
+                    let mean = lane_sum([x], |[x]| x) / inner as f32;
+                    (mean, lane_sum([x], |[x]| (x - mean) * (x - mean)))
                 },
             );
             let (mean, squares) = (f64::from(mean), f64::from(squares));
@@ -519,8 +518,8 @@ fn product_sums(
                 #[inline(always)]
                 || {
                     let mean = means[c];
-                    let product = |i: usize| dy[i] * (x[i] - mean);
-                    (lane_sum(sets.inner, |i| dy[i]), lane_sum(sets.inner, product))
+                    let product = |[x, dy]: [f32; 2]| dy * (x - mean);
+                    (lane_sum([dy], |[dy]| dy), lane_sum([x, dy], product))
                 },
             );
             plain[c] += sum;
@@ -578,11 +577,12 @@ fn rows_backward(
                     let mean = statistics.mean[first + row];
                     let variance = statistics.variance[first + row];
                     let inverse = 1.0 / (variance + statistics.epsilon).sqrt();
-                    let scaled = |i: usize| gamma[i] * dy[i] * (x[i] - mean);
+                    let scaled = |[gamma, x, dy]: [f32; 3]| gamma * dy * (x - mean);
                     let count = width as f32;
-                    let slope = -inverse * inverse * inverse * lane_sum(width, scaled) / count;
+                    let sum = lane_sum([gamma, x, dy], scaled);
+                    let slope = -inverse * inverse * inverse * sum / count;
                     let offset = match center {
-                        true => -inverse * lane_sum(width, |i| gamma[i] * dy[i]) / count,
+                        true => -inverse * lane_sum([gamma, dy], |[gamma, dy]| gamma * dy) / count,
                         false => 0.0,
                     };
                     let values = dx.iter_mut().zip(x).zip(dy).zip(gamma);

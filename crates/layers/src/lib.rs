@@ -34,7 +34,9 @@ pub use crate::convolution::{
     DepthwiseConv2D, SeparableConv1D, SeparableConv2D,
 };
 pub use crate::core::{Activation, Dense, EinsumDense, Identity, InputLayer, Masking};
-pub use crate::merging::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
+pub use crate::merging::{
+    Add, Average, Concatenate, CustomScaleLayer, Dot, Maximum, Minimum, Multiply, Subtract,
+};
 pub use crate::normalization::{
     BatchNormalization, GroupNormalization, LayerNormalization, LayerScale, RMSNormalization,
     UnitNormalization,
@@ -106,6 +108,7 @@ sconce_core::registry! { Layers(Layer):
     Cropping1D [];
     Cropping2D [];
     Cropping3D [];
+    CustomScaleLayer [];
     Dense [];
     Dot [];
     Dropout [];

@@ -81,7 +81,7 @@ impl Kernel<()> for Rows {
             vectorized(
                 #[inline(always)]
                 || {
-                    logs.extend(e.chunks_exact(width).map(|e| lane_sum(width, |i| e[i])));
+                    logs.extend(e.chunks_exact(width).map(|e| lane_sum([e], |[e]| e)));
                     for log in &mut logs {
                         *log = math::ln(*log);
                     }
@@ -106,7 +106,7 @@ impl Kernel<()> for Rows {
                     #[inline(always)]
                     || {
                         for (dx, dy) in dx.chunks_exact_mut(width).zip(dy.chunks_exact(width)) {
-                            let sum = lane_sum(width, |i| dy[i]);
+                            let sum = lane_sum([dy], |[dy]| dy);
                             for (dx, dy) in dx.iter_mut().zip(dy) {
                                 *dx = dy - *dx * sum;
                             }

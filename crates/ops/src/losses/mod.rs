@@ -168,7 +168,7 @@ impl<P: Pointwise> Kernel<()> for MeanLoss<P> {
                             *v = function.value(Scalar(*x), Scalar(*t)).0;
                         }
                         for (v, row) in values.iter_mut().zip(losses.chunks_exact(width)) {
-                            *v = scale * lane_sum(width, |i| row[i]);
+                            *v = scale * lane_sum([row], |[x]| x);
                         }
                     },
                 );
