@@ -22,6 +22,7 @@ mod properties;
 mod protocol;
 mod reference;
 mod schema;
+mod small_objects;
 mod sources;
 mod steps;
 mod styles;

@@ -21,7 +21,7 @@ pub use gemm::{Matrix, product};
 pub use map::{map, map2, map3};
 pub use mapped_file::MappedFile;
 pub use slices::{slice_of, with_labels, with_slice, with_slice_mut};
-pub use threads::{CHUNK, for_chunks, for_parts, for_rows, parallel};
+pub use threads::{CHUNK, for_chunks, for_parts, for_parts_of, for_rows, parallel};
 
 /// Runs a loop compiled for the widest vectors this CPU has.
 #[inline(always)]

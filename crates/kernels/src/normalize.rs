@@ -6,7 +6,7 @@
 //! variance", 1983), in their order, so that values far from 0 keep their digits and bits do not
 //! depend on the number of threads.
 
-use super::threads::for_parts_of_two;
+use super::threads::for_parts_of;
 use super::{CHUNK, for_parts, lane_sum, vectorized};
 
 /// How the values of a tensor fall into sets. Its axes are `[samples, positions, groups, channels,
@@ -182,10 +182,9 @@ fn normalize_rows(
     let mut moments = vec![0.0; 2 * rows];
     let (gamma, beta) = (or(gamma, 1.0, width), or(beta, 0.0, width));
     let per_part = (CHUNK / width.max(1)).max(1);
-    for_parts_of_two(
-        (&mut y, per_part * width),
-        (&mut moments, per_part * 2),
-        |part, y, moments| {
+    for_parts_of(
+        [(&mut y[..], per_part * width), (&mut moments[..], per_part * 2)],
+        |part, [y, moments]| {
             let (gamma, beta) = (gamma.as_slice(), beta.as_slice());
             let x = &x[part * per_part * width..][..y.len()];
             vectorized(
@@ -564,39 +563,44 @@ fn rows_backward(
     let mut sums = vec![0.0; parts * 2 * width];
     let gamma = or(gamma, 1.0, width);
     let center = statistics.center;
-    for_parts_of_two((&mut dx, per_part * width), (&mut sums, 2 * width), |part, dx, sums| {
-        let (dgamma, dbeta) = sums.split_at_mut(width);
-        let gamma = gamma.as_slice();
-        let first = part * per_part;
-        let (x, dy) = (&x[first * width..][..dx.len()], &dy[first * width..][..dx.len()]);
-        vectorized(
-            #[inline(always)]
-            || {
-                let rows = dx.chunks_exact_mut(width).zip(x.chunks_exact(width));
-                for (row, ((dx, x), dy)) in rows.zip(dy.chunks_exact(width)).enumerate() {
-                    let mean = statistics.mean[first + row];
-                    let variance = statistics.variance[first + row];
-                    let inverse = 1.0 / (variance + statistics.epsilon).sqrt();
-                    let scaled = |[gamma, x, dy]: [f32; 3]| gamma * dy * (x - mean);
-                    let count = width as f32;
-                    let sum = lane_sum([gamma, x, dy], scaled);
-                    let slope = -inverse * inverse * inverse * sum / count;
-                    let offset = match center {
-                        true => -inverse * lane_sum([gamma, dy], |[gamma, dy]| gamma * dy) / count,
-                        false => 0.0,
-                    };
-                    let values = dx.iter_mut().zip(x).zip(dy).zip(gamma);
-                    let columns = dgamma.iter_mut().zip(dbeta.iter_mut());
-                    for ((((dx, x), dy), gamma), (dgamma, dbeta)) in values.zip(columns) {
-                        let centered = x - mean;
-                        *dx = inverse * gamma * dy + slope * centered + offset;
-                        *dgamma += dy * centered * inverse;
-                        *dbeta += dy;
+    for_parts_of(
+        [(&mut dx[..], per_part * width), (&mut sums[..], 2 * width)],
+        |part, [dx, sums]| {
+            let (dgamma, dbeta) = sums.split_at_mut(width);
+            let gamma = gamma.as_slice();
+            let first = part * per_part;
+            let (x, dy) = (&x[first * width..][..dx.len()], &dy[first * width..][..dx.len()]);
+            vectorized(
+                #[inline(always)]
+                || {
+                    let rows = dx.chunks_exact_mut(width).zip(x.chunks_exact(width));
+                    for (row, ((dx, x), dy)) in rows.zip(dy.chunks_exact(width)).enumerate() {
+                        let mean = statistics.mean[first + row];
+                        let variance = statistics.variance[first + row];
+                        let inverse = 1.0 / (variance + statistics.epsilon).sqrt();
+                        let scaled = |[gamma, x, dy]: [f32; 3]| gamma * dy * (x - mean);
+                        let count = width as f32;
+                        let sum = lane_sum([gamma, x, dy], scaled);
+                        let slope = -inverse * inverse * inverse * sum / count;
+                        let offset = match center {
+                            true => {
+                                -inverse * lane_sum([gamma, dy], |[gamma, dy]| gamma * dy) / count
+                            }
+                            false => 0.0,
+                        };
+                        let values = dx.iter_mut().zip(x).zip(dy).zip(gamma);
+                        let columns = dgamma.iter_mut().zip(dbeta.iter_mut());
+                        for ((((dx, x), dy), gamma), (dgamma, dbeta)) in values.zip(columns) {
+                            let centered = x - mean;
+                            *dx = inverse * gamma * dy + slope * centered + offset;
+                            *dgamma += dy * centered * inverse;
+                            *dbeta += dy;
+                        }
                     }
-                }
-            },
-        );
-    });
+                },
+            );
+        },
+    );
     let (mut dgamma, mut dbeta) = (vec![0f32; width], vec![0f32; width]);
     for part in sums.chunks_exact((2 * width).max(1)) {
         let (of_gamma, of_beta) = part.split_at(width);

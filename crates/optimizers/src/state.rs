@@ -113,7 +113,8 @@ impl OptimizerState {
             state.fused &= update::fuses(w) && slots.iter().all(fuses);
             state.declared.push(declared);
             state.slots.push(slots);
-            state.decays.push(rule.weight_decay(&info).unwrap_or_default());
+            let decay = rule.weight_decay(&info).filter(|_| !common.excludes(&info));
+            state.decays.push(decay.unwrap_or_default());
             let zeros = || Tensor::zeros(w.dims(), w.dtype(), w.device());
             if common.use_ema {
                 state.averages.push(zeros()?);

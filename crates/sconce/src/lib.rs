@@ -41,7 +41,7 @@ pub mod prelude {
         BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss, LossFn, MeanAbsoluteError,
         MeanSquaredError, SparseCategoricalCrossentropy, custom_loss,
     };
-    pub use crate::train::metrics::{Metric, MetricFn, custom_metric};
+    pub use crate::train::metrics::{Metric, MetricFn, custom_metric, loss_metric};
     pub use crate::train::optimizers::{
         Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, LossScaleOptimizer,
         MultiOptimizer, Muon, Nadam, OptimizerExt, OptimizerMap, RMSprop, SGD, ScheduleFreeAdamW,

@@ -403,6 +403,15 @@ impl Model {
         }
     }
 
+    /// The network to read, and what `compile` gave to change.
+    pub(crate) fn network_and_compiled(&mut self) -> Result<(&Network, &mut Compiled)> {
+        match (&self.network, &mut self.compiled) {
+            (None, _) => Err(not_built()),
+            (_, None) => Err(not_compiled()),
+            (Some(network), Some(compiled)) => Ok((network, compiled)),
+        }
+    }
+
     /// Runs the model on one input for a loop of your own: the result is part of candle's graph.
     /// `cx` says whether this is training ([`Context::training`]) or not ([`Context::inference`]).
     pub fn forward(&self, x: &Tensor, cx: &mut Context) -> Result<Tensor> {

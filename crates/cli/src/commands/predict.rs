@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The model, a .keras (or .safetensors) file
+    /// The model, a .keras, .h5 or .safetensors file
     model: PathBuf,
     /// An input: a .npy, .npz or .csv file; once for each input of the model, in its order or by
     /// name. One .npz file may hold all inputs by name
@@ -33,7 +33,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let device = device::parse(&args.device)?;
-    model_file(&args.model, &["keras", "safetensors"])?;
+    model_file(&args.model, &["keras", "h5", "hdf5", "safetensors"])?;
     check_files(args)?;
     // What the model was compiled with does not matter here, so it need not be supported.
     let options = LoadOptions::new().device(&device).compile(false);

@@ -21,7 +21,7 @@ mod standardize;
 #[cfg(test)]
 mod tests;
 
-pub use run::{Outcome, PreparedRun, load_model};
+pub use run::{KERAS_ENDINGS, Outcome, PreparedRun, load_model};
 pub use sections::{CheckpointSetting, DataSection, FitSection, ModelSource, OutputSection};
 
 use crate::callbacks::CallbackPart;

@@ -121,7 +121,10 @@ impl RunConfig {
         match &self.model {
             ModelSource::Inline(json) => from_json(&Json::Object(json.clone()), device, seed),
             // What a file was compiled with matters only where it goes on, else it need not be known.
-            ModelSource::File(path) if self.compile.is_none() && has_ending(path, "keras") => {
+            ModelSource::File(path)
+                if self.compile.is_none()
+                    && KERAS_ENDINGS.iter().any(|ending| has_ending(path, ending)) =>
+            {
                 Model::load_with(path, LoadOptions::new().device(device))
             }
             ModelSource::File(path) => load_model(path, device, seed),
@@ -191,14 +194,19 @@ fn has_ending(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|e| e == ending)
 }
 
-/// Architecture and weights from a `.keras` file or a `.safetensors` file of ours, or a new model
-/// from a `.json` file, with weights drawn from the seed if it states the shape of its input.
+/// The endings of the names of files with whole models of Keras.
+pub const KERAS_ENDINGS: [&str; 3] = ["keras", "h5", "hdf5"];
+
+/// Architecture and weights from a `.keras` or older `.h5` file or a `.safetensors` file of ours, or a new
+/// model from a `.json` file, with weights drawn from the seed if it states the shape of its input.
 ///
 /// # Errors
 /// Another ending; a file that cannot be used.
 pub fn load_model(path: &Path, device: &Device, seed: u64) -> Result<Model> {
     match path.extension().and_then(|e| e.to_str()) {
-        Some("keras") => Model::load_with(path, LoadOptions::new().device(device).compile(false)),
+        Some(ending) if KERAS_ENDINGS.contains(&ending) => {
+            Model::load_with(path, LoadOptions::new().device(device).compile(false))
+        }
         Some("safetensors") => Model::load_with(path, LoadOptions::new().device(device)),
         Some("json") => {
             let (text, value) = read_json(path)?;
@@ -207,7 +215,7 @@ pub fn load_model(path: &Path, device: &Device, seed: u64) -> Result<Model> {
         _ => Err(Error::config(
             "",
             format!(
-                "a model is read from a .keras, .json or .safetensors file, not from `{}`",
+                "a model is read from a .keras, .h5, .json or .safetensors file, not from `{}`",
                 path.display()
             ),
         )),
