@@ -24,6 +24,11 @@ fn outputs<'a>(argument: &'a str, graph: &Graph, names: &'a [&'a str]) -> Slots<
     Slots { argument, kind: "output", names, is_dict: graph.output_keys().is_some() }
 }
 
+/// All outputs of a model, for which files are written: those of a dict too have an order in files.
+fn written_outputs<'a>(argument: &'a str, names: &'a [&'a str]) -> Slots<'a> {
+    Slots { argument, kind: "output", names, is_dict: false }
+}
+
 /// Refuses a file that cannot be a trained model.
 fn model_file(path: &Path, endings: &[&str]) -> Result<()> {
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
