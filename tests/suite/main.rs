@@ -3,6 +3,7 @@
 // Tests may unwrap; the examples, which are shared as modules, include each other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::duplicate_mod)]
 
+mod applications;
 mod callback_cases;
 mod custom_objects;
 mod examples;
@@ -22,6 +23,8 @@ mod properties;
 mod protocol;
 mod reference;
 mod schema;
+mod small_objects;
 mod sources;
 mod steps;
 mod styles;
+mod tensorboard;

@@ -153,6 +153,11 @@ pub fn is_registered_class(class_name: &str) -> bool {
     })
 }
 
+/// Whether an object of one kind is known here by this registered name.
+pub fn is_registered_as<K: Kind>(registered_name: &str) -> bool {
+    find::<K>(registered_name).is_some()
+}
+
 /// All objects of a kind that are known here, the innermost scope's first.
 pub(crate) fn of_kind<K: Kind>() -> Vec<Arc<Custom<K>>> {
     SCOPES.with_borrow(|scopes| {

@@ -105,11 +105,24 @@ fn saved(entry: &LayerEntry, paths: &Paths<'_>) -> Result<Saved> {
             entry.layer().children().into_iter().map(child).collect::<Result<_>>()?
         }
     };
+    let mut children: Vec<(String, Child)> = children;
+    let weights = || entry.weights().iter().filter(|weight| !weight.is_transient);
+    let mut variables: Vec<Variable> = weights().map(variable).collect();
+    if let Some((attribute, class_name)) = entry.layer().weights_within() {
+        let within = Saved {
+            id: weights().next().map_or(0, |weight| Arc::as_ptr(weight).cast::<()>() as usize),
+            class_name: class_name.to_string(),
+            name: sconce_core::names::snake_case(class_name),
+            variables: std::mem::take(&mut variables),
+            children: Vec::new(),
+        };
+        children.push((attribute.to_string(), Child::One(within)));
+    }
     Ok(Saved {
         id: entry.id(),
         class_name: entry.class_name().to_string(),
         name: entry.name().to_string(),
-        variables: entry.weights().iter().map(variable).collect(),
+        variables,
         children,
     })
 }

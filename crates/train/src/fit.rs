@@ -1,6 +1,7 @@
 //! `fit`: the loop over epochs and batches.
 
 use crate::callbacks::{Callback, Verbose};
+use crate::checkpoint::Checkpoint;
 use crate::history::History;
 use crate::model::Model;
 use crate::prepare::{self, TRAINING, VALIDATION};
@@ -59,6 +60,10 @@ pub struct Fit {
     pub(crate) seed: u64,
     pub(crate) cancel: CancelToken,
     pub(crate) train_step: Option<Box<dyn TrainStep>>,
+    pub(crate) checkpoint: Option<Checkpoint>,
+    pub(crate) resume: bool,
+    /// Whether the history says what the run depended on.
+    pub(crate) fingerprints: bool,
     /// What was wrong with an argument.
     pub(crate) error: Option<Error>,
 }
@@ -97,6 +102,9 @@ impl Fit {
             seed: 0,
             cancel: CancelToken::new(),
             train_step: None,
+            checkpoint: None,
+            resume: false,
+            fingerprints: false,
             error: None,
         }
     }
@@ -177,6 +185,12 @@ impl Fit {
                 self.initial_epoch, self.epochs
             );
             return Err(Error::config("epochs", message));
+        }
+        if self.resume && self.checkpoint.is_none() {
+            return Err(Error::config(
+                "resume",
+                "needs a checkpoint to go on from; give `checkpoint`",
+            ));
         }
         Ok(())
     }
@@ -259,6 +273,20 @@ impl Fit {
     /// A token that stops the run from outside.
     pub fn cancel_token(mut self, token: &CancelToken) -> Self {
         self.cancel = token.clone();
+        self
+    }
+
+    /// Writes checkpoints of the run: everything that [`Fit::resume`] needs.
+    pub fn checkpoint(mut self, checkpoint: Checkpoint) -> Self {
+        self.checkpoint = Some(checkpoint);
+        self
+    }
+
+    /// Goes on from the newest whole checkpoint of [`Fit::checkpoint`], with the bits that the run would
+    /// have had if it had not been interrupted; starts if there is none. A run under other conditions
+    /// is refused with the difference.
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
         self
     }
 

@@ -1,12 +1,14 @@
 //! The training loop: compile, fit, evaluate, predict.
 
 pub mod callbacks;
+pub mod checkpoint;
 pub mod compile;
 pub mod compile_config;
 pub mod compiled;
 pub mod custom_loop;
 mod epoch;
 pub mod evaluate;
+mod exact;
 pub mod files;
 pub mod fit;
 #[cfg(test)]
@@ -28,6 +30,7 @@ mod tests;
 pub mod train_step;
 
 pub use callbacks::{Callback, Event, Flow, Run, Verbose};
+pub use checkpoint::Checkpoint;
 pub use compile::Compile;
 pub use custom_loop::{batches, value_and_grad};
 pub use files::{LoadOptions, LoadReport};

@@ -2,6 +2,7 @@
 
 mod arrays;
 pub mod convert;
+mod determinism;
 pub mod evaluate;
 pub mod predict;
 mod predictions;
