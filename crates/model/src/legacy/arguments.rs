@@ -198,9 +198,6 @@ pub(super) fn translate(
     stated_input(config, class);
     of_class(config, class, &found, is_old);
     map.insert("class_name".to_string(), class.into());
-    if is_old && class == "Activation" {
-        hard_sigmoid(map, changes);
-    }
     Ok(())
 }
 
@@ -406,7 +403,7 @@ fn merge(map: &mut Map<String, Json>, path: &str) -> Result<()> {
 }
 
 /// An Activation layer of the old `hard_sigmoid`, as two layers that compute the same.
-fn hard_sigmoid(map: &mut Map<String, Json>, changes: &mut Changes) {
+pub(super) fn hard_sigmoid(map: &mut Map<String, Json>, changes: &mut Changes) {
     let Some(config) = map.get("config").and_then(Json::as_object) else { return };
     if config.get("activation").and_then(Json::as_str) != Some("hard_sigmoid") {
         return;

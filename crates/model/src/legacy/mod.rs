@@ -122,9 +122,13 @@ impl Translator {
                 if map.get("class_name").is_some_and(Json::is_string) {
                     self.object(map, path)?;
                 }
-                for (key, value) in map {
+                for (key, value) in map.iter_mut() {
                     let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                     self.value(value, &path, depth + 1)?;
+                }
+                // Last, since it puts layers of Keras 3 in its place.
+                if self.is_old && is_class(map, "Activation") {
+                    arguments::hard_sigmoid(map, &mut self.changes);
                 }
             }
             Json::Array(items) => {
