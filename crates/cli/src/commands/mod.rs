@@ -43,7 +43,11 @@ fn model_file(path: &Path, endings: &[&str]) -> Result<()> {
         }
         _ => "",
     };
-    let endings = endings.join(" or .");
+    let endings = match endings.split_last() {
+        Some((last, [])) => last.to_string(),
+        Some((last, first)) => format!("{} or .{last}", first.join(", .")),
+        None => String::new(),
+    };
     let message = format!("MODEL must be a .{endings} file, got `{}`{advice}", path.display());
     Err(Error::config("", message))
 }
