@@ -17,6 +17,7 @@ mod layer_numbers;
 mod layers;
 mod loss_cases;
 mod object_cases;
+mod old_files;
 mod optimizer_cases;
 mod properties;
 mod protocol;

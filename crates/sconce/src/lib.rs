@@ -71,6 +71,8 @@ mod guide {
     struct OwnObjects;
     #[doc = include_str!("../../../docs/serving.md")]
     struct Serving;
+    #[doc = include_str!("../../../docs/old-models.md")]
+    struct OldModels;
     #[doc = include_str!("../../../docs/files.md")]
     struct Files;
     #[doc = include_str!("../../../docs/speed.md")]
