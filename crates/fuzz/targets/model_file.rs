@@ -9,6 +9,6 @@ use std::path::Path;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(file) = ModelFile::from_bytes(bytes.to_vec(), "fuzz") {
-        let _ = network::from_file(&file, Path::new("fuzz"), &Device::Cpu);
+        let _ = network::from_file(&file, file.compile_config.as_ref(), Path::new("fuzz"), &Device::Cpu);
     }
 });

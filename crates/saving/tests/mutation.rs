@@ -137,7 +137,8 @@ fn damaged_files_are_refused() {
     // As far as the network: what a file says of layers and weights has to fit together.
     let model = |bytes: Vec<u8>| {
         let file = ModelFile::from_bytes(bytes, "damaged")?;
-        network::from_file(&file, Path::new("damaged"), &Device::Cpu).map(drop)
+        network::from_file(&file, file.compile_config.as_ref(), Path::new("damaged"), &Device::Cpu)
+            .map(drop)
     };
     let before = peak();
     let print = std::panic::take_hook();

@@ -36,7 +36,7 @@ fn wrong_configurations_say_where_and_what_to_do() {
         ("/fit/verbose", json!(7), "fit.verbose", "must be \"auto\", 0 (silent)"),
         ("/fit/validation_split", json!(1.5), "fit.validation_split", "of at least 0 and below 1"),
         ("/model", json!(7), "model", "Keras's JSON of a model, or the path"),
-        ("/model", json!("m.txt"), "model", "read from a .keras, .json or .safetensors file"),
+        ("/model", json!("m.txt"), "model", "read from a .keras, .h5, .json or .safetensors file"),
         (
             "/model/config/layers/1/config/unitss",
             json!(8),
