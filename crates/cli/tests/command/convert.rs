@@ -149,7 +149,9 @@ fn the_schema_describes_configurations() {
     assert_eq!(schema["$ref"], json!("#/$defs/RunConfig"));
     let run = &schema["$defs"]["RunConfig"];
     let keys: Vec<&String> = run["properties"].as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["$schema", "model", "compile", "data", "fit", "callbacks", "output"]);
+    let expected =
+        ["$schema", "model", "compile", "data", "fit", "callbacks", "output", "checkpoint"];
+    assert_eq!(keys, expected);
     assert_eq!(run["additionalProperties"], json!(false));
     assert_eq!(run["required"], json!(["model", "data"]));
     let fit = &schema["$defs"]["FitSection"]["properties"];
