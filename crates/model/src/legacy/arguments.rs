@@ -459,8 +459,13 @@ mod tests {
         let mut dilated_now = as_now.clone();
         dilated_now["dilation_rate"] = json!([2, 2]);
         let cases = [
-            ("Convolution2D", convolution.clone(), "Conv2D", as_now.clone()),
-            ("SeparableConvolution2D", convolution, "SeparableConv2D", as_now),
+            ("Convolution2D", convolution, "Conv2D", as_now),
+            (
+                "SeparableConvolution2D",
+                json!({"nb_filter": 3, "nb_row": 2, "nb_col": 1, "init": "normal", "bias": false}),
+                "SeparableConv2D",
+                json!({"filters": 3, "kernel_size": [2, 1], "use_bias": false}),
+            ),
             ("AtrousConvolution2D", dilated, "Conv2D", dilated_now),
             (
                 "Deconvolution2D",
