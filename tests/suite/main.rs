@@ -19,6 +19,8 @@ mod object_cases;
 mod optimizer_cases;
 mod properties;
 mod protocol;
+mod recurrent;
+mod recurrent_cases;
 mod reference;
 mod schema;
 mod sources;
