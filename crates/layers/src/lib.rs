@@ -37,7 +37,9 @@ pub use crate::convolution::{
 pub use crate::core::{
     Activation, Dense, EinsumDense, Embedding, Identity, InputLayer, Masking, ReversibleEmbedding,
 };
-pub use crate::merging::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
+pub use crate::merging::{
+    Add, Average, Concatenate, CustomScaleLayer, Dot, Maximum, Minimum, Multiply, Subtract,
+};
 pub use crate::normalization::{
     BatchNormalization, GroupNormalization, LayerNormalization, LayerScale, RMSNormalization,
     UnitNormalization,
@@ -114,6 +116,7 @@ sconce_core::registry! { Layers(Layer):
     Cropping1D [];
     Cropping2D [];
     Cropping3D [];
+    CustomScaleLayer [];
     Dense [];
     Dot [];
     Dropout [];

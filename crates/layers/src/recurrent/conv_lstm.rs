@@ -143,7 +143,7 @@ impl<const RANK: usize> ConvLSTM<RANK> {
     fn stream(&self, call: &Call<'_>, index: u64) -> Stream {
         let stream = call.stream(index);
         match self.seed {
-            Some(seed) => Stream::new(seed, stream.parts().1),
+            Some(seed) => stream.reseeded(seed),
             None => stream,
         }
     }
