@@ -216,7 +216,7 @@ fn keras_opens_models_of_several_outputs() {
         "steps",
     ];
     let mut count = 0;
-    let groups = ["functional_training", "layer_training"];
+    let groups = ["functional_training", "layer_training", "sequence_training"];
     for case in groups.into_iter().flat_map(golden::load) {
         if !names.contains(&case.name()) {
             continue;
