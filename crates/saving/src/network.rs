@@ -106,7 +106,7 @@ fn saved(entry: &LayerEntry, paths: &Paths<'_>) -> Result<Saved> {
         }
     };
     let mut children: Vec<(String, Child)> = children;
-    let weights = || entry.weights().iter().filter(|weight| !weight.is_transient);
+    let weights = || entry.weights().iter();
     let mut variables: Vec<Variable> = weights().map(variable).collect();
     if let Some((attribute, class_name)) = entry.layer().weights_within() {
         let within = Saved {
