@@ -10,8 +10,9 @@ use sconce_testkit::golden::{self, Case};
 use serde_json::Value as Json;
 
 /// The groups, by rooms of the layers.
-pub const GROUPS: [&str; 8] = [
+pub const GROUPS: [&str; 9] = [
     "layers_activation",
+    "layers_attention",
     "layers_core",
     "layers_images",
     "layers_merging",
@@ -21,11 +22,19 @@ pub const GROUPS: [&str; 8] = [
     "layers_reshaping",
 ];
 
-fn args<T>(mut all: Vec<T>) -> Args<T> {
-    match all.len() {
+/// Inputs as the case calls its layer with them: each an argument, or all in one; and its flags.
+fn args<T>(case: &Case, mut all: Vec<T>) -> Args<T> {
+    let mut args = match all.len() {
         1 => Args::one(all.remove(0)),
+        _ if case.field("spread") == &Json::Bool(true) => {
+            all.into_iter().fold(Args::new(), Args::tensor)
+        }
         _ => Args::list(all),
+    };
+    for (name, flag) in case.field("flags").as_object().into_iter().flatten() {
+        args = args.value(name, flag.clone());
     }
+    args
 }
 
 /// The layer of a case, which computes in a type.
@@ -52,7 +61,7 @@ fn compare(case: &Case, dtype: DType, tolerance: f64) {
     let inputs: Vec<Tensor> = some(case, "x").iter().map(given).collect();
     let spec = |x: &Tensor| Spec { dims: Dims::batch_of(&x.dims()[1..]), dtype: x.dtype() };
     let build = BuildOptions { device: &Device::Cpu, first: FirstValues::Zeros };
-    let specs = args(inputs.iter().map(spec).collect());
+    let specs = args(case, inputs.iter().map(spec).collect());
     entry.build(&specs, "", build).unwrap();
     let mut store = Store::new();
     entry.collect(&mut store, "", true).unwrap();
@@ -70,12 +79,24 @@ fn compare(case: &Case, dtype: DType, tolerance: f64) {
     let mask = |mask: Option<Tensor>| mask.map(|mask| mask.to_dtype(DType::U8).unwrap());
     let value = |(tensor, m): (&Tensor, _)| Value { tensor: tensor.clone(), mask: mask(m) };
     let values: Vec<Value> = inputs.iter().zip(masks).map(value).collect();
-    let run = Scope::new(&mut cx, None).run(&entry, args(values), 7);
-    let output = run.unwrap_or_else(|error| panic!("{}: {error}", case.name())).remove(0);
+    let mut values = args(case, values);
+    if case.has("attention_mask") {
+        let seen = case.tensor("attention_mask").to_dtype(DType::U8).unwrap();
+        values = values.named("attention_mask", seen.into());
+    }
+    let run = Scope::new(&mut cx, None).run(&entry, values, 7);
+    let mut outputs = run.unwrap_or_else(|error| panic!("{}: {error}", case.name()));
+    let promised = entry.outputs(&specs).unwrap();
+    assert_eq!(promised.len(), outputs.len(), "{}", case.name());
+    for (promised, output) in promised.iter().zip(&outputs) {
+        assert!(promised.dims.fits(output.tensor.dims()), "{}: {promised}", case.name());
+    }
+    if case.has("scores") {
+        close("scores", &outputs.remove(1).tensor, &case.tensor("scores"));
+    }
+    let output = outputs.remove(0);
     let y = output.tensor;
     close("y", &y, &case.tensor("y"));
-    let promised = entry.outputs(&specs).unwrap().remove(0);
-    assert!(promised.dims.fits(y.dims()), "{}: {promised}", case.name());
     match (&output.mask, case.has("y_mask")) {
         (Some(mask), true) => close("mask", mask, &case.tensor("y_mask")),
         (mask, keras) => assert_eq!(mask.is_some(), keras, "{}: mask", case.name()),

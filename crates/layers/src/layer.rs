@@ -94,6 +94,12 @@ pub trait Layer: Configured {
         Ok(Vec::new())
     }
 
+    /// Where Keras keeps weights that are named with a prefix: `("query", "query_dense")` says that
+    /// `query/kernel` is a weight of an object called `query` in the attribute `query_dense`.
+    fn weight_groups(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
     /// The layers inside: those of a nested model, a wrapped layer, a cell.
     fn children(&self) -> Vec<Child<'_>> {
         Vec::new()

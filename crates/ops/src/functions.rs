@@ -28,8 +28,8 @@ macro_rules! functions {
 }
 
 functions! {
-    /// `|x|`, of slope 0 at 0.
-    Absolute "absolute" |x| x.abs(), |x, _y| x.gt(0.0).select(1.0, x.lt(0.0).select(-1.0, x * 0.0));
+    /// `|x|`, of slope 1 at 0, as Keras on JAX.
+    Absolute "absolute" |x| x.abs(), |x, _y| x.ge(0.0).select(1.0, -1.0);
     /// `e^x`.
     Exp "exp" |x| x.exp(), |_x, y| y;
     /// `2^x`.
@@ -174,7 +174,7 @@ mod tests {
             tape.backward(&sum.unwrap(), &mut sink).unwrap();
             sink.take(&x).unwrap().to_vec1::<f32>().unwrap()
         };
-        assert_eq!(slopes(&|x| Map(Absolute).apply(&[x])), [-1.0, 0.0, 1.0]);
+        assert_eq!(slopes(&|x| Map(Absolute).apply(&[x])), [-1.0, 1.0, 1.0]);
         let clip = Clip { low: 0.0, high: 1.0 };
         assert_eq!(slopes(&|x| Map(clip).apply(&[x])), [0.0, 0.5, 0.5]);
     }

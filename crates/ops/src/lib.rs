@@ -7,6 +7,7 @@
 pub mod accuracy;
 pub mod activations;
 pub mod arithmetic;
+pub mod attention;
 pub mod convolution;
 pub mod dense;
 pub mod dropout;
@@ -27,6 +28,7 @@ pub mod segments;
 pub mod windows;
 
 pub use activations::{Activation, ActivationFn, Activations};
+pub use attention::{AttentionOptions, Unseen, attention, attention_scores};
 pub use convolution::{convolution, convolution_transpose, depthwise_convolution};
 pub use dense::dense;
 pub use dropout::dropout;

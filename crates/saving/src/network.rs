@@ -83,7 +83,7 @@ fn saved(entry: &LayerEntry, paths: &Paths<'_>) -> Result<Saved> {
         let key = paths.get(&Arc::as_ptr(weight)).map_or_else(String::new, |path| path.to_string());
         Variable { key, trainable: !weight.is_state }
     };
-    let children = match entry.downcast::<GraphLayer>().and_then(|m| Some((m, m.graph()?))) {
+    let mut children = match entry.downcast::<GraphLayer>().and_then(|m| Some((m, m.graph()?))) {
         Some((model, graph)) => {
             let layers = saved_layers(graph, model.architecture(), paths)?;
             vec![("layers".to_string(), Child::Many(layers))]
@@ -100,14 +100,32 @@ fn saved(entry: &LayerEntry, paths: &Paths<'_>) -> Result<Saved> {
                     }
                 })
             };
-            entry.layer().children().into_iter().map(child).collect::<Result<_>>()?
+            entry.layer().children().into_iter().map(child).collect::<Result<Vec<_>>>()?
         }
     };
+    let mut own: Vec<&Arc<Weight>> = entry.weights().iter().collect();
+    for (prefix, attribute) in entry.layer().weight_groups() {
+        let is_inside = |weight: &&Arc<Weight>| {
+            weight.name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let (inside, rest): (Vec<_>, Vec<_>) = own.into_iter().partition(is_inside);
+        own = rest;
+        if let Some(first) = inside.first() {
+            let group = Saved {
+                // The address of a weight is that of no layer.
+                id: Arc::as_ptr(first) as usize,
+                name: prefix.to_string(),
+                variables: inside.into_iter().map(variable).collect(),
+                ..Saved::default()
+            };
+            children.push((attribute.to_string(), Child::One(group)));
+        }
+    }
     Ok(Saved {
         id: entry.id(),
         class_name: entry.class_name().to_string(),
         name: entry.name().to_string(),
-        variables: entry.weights().iter().map(variable).collect(),
+        variables: own.into_iter().map(variable).collect(),
         children,
     })
 }

@@ -48,15 +48,15 @@ class LayerCases:
             values.append(value)
         return values
 
-    def add(self, label, make_layer, *inputs, masks=None, training=False):
-        """`inputs`: the tensors; `masks`: one for each, or None."""
+    def add(self, label, make_layer, *inputs, masks=None, training=False, spread=False, attention_mask=None, **flags):
+        """`inputs`: the tensors; `masks`: one for each, or None; `spread`: each input is an argument of its own."""
         keras.backend.clear_session()
         with double():
             layer = make_layer()
             config = keras.layers.serialize(layer)
             single = len(inputs) == 1
             shapes = [x.shape for x in inputs]
-            layer.build(shapes[0] if single else shapes)
+            layer.build(*shapes) if spread else layer.build(shapes[0] if single else shapes)
             weights = self.weights(layer)
             layer.set_weights(weights)
             finalize(layer)
@@ -69,16 +69,21 @@ class LayerCases:
                     if mask is not None:
                         set_keras_mask(x, jnp.asarray(mask))
                 with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
-                    y = layer(inputs[0] if single else inputs, training=training)
+                    positional = inputs if spread else [inputs[0] if single else inputs]
+                    given = {} if attention_mask is None else {"attention_mask": jnp.asarray(attention_mask)}
+                    y = layer(*positional, training=training, **given, **flags)
+                    scores = None
+                    if isinstance(y, (tuple, list)):
+                        y, scores = y
                     # The state of random numbers is no weight.
                     kept = [v for v in layer.weights if not v.trainable]
                     after = [scope.get_current_value(v) for v in kept]
-                    return y, (y, sum(layer.losses, jnp.asarray(0.0)), after, get_keras_mask(y))
+                    return y, (y, sum(layer.losses, jnp.asarray(0.0)), after, get_keras_mask(y), scores)
 
             values = [jnp.asarray(v.value) for v in layer.trainable_variables]
             state = [jnp.asarray(v.value) for v in layer.non_trainable_variables]
             given = [jnp.asarray(x, x.dtype if x.dtype.kind == "i" else jnp.float64) for x in inputs]
-            y, (_, added, after, y_mask) = call(values, state, given)
+            y, (_, added, after, y_mask, scores) = call(values, state, given)
             g = np.resize(self.pool[::-1], y.shape)
             total = lambda values, inputs: (lambda y, rest: (jnp.sum(y * g), None))(*call(values, state, inputs))
             floats = all(x.dtype.kind == "f" for x in inputs)
@@ -97,8 +102,13 @@ class LayerCases:
         as_numbers = lambda mask: None if mask is None else np.asarray(mask).astype(np.int64)
         if masks:
             tensors["masks"] = [as_numbers(mask) for mask in masks]
+        if scores is not None:
+            tensors["scores"] = numpy(scores)
+        if attention_mask is not None:
+            tensors["attention_mask"] = as_numbers(attention_mask)
         if y_mask is not None:
             tensors["y_mask"] = as_numbers(y_mask)
         config["config"]["dtype"] = "float32"
         names = [w.path for w in layer.weights]
-        self.group.case(label, config, tensors, training=training, weight_names=names)
+        call = {"spread": spread, "flags": flags} if spread or flags else {}
+        self.group.case(label, config, tensors, training=training, weight_names=names, **call)
