@@ -35,6 +35,7 @@ GROUPS = [
     "losses",
     "losses_other",
     "optimizers",
+    "optimizer_exclusions",
     "optimizer_training",
     "schedules",
     "layers",

@@ -10,6 +10,10 @@ use serde_json::{Value as Json, json};
 /// `@` stands for a folder.
 pub fn cases() -> Vec<ObjectCase> {
     vec![
+        case(
+            "BackupAndRestore",
+            json!({"backup_dir": "@/backup", "save_freq": 2, "double_checkpoint": true, "delete_checkpoint": false}),
+        ),
         case("CSVLogger", json!({"filename": "@/log.csv", "separator": ";", "append": true})),
         case(
             "EarlyStopping",
@@ -26,6 +30,22 @@ pub fn cases() -> Vec<ObjectCase> {
                 "monitor": "loss", "mode": "min", "initial_value_threshold": 100.0,
             }),
         ),
+        case(
+            "ReduceLROnPlateau",
+            json!({
+                "monitor": "loss", "factor": 0.5, "patience": 2, "mode": "min", "min_delta": 0.25,
+                "cooldown": 1, "min_lr": 0.001,
+            }),
+        ),
+        case("SwapEMAWeights", json!({"swap_on_epoch": true})),
+        case(
+            "TensorBoard",
+            json!({
+                "log_dir": "@/logs", "histogram_freq": 1, "write_graph": false,
+                "write_steps_per_second": true, "update_freq": 2,
+            }),
+        ),
+        case("TerminateOnNaN", json!({"raise_error": true})),
     ]
 }
 
@@ -35,6 +55,11 @@ fn every_callback_has_a_case_and_keras_s_runs() {
     let text = std::fs::read_to_string(golden::path("callbacks.json")).unwrap();
     let golden: Json = serde_json::from_str(&text).unwrap();
     for case in cases() {
+        // Files are what these two leave: runs that are killed show what the first is for, the
+        // `tensorboard` package reads the other's.
+        if ["BackupAndRestore", "TensorBoard"].contains(&case.class_name) {
+            continue;
+        }
         // Compared in the crate of the training loop.
         let of_class = |run: &&Json| {
             run["name"].as_str().is_some_and(|name| name.starts_with(case.class_name))
@@ -53,7 +78,7 @@ fn every_callback_goes_through_a_run_from_json() {
         let config = serde_json::from_str(&case.config.to_string().replace('@', &at)).unwrap();
         let part = CallbackPart::new(case.class_name, config).unwrap();
         let mut model = Sequential::new().add(Dense::new(1).input_shape([1]));
-        model.compile("sgd", "mse").unwrap();
+        model.compile(SGD::new(0.01).use_ema(0.9), "mse").unwrap();
         let fit = Fit::new(3, 2).verbose(Verbose::Silent).callbacks([part.get().unwrap().start()]);
         let history = model.fit_with(&x, &x, fit).unwrap();
         assert_eq!(history.epoch.len(), 3, "{}", case.class_name);

@@ -8,9 +8,10 @@ mod custom_step;
 mod functional;
 #[path = "../../examples/image_classification.rs"]
 mod image_classification;
-
 #[path = "../../examples/serving.rs"]
 mod serving;
+#[path = "../../examples/transfer_learning.rs"]
+mod transfer_learning;
 
 use sconce::prelude::*;
 
@@ -118,4 +119,15 @@ fn images_are_classified() {
     let image = Tensor::zeros((1, 8, 8, 1), DType::F32, &Device::Cpu).unwrap();
     let predicted = |model: &Model| model.predict(&image).unwrap().to_vec2::<f32>().unwrap();
     assert_eq!(predicted(&model), predicted(&Model::load(&path).unwrap()));
+}
+
+#[test]
+fn a_trained_model_is_a_start_for_other_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("base.keras");
+    transfer_learning::train_base(&path).unwrap();
+    let accuracies = transfer_learning::transfer(&path).unwrap();
+    // A guess is right once in five times.
+    assert!(accuracies.frozen > 0.6, "{accuracies:?}");
+    assert!(accuracies.fine_tuned > accuracies.frozen.max(0.9), "{accuracies:?}");
 }

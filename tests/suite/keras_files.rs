@@ -203,7 +203,10 @@ fn keras_opens_models_of_several_outputs() {
     let names = [
         "loss/none",
         "loss_weights/by_name",
+        "loss/ctc",
         "metrics/lists",
+        "metrics/losses",
+        "metrics/intersections",
         "sample_weight/list",
         "model/shared",
         "normalization/batch",

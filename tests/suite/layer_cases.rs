@@ -165,6 +165,7 @@ pub fn cases() -> Vec<LayerCase> {
         ),
         case("LeakyReLU", json!({}), &[5], &[]),
         case("Masking", json!({}), &[2, 3], &[]),
+        merging("CustomScaleLayer", json!({"scale": 0.17}), &[&[2, 3], &[2, 3]]),
         merging("Maximum", json!({}), &[&[2, 3], &[2, 3]]),
         merging("Minimum", json!({}), &[&[2, 3], &[1, 3]]),
         merging("Multiply", json!({}), &[&[2, 3], &[2, 3], &[2, 3]]),

@@ -2,11 +2,11 @@
 //! sample weights, fails.
 
 use crate::object_cases::{ObjectCase, case, check};
-use sconce::core::Kind;
+use sconce::core::{Kind, Tape, gradients};
 use sconce::ops::gradient_check::{self, sample};
 use sconce::prelude::*;
 use sconce::train::losses::{LossFn, Losses};
-use sconce::train::metrics::Metrics;
+use sconce::train::metrics::{MetricFn, Metrics};
 use sconce_testkit::golden;
 use serde_json::{Value as Json, json};
 
@@ -20,6 +20,8 @@ pub enum Targets {
     Rates,
     /// `[4]` class indices.
     Labels,
+    /// `[4, 2]` class indices, for predictions `[4, 5, 3]`.
+    Sequences,
     /// Chosen by `fit` from the shapes: it has no numbers of its own.
     Undecided,
 }
@@ -40,6 +42,7 @@ pub fn loss_cases() -> Vec<(ObjectCase, Targets)> {
         (case("CategoricalGeneralizedCrossEntropy", json!({"q": 0.3})), Labels),
         (case("CategoricalHinge", json!({"name": "own"})), Shares),
         (case("Circle", json!({"gamma": 4.0, "margin": 0.3, "remove_diagonal": false})), Labels),
+        (case("CTC", json!({"reduction": "sum", "name": "own"})), Sequences),
         (case("CosineSimilarity", json!({"axis": 1})), Values),
         (case("Dice", json!({"axis": [0, 1]})), Rates),
         (case("Dice", json!({"axis": 1})), Rates),
@@ -73,6 +76,7 @@ pub fn metric_cases() -> Vec<ObjectCase> {
         case("Accuracy", json!({"name": "own"})),
         case("BinaryAccuracy", json!({"threshold": 0.3})),
         case("BinaryCrossentropy", json!({"from_logits": true, "label_smoothing": 0.1})),
+        case("BinaryIoU", json!({"target_class_ids": [1], "threshold": 0.3, "dtype": "float32"})),
         case("CategoricalAccuracy", json!({})),
         case("CategoricalCrossentropy", json!({"axis": -1, "from_logits": false})),
         case("CategoricalHinge", json!({"name": "own"})),
@@ -83,16 +87,33 @@ pub fn metric_cases() -> Vec<ObjectCase> {
         case("FalseNegatives", json!({"thresholds": 0.3})),
         case("FalsePositives", json!({"thresholds": [0.3, 0.6]})),
         case("Hinge", json!({"name": "own"})),
+        case(
+            "IoU",
+            json!({"num_classes": 3, "target_class_ids": [0, 2], "ignore_class": 1, "sparse_y_pred": false}),
+        ),
         case("KLDivergence", json!({"name": "own"})),
         case("LogCoshError", json!({"name": "own"})),
         case("MeanAbsoluteError", json!({"name": "own"})),
         case("MeanAbsolutePercentageError", json!({"name": "own"})),
+        case(
+            "MeanIoU",
+            json!({"num_classes": 3, "ignore_class": -1, "sparse_y_true": false, "axis": 1}),
+        ),
         case("MeanSquaredError", json!({})),
         case("MeanSquaredLogarithmicError", json!({"name": "own"})),
+        case(
+            "OneHotIoU",
+            json!({"num_classes": 3, "target_class_ids": [2], "sparse_y_pred": true}),
+        ),
+        case("OneHotMeanIoU", json!({"num_classes": 3, "ignore_class": 0, "name": "own"})),
         case("PearsonCorrelation", json!({"axis": 1})),
         case("Poisson", json!({"name": "own"})),
         case("Precision", json!({"thresholds": [0.3, 0.6], "top_k": 2, "class_id": 1})),
         case("PrecisionAtRecall", json!({"recall": 0.3, "num_thresholds": 5, "class_id": 1})),
+        case(
+            "R2Score",
+            json!({"class_aggregation": "variance_weighted_average", "num_regressors": 2}),
+        ),
         case("Recall", json!({"thresholds": 0.3, "class_id": 1})),
         case("RecallAtPrecision", json!({"precision": 0.3})),
         case("RootMeanSquaredError", json!({"name": "own"})),
@@ -106,6 +127,11 @@ pub fn metric_cases() -> Vec<ObjectCase> {
         case("TrueNegatives", json!({"name": "own"})),
         case("TruePositives", json!({"thresholds": [0.3]})),
     ]
+}
+
+/// Labels of several lengths, also equal ones and none.
+fn sequences() -> Tensor {
+    Tensor::new(&[[1i64, 2], [1, 1], [2, 0], [0, 0]], &Device::Cpu).unwrap()
 }
 
 /// Whether Keras's numbers hold the class with sample weights. What is in those files is compared in
@@ -152,16 +178,141 @@ fn gradients_of_losses_agree_with_finite_differences() {
             Targets::Values => tensor("y_true"),
             Targets::Shares | Targets::Rates => shares("y_true"),
             Targets::Labels => Tensor::new(&[0i64, 1, 2, 2], &Device::Cpu).unwrap(),
+            Targets::Sequences => sequences(),
             Targets::Undecided => continue,
         };
         let probabilities = case.config["from_logits"] == json!(false)
             || matches!(targets, Targets::Rates)
             || case.class_name == "CategoricalGeneralizedCrossEntropy";
-        let y_pred = if probabilities { shares("y_pred") } else { tensor("y_pred") };
+        let y_pred = match targets {
+            Targets::Sequences => sample("y_pred", &[4, 5, 3]).unwrap(),
+            _ if probabilities => shares("y_pred"),
+            _ => tensor("y_pred"),
+        };
         let loss = LossFn::new(case.class_name, case.config.clone()).unwrap();
         let loss = loss.get().unwrap();
         let total = |x: &[&Tensor]| Ok(loss.call_weighted(&y_true, x[0], Some(&weight))?);
         gradient_check::check(total, &[y_pred], 1e-6)
             .unwrap_or_else(|error| panic!("{} {}: {error}", case.class_name, case.config));
+    }
+}
+
+/// Batches that are hard on formulas: nothing but zeros, nothing but ones, one class, large numbers of one
+/// and of both signs.
+fn extremes(dims: &[usize]) -> Vec<Tensor> {
+    let count: usize = dims.iter().product();
+    let make = |f: &dyn Fn(usize) -> f32| {
+        Tensor::from_vec((0..count).map(f).collect::<Vec<_>>(), dims, &Device::Cpu).unwrap()
+    };
+    let last = dims.last().copied().unwrap_or(1).max(1);
+    vec![
+        make(&|_| 0.0),
+        make(&|_| 1.0),
+        make(&|i| if i % last == 0 { 1.0 } else { 0.0 }),
+        make(&|i| if i % 2 == 0 { 1e4 } else { 0.0 }),
+        make(&|i| if i % 2 == 0 { 1e4 } else { -1e4 }),
+    ]
+}
+
+/// Pairs of targets and predictions of every shape that some loss or metric takes.
+fn extreme_batches() -> Vec<(Tensor, Tensor)> {
+    let labels = |dims: &[usize]| -> Vec<Tensor> {
+        extremes(dims).iter().take(3).map(|t| t.to_dtype(DType::I64).unwrap()).collect()
+    };
+    let pairs = [
+        (extremes(&[4, 3]), extremes(&[4, 3])),
+        (extremes(&[4, 1]), extremes(&[4, 1])),
+        (labels(&[4]), extremes(&[4, 3])),
+        (labels(&[4, 3]), extremes(&[4, 3])),
+        (labels(&[4, 2]), extremes(&[4, 5, 3])),
+        (labels(&[4, 5, 1]), extremes(&[4, 5, 3])),
+    ];
+    let all = |(t, p): (Vec<Tensor>, Vec<Tensor>)| -> Vec<(Tensor, Tensor)> {
+        t.iter().flat_map(|t| p.iter().map(move |p| (t.clone(), p.clone()))).collect()
+    };
+    pairs.into_iter().flat_map(all).collect()
+}
+
+/// Without weights, with some, and with nothing selected.
+fn extreme_weights() -> [Option<Tensor>; 3] {
+    let weight = |values: [f32; 4]| Some(Tensor::new(&values, &Device::Cpu).unwrap());
+    [None, weight([1.0, 0.0, 2.0, 0.5]), weight([0.0; 4])]
+}
+
+/// Every row of the table, with the configurations of its cases and its defaults: values and gradients
+/// are finite, or the batch is refused with a sentence.
+#[test]
+fn losses_of_extreme_batches_are_finite() {
+    for entry in Losses::entries() {
+        let cases = loss_cases();
+        let configs = cases.iter().map(|(case, _)| case);
+        let configs = configs.filter(|case| case.class_name == entry.class_name);
+        let configs: Vec<Json> =
+            configs.map(|case| case.config.clone()).chain([json!({})]).collect();
+        let mut compared = 0;
+        for (config, (y_true, y_pred)) in configs
+            .iter()
+            .flat_map(|config| extreme_batches().into_iter().map(move |b| (config, b)))
+        {
+            let loss = LossFn::new(entry.class_name, config.clone()).unwrap();
+            let loss = loss.get().unwrap();
+            let dims = Dims::known(y_pred.dims());
+            let refused = loss
+                .check_shape("y", y_true.dims(), &dims)
+                .and_then(|()| loss.check_values("y", &y_true, &dims));
+            if refused.is_err() {
+                continue;
+            }
+            for weight in extreme_weights() {
+                let about = format!("{} {config}: {y_true} {y_pred} {weight:?}", entry.class_name);
+                let y_pred = candle_core::Var::from_tensor(&y_pred).unwrap();
+                let _tape = Tape::current_or_new();
+                let total = loss.call_weighted(&y_true, &y_pred, weight.as_ref());
+                let Ok(total) = total else { continue };
+                let value = total.to_scalar::<f32>().unwrap();
+                assert!(value.is_finite(), "{value}: {about}");
+                let gradient = gradients(&total, &[&y_pred]).unwrap().remove(0).unwrap();
+                let gradient = gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                assert!(gradient.iter().all(|g| g.is_finite()), "{gradient:?}: {about}");
+                compared += 1;
+            }
+        }
+        let undecided = entry.class_name == "crossentropy";
+        assert!(undecided || compared > 10, "{}: {compared} batches", entry.class_name);
+    }
+}
+
+#[test]
+fn metrics_of_extreme_batches_are_finite() {
+    for entry in Metrics::entries() {
+        let cases = metric_cases();
+        let configs = cases.iter().filter(|case| case.class_name == entry.class_name);
+        let configs: Vec<Json> = configs.map(|case| case.config.clone()).collect();
+        let defaults = entry.defaults().map(|_| json!({}));
+        let mut compared = 0;
+        for config in configs.iter().chain(&defaults) {
+            let metric = MetricFn::new(entry.class_name, config.clone()).unwrap();
+            let metric = metric.get().unwrap();
+            assert_eq!(metric.new_state().result().unwrap(), 0.0, "{}", entry.class_name);
+            for (y_true, y_pred) in extreme_batches() {
+                let dims = Dims::known(y_pred.dims());
+                if metric.check_shape("y", y_true.dims(), &dims).is_err() {
+                    continue;
+                }
+                for weight in extreme_weights() {
+                    let about =
+                        format!("{} {config}: {y_true} {y_pred} {weight:?}", entry.class_name);
+                    let mut state = metric.new_state();
+                    if state.update(&y_true, &y_pred, weight.as_ref()).is_err() {
+                        continue;
+                    }
+                    let values = state.values().unwrap();
+                    assert!(values.iter().all(|value| value.is_finite()), "{values:?}: {about}");
+                    assert!(state.result().unwrap().is_finite(), "{about}");
+                    compared += 1;
+                }
+            }
+        }
+        assert!(compared > 10, "{}: {compared} batches", entry.class_name);
     }
 }

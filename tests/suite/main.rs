@@ -3,6 +3,7 @@
 // Tests may unwrap; the examples, which are shared as modules, include each other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::duplicate_mod)]
 
+mod applications;
 mod callback_cases;
 mod custom_objects;
 mod examples;
@@ -16,11 +17,14 @@ mod layer_numbers;
 mod layers;
 mod loss_cases;
 mod object_cases;
+mod old_files;
 mod optimizer_cases;
 mod properties;
 mod protocol;
 mod reference;
 mod schema;
+mod small_objects;
 mod sources;
 mod steps;
 mod styles;
+mod tensorboard;

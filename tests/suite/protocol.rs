@@ -2,12 +2,11 @@
 //! types on edges, one tape.
 
 use sconce::core::{GradientSink, Tape, Var};
-use sconce::layers::initializers::{Ones, Zeros};
+use sconce::layers::initializers::Zeros;
 use sconce::ops::arithmetic::{Operator, arithmetic};
 use sconce::prelude::*;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 fn f32s(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
@@ -310,66 +309,6 @@ fn ids_beyond_two_to_the_24_arrive_intact() {
         .spec(sequential.network().unwrap().graph().inputs()[0])
         .dtype;
     assert_eq!(dtype, DType::I64);
-}
-
-/// `x + w x`, in plain candle code.
-struct Plain {}
-
-impl Configured for Plain {
-    fn class_name(&self) -> &'static str {
-        "Plain"
-    }
-}
-
-impl Layer for Plain {
-    fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
-        Ok(vec![x.single("Plain")?.clone()])
-    }
-
-    fn weights(&self, _: &Args<Spec>) -> Result<Vec<WeightSpec>> {
-        Ok(vec![WeightSpec::new("w", &[1], Arc::new(Ones {}))])
-    }
-
-    fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
-        let x = call.single()?;
-        Ok(vec![(x + x.broadcast_mul(&call.weight("w")?)?)?])
-    }
-}
-
-/// A chain of residual blocks, each a layer in plain candle code and an addition.
-fn chain(blocks: usize) -> Model {
-    let x = Input::new([2]);
-    let mut h = (&x * 1e-3).unwrap();
-    for _ in 0..blocks {
-        let branch = (&Plain {}.apply(&h).unwrap() * 1e-6).unwrap();
-        h = (&h + &branch).unwrap();
-    }
-    let mut model = Model::new([&x], [&h]).unwrap();
-    model.build(&Dims::batch_of(&[2])).unwrap();
-    model
-}
-
-#[test]
-fn a_residual_chain_takes_time_by_its_length() {
-    let x = Tensor::ones((1, 2), DType::F32, &Device::Cpu).unwrap();
-    let best = |blocks: usize| {
-        let model = chain(blocks);
-        let run = || {
-            let mut cx = Context::training(0, 0);
-            let start = Instant::now();
-            let loss = model.forward(&x, &mut cx).unwrap().sum_all().unwrap();
-            let gradients = model.backward(&loss).unwrap();
-            assert!(gradients.0.iter().all(Option::is_some));
-            start.elapsed()
-        };
-        (0..7).map(|_| run()).min().unwrap_or(Duration::MAX)
-    };
-    // Twice the length: twice the time, not four times. A busy machine gets several tries.
-    let mut tries = Vec::new();
-    while tries.last().is_none_or(|(short, long): &(Duration, Duration)| *long >= *short * 3) {
-        assert!(tries.len() < 5, "{tries:?}");
-        tries.push((best(200), best(400)));
-    }
 }
 
 #[test]

@@ -82,6 +82,14 @@ fn accepted() -> Vec<(Json, &'static str)> {
     for case in loss_cases::metric_cases() {
         run("/compile/metrics", json!([part(case.class_name, &case.config)]));
     }
+    let function = json!({"class_name": "function", "config": "huber"});
+    for metric in [
+        json!({"module": "keras.losses", "class_name": "Huber", "config": {"delta": 0.5}}),
+        function.clone(),
+        json!({"class_name": "MeanMetricWrapper", "config": {"fn": function, "name": "h", "delta": 0.3}}),
+    ] {
+        run("/compile/metrics", json!([metric]));
+    }
     for case in callback_cases::cases() {
         run("/callbacks", json!([part(case.class_name, &case.config)]));
     }

@@ -1,11 +1,13 @@
-//! How often a step of the workload `seed` asks for memory. The number is the same on any machine: the
-//! step is small enough to run on one thread.
+//! How often memory is asked for: by a step of the workload `seed` (small enough to run on one thread, so that
+//! the number is the same on any machine), and by chains of layers.
 #![allow(clippy::unwrap_used)]
 
 use allocation_counter::measure;
 use ndarray::{Array1, Array2};
 use sconce::core::Stream;
+use sconce::layers::initializers::Ones;
 use sconce::prelude::*;
+use std::sync::Arc;
 
 const ROWS: usize = 3200;
 const BATCH: usize = 32;
@@ -33,4 +35,60 @@ fn a_step_allocates_as_often_as_is_stated() {
     let in_a_step = (allocations(more) - allocations(few)) as f64 / steps;
     println!("{in_a_step:.1} allocations a step");
     assert!(in_a_step <= STATED, "{in_a_step:.1} allocations a step, {STATED} are stated");
+}
+
+/// `x + w x`, in plain candle code.
+struct Plain {}
+
+impl Configured for Plain {
+    fn class_name(&self) -> &'static str {
+        "Plain"
+    }
+}
+
+impl Layer for Plain {
+    fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
+        Ok(vec![x.single("Plain")?.clone()])
+    }
+
+    fn weights(&self, _: &Args<Spec>) -> Result<Vec<WeightSpec>> {
+        Ok(vec![WeightSpec::new("w", &[1], Arc::new(Ones {}))])
+    }
+
+    fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
+        let x = call.single()?;
+        Ok(vec![(x + x.broadcast_mul(&call.weight("w")?)?)?])
+    }
+}
+
+/// A chain of residual blocks, each a layer in plain candle code and an addition.
+fn chain(blocks: usize) -> Model {
+    let x = Input::new([2]);
+    let mut h = (&x * 1e-3).unwrap();
+    for _ in 0..blocks {
+        let branch = (&Plain {}.apply(&h).unwrap() * 1e-6).unwrap();
+        h = (&h + &branch).unwrap();
+    }
+    let mut model = Model::new([&x], [&h]).unwrap();
+    model.build(&Dims::batch_of(&[2])).unwrap();
+    model
+}
+
+/// A walk over candle's graph for each block would list what lies behind it: the square.
+#[test]
+fn a_residual_chain_of_twice_the_length_asks_for_twice_the_memory() {
+    let x = Tensor::ones((1, 2), DType::F32, &Device::Cpu).unwrap();
+    let pass = |blocks: usize| {
+        let model = chain(blocks);
+        let run = measure(|| {
+            let mut cx = Context::training(0, 0);
+            let loss = model.forward(&x, &mut cx).unwrap().sum_all().unwrap();
+            let gradients = model.backward(&loss).unwrap();
+            assert!(gradients.0.iter().all(Option::is_some));
+        });
+        run.bytes_total
+    };
+    let (short, long) = (pass(200), pass(400));
+    println!("{short} bytes for 200 blocks, {long} for 400");
+    assert!((1.9..2.1).contains(&(long as f64 / short as f64)), "{short} {long}");
 }

@@ -41,6 +41,8 @@ enum Name {
     Function(String),
     /// An object of the user's own that files cannot name.
     Unregistered(String),
+    /// An object of another table, with its JSON.
+    Other { name: String, json: Json },
 }
 
 impl<K: Kind> Part<K> {
@@ -72,6 +74,12 @@ impl<K: Kind> Part<K> {
     /// A part of your own that has no registered name: it works, but cannot be written to a file.
     pub fn custom(name: impl Into<String>, object: Arc<K::Object>) -> Self {
         Self::of(Name::Unregistered(name.into()), Member::of(object, json!({})))
+    }
+
+    /// An object of another table that serves as one of this ([`Kind::read_other`]), called `name` and
+    /// written as `json`.
+    pub fn other(name: impl Into<String>, json: Json, object: Arc<K::Object>) -> Self {
+        Self::of(Name::Other { name: name.into(), json }, Member::of(object, json!({})))
     }
 
     /// A part that cannot be used, kept until it is.
@@ -154,6 +162,9 @@ impl<K: Kind> Part<K> {
 
     fn from_object(map: &Map) -> Result<Self> {
         only_keys(map, &OBJECT_KEYS)?;
+        if let Some(other) = K::read_other(map) {
+            return other;
+        }
         let class_name =
             map.get("class_name").and_then(Json::as_str).ok_or_else(|| Self::not_a_part(None))?;
         // Keras writes functions as {"class_name": "function", "config": "relu"}.
@@ -214,6 +225,7 @@ impl<K: Kind> Part<K> {
     /// The complete configuration; `None` for what has none or cannot be written.
     pub fn config(&self) -> Option<&Json> {
         match &self.0 {
+            Repr::Valid { name: Name::Other { json, .. }, .. } => json.get("config"),
             Repr::Valid { name: Name::Function(_) | Name::Unregistered(_), .. } => None,
             Repr::Valid { config, .. } => config.as_ref().ok(),
             Repr::Invalid { .. } => None,
@@ -247,6 +259,7 @@ impl<K: Kind> Part<K> {
                 "module": "builtins", "class_name": "function", "config": name,
                 "registered_name": "function",
             })),
+            Name::Other { json, .. } => Ok(json.clone()),
             Name::Unregistered(name) => {
                 let message = format!(
                     "the {} `{name}` is code of your own without a registered name and cannot be written \
@@ -279,7 +292,7 @@ impl Name {
     fn class_name(&self) -> &str {
         match self {
             Self::Entry { class_name, .. } | Self::Registered { class_name, .. } => class_name,
-            Self::Function(name) | Self::Unregistered(name) => name,
+            Self::Function(name) | Self::Unregistered(name) | Self::Other { name, .. } => name,
         }
     }
 }

@@ -14,20 +14,27 @@ pub struct Stream {
 
 /// One Philox4x32 block of ten rounds.
 #[inline]
-pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
+    rounds(counter.map(|word| [word]), key).map(|[word]| word)
+}
+
+/// Ten rounds of `N` blocks at once, word by word, in a loop that vectorises.
+#[inline(always)]
+fn rounds<const N: usize>(mut counters: [[u32; N]; 4], mut key: [u32; 2]) -> [[u32; N]; 4] {
     for _ in 0..10 {
-        let a = u64::from(counter[0]) * 0xD251_1F53;
-        let b = u64::from(counter[2]) * 0xCD9E_8D57;
-        counter = [
-            (b >> 32) as u32 ^ counter[1] ^ key[0],
-            b as u32,
-            (a >> 32) as u32 ^ counter[3] ^ key[1],
-            a as u32,
-        ];
+        let [c0, c1, c2, c3] = counters;
+        for i in 0..N {
+            let a = u64::from(c0[i]) * 0xD251_1F53;
+            let b = u64::from(c2[i]) * 0xCD9E_8D57;
+            counters[0][i] = (b >> 32) as u32 ^ c1[i] ^ key[0];
+            counters[1][i] = b as u32;
+            counters[2][i] = (a >> 32) as u32 ^ c3[i] ^ key[1];
+            counters[3][i] = a as u32;
+        }
         key[0] = key[0].wrapping_add(0x9E37_79B9);
         key[1] = key[1].wrapping_add(0xBB67_AE85);
     }
-    counter
+    counters
 }
 
 /// FNV-1a, to turn a weight's or layer's path into a stream key that does not depend on its place.
@@ -60,9 +67,24 @@ impl Stream {
         Self::new(seed, key_of(name))
     }
 
-    /// The key and stream_key, for kernels that evaluate blocks by position.
-    pub fn parts(&self) -> ([u32; 2], u64) {
-        (self.key, self.stream_key)
+    /// A new stream of the same name, of another seed.
+    pub fn reseeded(&self, seed: u64) -> Self {
+        Self::new(seed, self.stream_key)
+    }
+
+    /// The words of the blocks from `first` on, whatever was drawn: element i of word w is item
+    /// `4 (first + i) + w` of a new stream.
+    #[inline(always)]
+    pub fn blocks<const N: usize>(&self, first: u64) -> [[u32; N]; 4] {
+        let mut counters = [[0; N]; 4];
+        for i in 0..N {
+            let (p, l) = (first.wrapping_add(i as u64), self.stream_key);
+            counters[0][i] = p as u32;
+            counters[1][i] = (p >> 32) as u32;
+            counters[2][i] = l as u32;
+            counters[3][i] = (l >> 32) as u32;
+        }
+        rounds(counters, self.key)
     }
 
     /// The next 32 random bits.
@@ -189,6 +211,18 @@ mod tests {
             assert!(out.iter().all(|item| *item == drawn.next_u32()), "{length}");
         }
         assert_eq!(filled.next_u64(), drawn.next_u64());
+    }
+
+    #[test]
+    fn blocks_are_the_items_by_position() {
+        let mut items = [0; 4 * 21];
+        Stream::named(5, "blocks").fill(&mut items);
+        let words = Stream::named(5, "blocks").blocks::<16>(5);
+        for (i, item) in items[4 * 5..].iter().enumerate() {
+            assert_eq!(words[i % 4][i / 4], *item, "{i}");
+        }
+        let last = Stream::new(3, 4).blocks::<2>(u64::MAX);
+        assert_eq!(last.map(|word| word[1]), Stream::new(3, 4).blocks::<1>(0).map(|[word]| word));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use crate::config::Config;
 use crate::json::Map;
 use crate::schema::Definitions;
-use crate::{Error, Json, Result};
+use crate::{Error, Json, Part, Result};
 use std::sync::Arc;
 
 /// One row of a registry.
@@ -124,6 +124,17 @@ pub trait Kind: Sized + Send + Sync + 'static {
     /// path is relative to the configuration.
     fn check(_object: &Self::Object) -> Result<()> {
         Ok(())
+    }
+
+    /// An object of another table that can serve as one of this, such as a loss among metrics, from
+    /// Keras's JSON; `None` for all else.
+    fn read_other(_object: &Map) -> Option<Result<Part<Self>>> {
+        None
+    }
+
+    /// The schemas of what [`Kind::read_other`] reads.
+    fn other_schemas(_definitions: &mut Definitions) -> Vec<Json> {
+        Vec::new()
     }
 
     /// The row of a class name or alias. Underscores and case do not matter, as in Keras.

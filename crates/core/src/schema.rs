@@ -99,6 +99,7 @@ fn of_kind<K: Kind>(definitions: &mut Definitions) -> Json {
     let mut alternatives = vec![json!({"enum": bare})];
     alternatives.extend(objects);
     alternatives.push(function);
+    alternatives.extend(K::other_schemas(definitions));
     json!({"anyOf": alternatives})
 }
 

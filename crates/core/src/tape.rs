@@ -21,7 +21,7 @@ pub use gather::GradientSink;
 pub use region::{Output, unrecorded};
 pub use walk::Pass;
 
-use crate::few::Few;
+use crate::few::{Few, few, try_few};
 use candle_core::{DType, DeviceLocation, Result, Tensor, TensorId, Var};
 use gather::Gathered;
 use region::{attach, cpu_anchor};
@@ -185,8 +185,7 @@ impl Tape {
     ) -> Result<Few<Tensor>> {
         let mut record = self.lock();
         let inputs = record.inputs(inputs, values);
-        let results =
-            outputs.into_iter().map(|o| record.result(name, o)).collect::<Result<Few<_>>>()?;
+        let results = try_few(outputs.into_iter().map(|o| record.result(name, o)))?;
         record.add(Kind::Operation { operation, inputs }, &results, detach);
         Ok(results)
     }
@@ -195,7 +194,7 @@ impl Tape {
     /// `operation` gives too, and shares its memory.
     pub fn push_view(&self, operation: Box<dyn Recorded>, input: &Tensor, result: &Tensor) {
         let mut record = self.lock();
-        let inputs = record.inputs(&[input], Few::from_iter([input.detach()]));
+        let inputs = record.inputs(&[input], few([input.detach()]));
         record.add(Kind::Operation { operation, inputs }, std::slice::from_ref(result), true);
     }
 
@@ -260,18 +259,14 @@ impl Record {
     }
 
     fn inputs(&mut self, inputs: &[&Tensor], values: Few<Tensor>) -> Few<Input> {
-        inputs
-            .iter()
-            .zip(values)
-            .map(|(tensor, value)| {
-                let target = match () {
-                    () if tensor.is_variable() => Target::Variable(tensor.id()),
-                    () if !tensor.track_op() => Target::Nowhere,
-                    () => Target::Place(self.place_of(tensor)),
-                };
-                Input { value, target }
-            })
-            .collect()
+        few(inputs.iter().zip(values).map(|(tensor, value)| {
+            let target = match () {
+                () if tensor.is_variable() => Target::Variable(tensor.id()),
+                () if !tensor.track_op() => Target::Nowhere,
+                () => Target::Place(self.place_of(tensor)),
+            };
+            Input { value, target }
+        }))
     }
 
     /// The place of a tracked tensor. One that candle made is sealed here.
@@ -292,7 +287,7 @@ impl Record {
             self.places.insert(result.id(), first + index);
         }
         self.count += results.len();
-        let outputs = results.iter().map(|t| if detach { t.detach() } else { t.clone() }).collect();
+        let outputs = few(results.iter().map(|t| if detach { t.detach() } else { t.clone() }));
         self.entries.push(Entry { kind, outputs, first });
     }
 

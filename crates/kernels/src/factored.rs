@@ -21,7 +21,7 @@ pub fn square_means(x: &Tensor, epsilon: f32) -> Result<(Tensor, Tensor)> {
                         for (sum, x) in columns.iter_mut().zip(row) {
                             *sum += x * x + epsilon;
                         }
-                        rows[i] = lane_sum(m, |j| row[j] * row[j] + epsilon) / m as f32;
+                        rows[i] = lane_sum([row], |[x]| x * x + epsilon) / m as f32;
                     }
                     columns.iter_mut().for_each(|sum| *sum /= n as f32);
                 }

@@ -21,7 +21,7 @@ pub use gemm::{Matrix, product};
 pub use map::{map, map2, map3};
 pub use mapped_file::MappedFile;
 pub use slices::{slice_of, with_labels, with_slice, with_slice_mut};
-pub use threads::{CHUNK, for_chunks, for_parts, for_rows, parallel};
+pub use threads::{CHUNK, for_chunks, for_parts, for_parts_of, for_rows, parallel};
 
 /// Runs a loop compiled for the widest vectors this CPU has.
 #[inline(always)]
@@ -29,21 +29,28 @@ pub fn vectorized<R>(body: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(body)
 }
 
-/// The sum of `f(i)` over a range, in 16 lanes that vectorise, whose order is fixed.
+/// The sum of `f([a[i], b[i], ..])` over the places of slices as long as the first, in 16 lanes that
+/// vectorise, whose order is fixed.
 #[inline(always)]
-pub fn lane_sum(len: usize, f: impl Fn(usize) -> f32) -> f32 {
+pub fn lane_sum<const N: usize>(values: [&[f32]; N], f: impl Fn([f32; N]) -> f32) -> f32 {
+    let len = values[0].len();
+    let values = values.map(|values| &values[..len]);
     if len < 16 {
-        return (0..len).map(f).sum();
+        return (0..len).map(|i| f(values.map(|values| values[i]))).sum();
     }
     let mut lanes = [0f32; 16];
-    let whole = len - len % 16;
-    for start in (0..whole).step_by(16) {
+    let (whole, rest) = (
+        values.map(|values| values.as_chunks::<16>().0),
+        values.map(|values| values.as_chunks::<16>().1),
+    );
+    for chunk in 0..len / 16 {
+        let chunk = whole.map(|values| &values[chunk]);
         for (lane, sum) in lanes.iter_mut().enumerate() {
-            *sum += f(start + lane);
+            *sum += f(chunk.map(|values| values[lane]));
         }
     }
-    for i in whole..len {
-        lanes[i % 16] += f(i);
+    for (i, sum) in lanes[..len % 16].iter_mut().enumerate() {
+        *sum += f(rest.map(|values| values[i]));
     }
     for width in [8, 4, 2, 1] {
         for lane in 0..width {

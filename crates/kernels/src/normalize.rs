@@ -6,7 +6,7 @@
 //! variance", 1983), in their order, so that values far from 0 keep their digits and bits do not
 //! depend on the number of threads.
 
-use super::threads::for_parts_of_two;
+use super::threads::for_parts_of;
 use super::{CHUNK, for_parts, lane_sum, vectorized};
 
 /// How the values of a tensor fall into sets. Its axes are `[samples, positions, groups, channels,
@@ -182,10 +182,9 @@ fn normalize_rows(
     let mut moments = vec![0.0; 2 * rows];
     let (gamma, beta) = (or(gamma, 1.0, width), or(beta, 0.0, width));
     let per_part = (CHUNK / width.max(1)).max(1);
-    for_parts_of_two(
-        (&mut y, per_part * width),
-        (&mut moments, per_part * 2),
-        |part, y, moments| {
+    for_parts_of(
+        [(&mut y[..], per_part * width), (&mut moments[..], per_part * 2)],
+        |part, [y, moments]| {
             let (gamma, beta) = (gamma.as_slice(), beta.as_slice());
             let x = &x[part * per_part * width..][..y.len()];
             vectorized(
@@ -193,10 +192,9 @@ fn normalize_rows(
                 || {
                     let rows = y.chunks_exact_mut(width).zip(x.chunks_exact(width));
                     for ((y, x), moments) in rows.zip(moments.chunks_exact_mut(2)) {
-                        let mean =
-                            if center { lane_sum(width, |i| x[i]) / width as f32 } else { 0.0 };
-                        let square = |i: usize| (x[i] - mean) * (x[i] - mean);
-                        let variance = lane_sum(width, square) / width as f32;
+                        let mean = if center { lane_sum([x], |[x]| x) / width as f32 } else { 0.0 };
+                        let square = |[x]: [f32; 1]| (x - mean) * (x - mean);
+                        let variance = lane_sum([x], square) / width as f32;
                         let inverse = 1.0 / (variance + epsilon).sqrt();
                         for (((y, x), gamma), beta) in y.iter_mut().zip(x).zip(gamma).zip(beta) {
                             *y = (x - mean) * (inverse * gamma) + beta;
@@ -275,8 +273,8 @@ fn segment_moments(x: &[f32], sets: Sets, mean: &mut [f32], squares: &mut [f32])
             let (mean, squares) = vectorized(
                 #[inline(always)]
                 || {
-                    let mean = lane_sum(inner, |i| x[i]) / inner as f32;
-                    (mean, lane_sum(inner, |i| (x[i] - mean) * (x[i] - mean)))
+                    let mean = lane_sum([x], |[x]| x) / inner as f32;
+                    (mean, lane_sum([x], |[x]| (x - mean) * (x - mean)))
                 },
             );
             let (mean, squares) = (f64::from(mean), f64::from(squares));
@@ -519,8 +517,8 @@ fn product_sums(
                 #[inline(always)]
                 || {
                     let mean = means[c];
-                    let product = |i: usize| dy[i] * (x[i] - mean);
-                    (lane_sum(sets.inner, |i| dy[i]), lane_sum(sets.inner, product))
+                    let product = |[x, dy]: [f32; 2]| dy * (x - mean);
+                    (lane_sum([dy], |[dy]| dy), lane_sum([x, dy], product))
                 },
             );
             plain[c] += sum;
@@ -565,38 +563,44 @@ fn rows_backward(
     let mut sums = vec![0.0; parts * 2 * width];
     let gamma = or(gamma, 1.0, width);
     let center = statistics.center;
-    for_parts_of_two((&mut dx, per_part * width), (&mut sums, 2 * width), |part, dx, sums| {
-        let (dgamma, dbeta) = sums.split_at_mut(width);
-        let gamma = gamma.as_slice();
-        let first = part * per_part;
-        let (x, dy) = (&x[first * width..][..dx.len()], &dy[first * width..][..dx.len()]);
-        vectorized(
-            #[inline(always)]
-            || {
-                let rows = dx.chunks_exact_mut(width).zip(x.chunks_exact(width));
-                for (row, ((dx, x), dy)) in rows.zip(dy.chunks_exact(width)).enumerate() {
-                    let mean = statistics.mean[first + row];
-                    let variance = statistics.variance[first + row];
-                    let inverse = 1.0 / (variance + statistics.epsilon).sqrt();
-                    let scaled = |i: usize| gamma[i] * dy[i] * (x[i] - mean);
-                    let count = width as f32;
-                    let slope = -inverse * inverse * inverse * lane_sum(width, scaled) / count;
-                    let offset = match center {
-                        true => -inverse * lane_sum(width, |i| gamma[i] * dy[i]) / count,
-                        false => 0.0,
-                    };
-                    let values = dx.iter_mut().zip(x).zip(dy).zip(gamma);
-                    let columns = dgamma.iter_mut().zip(dbeta.iter_mut());
-                    for ((((dx, x), dy), gamma), (dgamma, dbeta)) in values.zip(columns) {
-                        let centered = x - mean;
-                        *dx = inverse * gamma * dy + slope * centered + offset;
-                        *dgamma += dy * centered * inverse;
-                        *dbeta += dy;
+    for_parts_of(
+        [(&mut dx[..], per_part * width), (&mut sums[..], 2 * width)],
+        |part, [dx, sums]| {
+            let (dgamma, dbeta) = sums.split_at_mut(width);
+            let gamma = gamma.as_slice();
+            let first = part * per_part;
+            let (x, dy) = (&x[first * width..][..dx.len()], &dy[first * width..][..dx.len()]);
+            vectorized(
+                #[inline(always)]
+                || {
+                    let rows = dx.chunks_exact_mut(width).zip(x.chunks_exact(width));
+                    for (row, ((dx, x), dy)) in rows.zip(dy.chunks_exact(width)).enumerate() {
+                        let mean = statistics.mean[first + row];
+                        let variance = statistics.variance[first + row];
+                        let inverse = 1.0 / (variance + statistics.epsilon).sqrt();
+                        let scaled = |[gamma, x, dy]: [f32; 3]| gamma * dy * (x - mean);
+                        let count = width as f32;
+                        let sum = lane_sum([gamma, x, dy], scaled);
+                        let slope = -inverse * inverse * inverse * sum / count;
+                        let offset = match center {
+                            true => {
+                                -inverse * lane_sum([gamma, dy], |[gamma, dy]| gamma * dy) / count
+                            }
+                            false => 0.0,
+                        };
+                        let values = dx.iter_mut().zip(x).zip(dy).zip(gamma);
+                        let columns = dgamma.iter_mut().zip(dbeta.iter_mut());
+                        for ((((dx, x), dy), gamma), (dgamma, dbeta)) in values.zip(columns) {
+                            let centered = x - mean;
+                            *dx = inverse * gamma * dy + slope * centered + offset;
+                            *dgamma += dy * centered * inverse;
+                            *dbeta += dy;
+                        }
                     }
-                }
-            },
-        );
-    });
+                },
+            );
+        },
+    );
     let (mut dgamma, mut dbeta) = (vec![0f32; width], vec![0f32; width]);
     for part in sums.chunks_exact((2 * width).max(1)) {
         let (of_gamma, of_beta) = part.split_at(width);

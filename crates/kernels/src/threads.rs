@@ -86,20 +86,21 @@ pub fn for_parts<T: Send>(values: &mut [T], len: usize, body: impl Fn(usize, &mu
     });
 }
 
-/// As [`for_parts`], of two slices with parts of their own lengths: `body(part, a, b)`.
-pub(crate) fn for_parts_of_two<T: Send>(
-    (a, a_len): (&mut [T], usize),
-    (b, b_len): (&mut [T], usize),
-    body: impl Fn(usize, &mut [T], &mut [T]) + Sync,
+/// As [`for_parts`], of several slices, each with the length of its parts: `body(part, parts)`. There are
+/// as many parts as the first slice has; a slice that is shorter has empty ones at the end.
+pub fn for_parts_of<T: Send, const N: usize>(
+    slices: [(&mut [T], usize); N],
+    body: impl Fn(usize, [&mut [T]; N]) + Sync,
 ) {
-    let (a, b) = (Shared::new(a), Shared::new(b));
-    parallel(a.1.div_ceil(a_len.max(1)), |part| {
-        // SAFETY: each part takes its own range of either slice, and both are borrowed mutably for the
-        // whole call.
-        let a = unsafe { a.range(part * a_len, (part + 1) * a_len) };
-        // SAFETY: as above.
-        let b = unsafe { b.range(part * b_len, (part + 1) * b_len) };
-        body(part, a, b);
+    let shared = slices.map(|(slice, len)| (Shared::new(slice), len.max(1)));
+    let parts = shared.first().map_or(0, |(slice, len)| slice.1.div_ceil(*len));
+    parallel(parts, |part| {
+        let ranges = shared.each_ref().map(|(slice, len)| {
+            // SAFETY: each part takes its own range of each slice, and all are borrowed mutably for
+            // the whole call.
+            unsafe { slice.range(part * len, (part + 1) * len) }
+        });
+        body(part, ranges);
     });
 }
 
@@ -138,10 +139,10 @@ mod tests {
     }
 
     #[test]
-    fn two_slices_are_cut_side_by_side() {
+    fn slices_are_cut_side_by_side() {
         for parts in [0, 1, 5] {
             let (mut a, mut b) = (vec![0; parts * 3], vec![0; parts * 2]);
-            for_parts_of_two((&mut a, 3), (&mut b, 2), |part, a, b| {
+            for_parts_of([(&mut a[..], 3), (&mut b[..], 2)], |part, [a, b]| {
                 assert_eq!((a.len(), b.len()), (3, 2));
                 a.fill(part);
                 b.fill(part + 100);

@@ -120,7 +120,7 @@ pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
         let block = |x: &[f32]| {
             let sum = f64::from(vectorized(
                 #[inline(always)]
-                || lane_sum(x.len(), |i| x[i] * x[i]),
+                || lane_sum([x], |[x]| x * x),
             ));
             if (1e-30..=1e38).contains(&sum) {
                 return sum;

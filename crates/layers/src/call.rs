@@ -258,6 +258,14 @@ impl<'a> Call<'a> {
         Some(weight.value(tracked).clone())
     }
 
+    /// The weight of a name of a layer inside this one, differentiated if both are trained.
+    pub fn find_weight_of(&self, entry: &LayerEntry, name: &str) -> Option<Tensor> {
+        let weight = entry.weights().iter().find(|weight| weight.name == name)?;
+        let trained = self.scope.trainable && entry.is_trainable();
+        let tracked = self.scope.tape.is_some() && trained && !weight.is_state;
+        Some(weight.value(tracked).clone())
+    }
+
     /// The weight of a name, differentiated if the layer is trained.
     ///
     /// # Errors

@@ -264,7 +264,14 @@ impl LayerEntry {
 
     /// What comes out of a call, integer inputs cast as the layer takes them.
     pub fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
-        self.0.layer.outputs(&self.accepted(x)?)
+        let accepted = self.accepted(x)?;
+        let mut outputs = self.0.layer.outputs(&accepted)?;
+        if accepted.flat().iter().all(|spec| !spec.dtype.is_float()) {
+            // Floats from integers, such as embeddings, are of the type that it computes in.
+            let floats = outputs.iter_mut().filter(|spec| spec.dtype.is_float());
+            floats.for_each(|spec| spec.dtype = self.policy().compute);
+        }
+        Ok(outputs)
     }
 
     /// Whether an argument is the mask of a call, which no layer counts among its inputs.
@@ -308,9 +315,10 @@ impl LayerEntry {
         let x = self.accepted(x)?;
         let layer = &self.0.layer;
         for child in layer.children() {
-            for entry in child.entries() {
+            let siblings = child.entries();
+            for entry in &siblings {
                 if entry.given_name().is_none() {
-                    entry.set_name(&sconce_core::names::snake_case(entry.class_name()));
+                    entry.set_name(&free_name(entry.class_name(), &siblings));
                 }
                 let inputs = layer.child_inputs(entry, &x).map_err(|e| e.in_layer(&path))?;
                 entry.build(&inputs, &path, options)?;
@@ -366,7 +374,7 @@ impl LayerEntry {
     pub fn collect(&self, store: &mut Store, scope: &str, trainable: bool) -> Result<()> {
         let path = join(scope, self.name());
         let trainable = trainable && self.is_trainable();
-        for weight in self.weights() {
+        for weight in self.weights().iter().filter(|weight| !weight.is_transient) {
             store.add(format!("{path}/{}", weight.name), weight.clone(), trainable)?;
         }
         for child in self.0.layer.children() {
@@ -393,6 +401,19 @@ impl LayerEntry {
         }
     }
 
+    /// Sets the states that last from batch to batch, of stateful recurrent layers here and in the layers
+    /// inside it, to zeros.
+    ///
+    /// # Errors
+    /// If the device refuses.
+    pub fn reset_states(&self) -> Result<()> {
+        for weight in self.weights().iter().filter(|weight| weight.is_transient) {
+            weight.set(&weight.value(false).zeros_like()?)?;
+        }
+        let children = self.0.layer.children();
+        children.iter().flat_map(Child::entries).try_for_each(LayerEntry::reset_states)
+    }
+
     /// Whether two entries are the same layer.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -408,6 +429,14 @@ impl fmt::Debug for LayerEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.given_name().unwrap_or("unnamed"), self.class_name())
     }
+}
+
+/// A name for a layer made from its class, which none of its siblings has: `lstm_cell`, `lstm_cell_1`.
+fn free_name(class_name: &str, siblings: &[&LayerEntry]) -> String {
+    let base = sconce_core::names::snake_case(class_name);
+    let is_free = |name: &String| siblings.iter().all(|entry| entry.name() != name);
+    let numbered = (1..).map(|number: usize| format!("{base}_{number}"));
+    std::iter::once(base.clone()).chain(numbered).find(is_free).unwrap_or(base)
 }
 
 /// A path of names.

@@ -7,7 +7,7 @@ use crate::{InputLayer, regularizers::Regularizer};
 use sconce_core::json::Map;
 use sconce_core::registry::{object, with_shared_keys};
 use sconce_core::schema::{self, Definitions};
-use sconce_core::{Config, DTypePolicy, Dims, Json, Part, Result};
+use sconce_core::{Config, ConfigValue, DTypePolicy, Dims, Json, Part, Result};
 use serde_json::json;
 
 /// Keys that Keras writes into every layer's configuration.
@@ -87,6 +87,22 @@ pub fn from_json(value: &Json) -> Result<LayerEntry> {
         false => Part::<Layers>::from_json(&json).and_then(|part| part.get().cloned()),
     };
     Ok(LayerEntry::new(layer.map_err(|e| with_shared_keys(e, &keys))?, options))
+}
+
+/// A layer inside the configuration of another: a cell, a wrapped layer.
+impl ConfigValue for LayerEntry {
+    fn from_json(value: &Json) -> Result<Self> {
+        from_json(value)
+    }
+
+    fn to_json(&self) -> Result<Json> {
+        let made = sconce_core::names::snake_case(self.class_name());
+        to_json(self, self.given_name().unwrap_or(&made), None)
+    }
+
+    fn schema(_: &mut Definitions) -> Json {
+        json!({"$ref": "#/$defs/layer"})
+    }
 }
 
 /// The JSON Schema of each class of layers in its serialized form.

@@ -8,7 +8,9 @@
 
 use crate::call::Call;
 use crate::entry::LayerEntry;
-use sconce_core::{Args, Config, Entry, Error, Json, Kind, Part, Result, Spec, Tensor, WeightSpec};
+use sconce_core::{
+    Args, Config, Dims, Entry, Error, Json, Kind, Part, Result, Spec, Tensor, WeightSpec,
+};
 use std::any::Any;
 use std::sync::Arc;
 
@@ -98,6 +100,19 @@ pub trait Layer: Configured {
     /// `query/kernel` is a weight of an object called `query` in the attribute `query_dense`.
     fn weight_groups(&self) -> &'static [(&'static str, &'static str)] {
         &[]
+    }
+
+    /// Where Keras's files keep the weights, if not with the layer itself: in the object of an attribute,
+    /// of a class, such as the cell of an LSTM. Their names begin with that of the object.
+    fn weights_within(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
+
+    /// What a recurrent cell carries from step to step: the shapes of its states for the input of a step,
+    /// batch axis first. It is called with an input and the list of states, and gives its output and the
+    /// new states. `None`: the layer is no cell.
+    fn states(&self, _input: &Spec) -> Result<Option<Vec<Dims>>> {
+        Ok(None)
     }
 
     /// The layers inside: those of a nested model, a wrapped layer, a cell.

@@ -21,6 +21,7 @@ pub mod normalization;
 pub mod operations;
 pub mod pooling;
 pub mod preprocessing;
+pub mod recurrent;
 #[cfg(test)]
 mod registry_case;
 pub mod regularization;
@@ -37,8 +38,12 @@ pub use crate::convolution::{
     Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D,
     DepthwiseConv2D, SeparableConv1D, SeparableConv2D,
 };
-pub use crate::core::{Activation, Dense, EinsumDense, Identity, InputLayer, Masking};
-pub use crate::merging::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
+pub use crate::core::{
+    Activation, Dense, EinsumDense, Embedding, Identity, InputLayer, Masking, ReversibleEmbedding,
+};
+pub use crate::merging::{
+    Add, Average, Concatenate, CustomScaleLayer, Dot, Maximum, Minimum, Multiply, Subtract,
+};
 pub use crate::normalization::{
     BatchNormalization, GroupNormalization, LayerNormalization, LayerScale, RMSNormalization,
     UnitNormalization,
@@ -51,6 +56,10 @@ pub use crate::pooling::{
     MaxPooling1D, MaxPooling2D, MaxPooling3D,
 };
 pub use crate::preprocessing::{Normalization, Rescaling};
+pub use crate::recurrent::{
+    Bidirectional, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, GRU, GRUCell, LSTM, LSTMCell, MergeMode,
+    RNN, SimpleRNN, SimpleRNNCell, StackedRNNCells, TimeDistributed,
+};
 pub use crate::regularization::{
     ActivityRegularization, AlphaDropout, Dropout, GaussianDropout, GaussianNoise,
     SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, StochasticDepth,
@@ -108,24 +117,31 @@ sconce_core::registry! { Layers(Layer):
     Attention [];
     Average [];
     BatchNormalization [];
+    Bidirectional [];
     Concatenate [];
     Cropping1D [];
     Cropping2D [];
     Cropping3D [];
+    CustomScaleLayer [];
     Dense [];
     Dot [];
     Dropout [];
     EinsumDense [];
     ELU [];
+    Embedding [];
     Flatten [];
     GaussianDropout [];
     GaussianNoise [];
     GroupNormalization [];
     GroupQueryAttention [];
+    GRU [];
+    GRUCell [];
     Identity [];
     LayerNormalization [];
     LayerScale [];
     LeakyReLU [];
+    LSTM [];
+    LSTMCell [];
     Masking [];
     Maximum [];
     Minimum [];
@@ -138,9 +154,14 @@ sconce_core::registry! { Layers(Layer):
     RepeatVector [];
     Rescaling [];
     Reshape [];
+    ReversibleEmbedding [];
+    RNN [];
     Conv1D ["Convolution1D"];
     Conv2D ["Convolution2D"];
     Conv3D ["Convolution3D"];
+    ConvLSTM1D [];
+    ConvLSTM2D [];
+    ConvLSTM3D [];
     Conv1DTranspose ["Convolution1DTranspose"];
     Conv2DTranspose ["Convolution2DTranspose"];
     Conv3DTranspose ["Convolution3DTranspose"];
@@ -167,12 +188,16 @@ sconce_core::registry! { Layers(Layer):
     AdaptiveAveragePooling2D [];
     AdaptiveAveragePooling3D [];
     RMSNormalization [];
+    SimpleRNN [];
+    SimpleRNNCell [];
     Softmax [];
     SpatialDropout1D [];
     SpatialDropout2D [];
     SpatialDropout3D [];
+    StackedRNNCells [];
     StochasticDepth [];
     Subtract [];
+    TimeDistributed [];
     UnitNormalization [];
     UpSampling1D [];
     UpSampling2D [];

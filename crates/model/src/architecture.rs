@@ -4,7 +4,7 @@
 use crate::functional;
 use crate::graph::Graph;
 use crate::graph_layer::GraphLayer;
-use crate::keras2;
+use crate::legacy;
 use crate::shared::{Shared, SharedIds};
 use crate::symbolic::SymbolicTensor;
 use sconce_core::json::{OBJECT_KEYS, only_keys};
@@ -252,12 +252,12 @@ impl Architecture {
     }
 
     /// Reads Keras's JSON of a model: `{"class_name": "Sequential", "config": {"name", "layers":
-    /// [..]}}`, or `"Functional"`, in the form of Keras 3 or 2. Keys left out take Keras's defaults.
+    /// [..]}}`, or `"Functional"`, in the form of Keras 3, 2 or 1. Keys left out take Keras's defaults.
     ///
     /// # Errors
     /// With the JSON path of what is unknown or wrong.
     pub fn from_json(value: &Json) -> Result<Self> {
-        Self::read(&keras2::translated(value), &Shared::default())
+        Self::read(&legacy::translated(value, None)?.model, &Shared::default())
     }
 
     fn read(value: &Json, shared: &Shared) -> Result<Self> {

@@ -3,7 +3,6 @@
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use sconce_core::Stream;
-use sconce_core::random::philox;
 use sconce_core::tape::Pass;
 use sconce_kernels::{for_chunks, map2, vectorized, with_slice};
 
@@ -16,30 +15,26 @@ pub fn dropout(x: &Tensor, rate: f64, noise: &[usize], stream: &Stream) -> Resul
     Dropout { mask: mask.broadcast_as(x.shape())?.contiguous()? }.apply(&[x])
 }
 
+/// Blocks of the stream in one pass.
+const BLOCKS: usize = 16;
+
 /// Fills a mask with 0 (probability `rate`) and `1 / (1 - rate)`. Element i reads word i % 4 of
 /// block i / 4 of the stream.
 fn fill_mask(mask: &mut [f32], rate: f64, stream: &Stream) {
     let threshold = (rate * 4_294_967_296.0).min(4_294_967_295.0) as u32;
     let keep = if rate < 1.0 { (1.0 / (1.0 - rate)) as f32 } else { 0.0 };
-    let (key, stream_key) = stream.parts();
     for_chunks([mask], |start, [mask]| {
         vectorized(
             #[inline(always)]
             || {
-                for (block, four) in mask.chunks_mut(4).enumerate() {
-                    let at = (start / 4 + block) as u64;
-                    let words = philox(
-                        [
-                            at as u32,
-                            (at >> 32) as u32,
-                            stream_key as u32,
-                            (stream_key >> 32) as u32,
-                        ],
-                        key,
+                for (index, values) in mask.chunks_mut(4 * BLOCKS).enumerate() {
+                    let first = start / 4 + index * BLOCKS;
+                    let words = stream.blocks::<BLOCKS>(first as u64);
+                    let drawn: [f32; 4 * BLOCKS] = std::array::from_fn(
+                        #[inline(always)]
+                        |i| if words[i % 4][i / 4] < threshold { 0.0 } else { keep },
                     );
-                    for (value, word) in four.iter_mut().zip(words) {
-                        *value = if word < threshold { 0.0 } else { keep };
-                    }
+                    values.copy_from_slice(&drawn[..values.len()]);
                 }
             },
         );

@@ -12,7 +12,7 @@ use candle_core::{
     CpuStorage, DType, Device, Layout, Result, Shape, Storage, Tensor, WithDType, bail,
 };
 use sconce_core::Tape;
-use sconce_core::few::Few;
+use sconce_core::few::{Few, few, try_few};
 use sconce_core::tape::{Output, Pass, Recorded, unrecorded};
 use sconce_kernels::slice_of;
 
@@ -162,37 +162,34 @@ fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Few
         true => Ok((*t).clone()),
         false => t.detach().contiguous(),
     };
-    let values = inputs.iter().map(value).collect::<Result<Few<Tensor>>>()?;
+    let values = try_few(inputs.iter().map(value))?;
     let (outputs, saved) = match kernel {
         Some(kernel) => {
             let (results, saved) = run_kernel(kernel, &values)?;
             let output = |(values, shape)| Output::Values(CpuStorage::F32(values), shape);
-            (results.into_iter().map(output).collect::<Few<_>>(), saved)
+            (few(results.into_iter().map(output)), saved)
         }
         None => {
-            let (results, saved) = operation.forward(&values.iter().collect::<Few<_>>())?;
+            let (results, saved) = operation.forward(&few(&values))?;
             let outputs = results.into_iter().map(|t| t.detach().contiguous().map(Output::Tensor));
-            (outputs.collect::<Result<Few<_>>>()?, saved)
+            (try_few(outputs)?, saved)
         }
     };
     if !tracked {
-        return outputs.into_iter().map(untracked).collect();
+        return try_few(outputs.into_iter().map(untracked));
     }
     match Tape::current() {
         Some(tape) => {
             let ran = Ran { operation, saved, fused: fused.then_some((device, dtype)) };
             tape.push(name, Box::new(ran), inputs, values, outputs, !fused)
         }
-        None => outputs.into_iter().map(|output| unrecorded(name, output)).collect(),
+        None => try_few(outputs.into_iter().map(|output| unrecorded(name, output))),
     }
 }
 
 fn run_kernel<S>(kernel: &dyn Kernel<S>, inputs: &[Tensor]) -> Result<(Vec<Values>, S)> {
-    let storages: Few<_> = inputs.iter().map(Tensor::storage_and_layout).collect();
-    let inputs = storages
-        .iter()
-        .map(|(storage, layout)| Input::new(storage, layout))
-        .collect::<Result<Few<_>>>()?;
+    let storages = few(inputs.iter().map(Tensor::storage_and_layout));
+    let inputs = try_few(storages.iter().map(|(storage, layout)| Input::new(storage, layout)))?;
     kernel.forward(&inputs)
 }
 

@@ -174,9 +174,43 @@ impl OptimizerState {
         Ok(())
     }
 
+    /// Whether it, or one inside it, averages the weights.
+    pub fn has_averages(&self) -> bool {
+        self.rule.common().use_ema || self.inner.iter().any(Self::has_averages)
+    }
+
+    /// Exchanges the weights and their moving averages, in Keras's SwapEMAWeights. Until they are
+    /// exchanged back no update may be made.
+    pub fn swap_averages(&mut self, store: &Store) -> Result<()> {
+        let trainable: Vec<&Parameter> = store.trainable().collect();
+        self.swap_own_averages(&trainable)?;
+        self.averages_swapped = !self.averages_swapped;
+        Ok(())
+    }
+
+    /// States that the weights are averages and the averages weights: what a checkpoint held.
+    pub fn set_averages_swapped(&mut self, swapped: bool) {
+        self.averages_swapped = swapped;
+    }
+
+    fn swap_own_averages(&self, trainable: &[&Parameter]) -> Result<()> {
+        for (parameter, average) in self.own(trainable).zip(&self.averages) {
+            let weight = parameter.var.as_tensor();
+            let before = weight.detach().copy()?;
+            update::assign(weight, average)?;
+            update::assign(average, &before)?;
+        }
+        self.inner.iter().try_for_each(|inner| inner.swap_own_averages(trainable))
+    }
+
     /// With `use_ema`, sets the weights to their averages, as Keras does when training ends.
     pub fn finalize(&mut self, store: &Store) -> Result<()> {
         let trainable: Vec<&Parameter> = store.trainable().collect();
+        if self.averages_swapped {
+            // The weights are the averages already.
+            self.swap_own_averages(&trainable)?;
+            self.averages_swapped = false;
+        }
         self.finalize_own(&trainable)
     }
 

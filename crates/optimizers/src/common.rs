@@ -1,6 +1,8 @@
 //! The arguments that all of Keras's optimizers share.
 
+use super::WeightInfo;
 use crate::schedules::LearningRate;
+use regex::Regex;
 use sconce_core::{Config, ConfigValue, Error, Json, Result};
 
 /// Learning rate, clipping, decay, averages and accumulation. Defaults as in Keras.
@@ -44,12 +46,28 @@ pub struct Common {
     /// Batches whose gradients are averaged into one update, at least 2.
     #[config(range = "[2, inf)")]
     pub gradient_accumulation_steps: Option<u64>,
+    /// Regular expressions: weights whose name they are found in do not decay. Files do not keep them, as in Keras.
+    #[config(skip)]
+    pub exclude_from_weight_decay: Vec<String>,
 }
 
 impl Common {
+    /// Whether a weight is excluded from weight decay.
+    pub(super) fn excludes(&self, weight: &WeightInfo<'_>) -> bool {
+        let name = weight.path.rsplit('/').next().unwrap_or_default();
+        self.exclude_from_weight_decay.iter().any(|pattern| {
+            let text = if pattern.contains('/') { weight.path } else { name };
+            Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
+        })
+    }
+
     /// Refuses arguments that do not fit together.
     pub(super) fn check(&self) -> Result<()> {
         self.learning_rate.check().map_err(|e| e.under("learning_rate"))?;
+        for pattern in &self.exclude_from_weight_decay {
+            Regex::new(pattern)
+                .map_err(|error| Error::config("exclude_from_weight_decay", error.to_string()))?;
+        }
         let clips = [
             ("clipnorm", self.clipnorm),
             ("global_clipnorm", self.global_clipnorm),
@@ -96,6 +114,17 @@ pub trait OptimizerExt: AsMut<Common> + Sized {
     /// Subtracts `learning_rate * weight_decay * weight` at each update.
     fn weight_decay(mut self, weight_decay: f64) -> Self {
         self.as_mut().weight_decay = Some(weight_decay);
+        self
+    }
+
+    /// Excludes weights from weight decay: those whose name (`bias`) one of these regular expressions is
+    /// found in, or whose path (`dense_1/bias`) for an expression with a `/`. Keras's
+    /// `exclude_from_weight_decay(var_names=..)`.
+    fn exclude_from_weight_decay<S: Into<String>>(
+        mut self,
+        var_names: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.as_mut().exclude_from_weight_decay = var_names.into_iter().map(Into::into).collect();
         self
     }
 

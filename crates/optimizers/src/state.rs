@@ -39,6 +39,8 @@ pub struct OptimizerState {
     pub(super) shared: Vec<Tensor>,
     pub(super) averages: Vec<Tensor>,
     pub(super) accumulated: Vec<Tensor>,
+    /// Whether weights and averages are in each other's place, during validation.
+    pub(super) averages_swapped: bool,
     pub(super) fused: bool,
     pub(super) loss_scale_factor: Option<f64>,
     /// The states of the optimizers that this one holds.
@@ -83,6 +85,7 @@ impl OptimizerState {
             declared_shared,
             averages: Vec::new(),
             accumulated: Vec::new(),
+            averages_swapped: false,
             fused: rule.fused(),
             loss_scale_factor,
             inner: Vec::new(),
@@ -110,7 +113,8 @@ impl OptimizerState {
             state.fused &= update::fuses(w) && slots.iter().all(fuses);
             state.declared.push(declared);
             state.slots.push(slots);
-            state.decays.push(rule.weight_decay(&info).unwrap_or_default());
+            let decay = rule.weight_decay(&info).filter(|_| !common.excludes(&info));
+            state.decays.push(decay.unwrap_or_default());
             let zeros = || Tensor::zeros(w.dims(), w.dtype(), w.device());
             if common.use_ema {
                 state.averages.push(zeros()?);
@@ -170,11 +174,29 @@ impl OptimizerState {
                 Ok(())
             }
             [inner] if self.rule.dynamic_scale().is_some() => inner.set_learning_rate(rate),
-            _ => Err(Error::training(format!(
-                "the optimizers of a {} have a learning rate each, and none can be set for all",
-                self.optimizer.class_name()
-            ))),
+            _ => Err(self.has_several_rates()),
         }
+    }
+
+    /// Refuses an optimizer whose learning rate cannot be set.
+    ///
+    /// # Errors
+    /// A schedule; an optimizer that holds several.
+    pub fn check_learning_rate_can_be_set(&self) -> Result<()> {
+        match self.inner.as_slice() {
+            [] => self.checked_rate(self.learning_rate()).map(drop),
+            [inner] if self.rule.dynamic_scale().is_some() => {
+                inner.check_learning_rate_can_be_set()
+            }
+            _ => Err(self.has_several_rates()),
+        }
+    }
+
+    fn has_several_rates(&self) -> Error {
+        Error::training(format!(
+            "the optimizers of a {} have a learning rate each, and none can be set for all",
+            self.optimizer.class_name()
+        ))
     }
 
     fn checked_rate(&self, rate: f64) -> Result<LearningRate> {

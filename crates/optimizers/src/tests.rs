@@ -44,7 +44,18 @@ impl Bench {
         for (parameter, value) in store.parameters().iter().zip(&initial) {
             parameter.set(value).unwrap();
         }
-        let optimizer = Optimizer::from_json(case.config()).unwrap();
+        let optimizer = match case.field("exclude_from_weight_decay").as_array() {
+            None => Optimizer::from_json(case.config()).unwrap(),
+            // Files do not hold it.
+            Some(names) => {
+                let config = case.config()["config"].as_object().unwrap();
+                let names = names.iter().map(|name| name.as_str().unwrap());
+                <AdamW as sconce_core::Config>::from_config(config)
+                    .unwrap()
+                    .exclude_from_weight_decay(names)
+                    .into()
+            }
+        };
         let state = OptimizerState::new(&optimizer, &store).unwrap();
         let gradients = case.tensors("gradients").into_iter().flatten();
         let gradients = gradients.map(|g| g.to_dtype(dtype).unwrap()).collect();
@@ -113,7 +124,8 @@ fn differences(case: &Case, dtype: DType, fused: bool) -> Vec<String> {
 
 #[test]
 fn keras_computes_the_same() {
-    let cases = golden::load("optimizers");
+    let mut cases = golden::load("optimizers");
+    cases.extend(golden::load("optimizer_exclusions"));
     let mut wrong = Vec::new();
     for case in &cases {
         wrong.extend(differences(case, DType::F32, true));
@@ -329,6 +341,7 @@ fn errors_say_where() {
         Optimizer::from(SGD::new(f64::NAN)),
         SGD::new(0.1).clipnorm(f64::NAN).into(),
         AdamW::new(0.1).weight_decay(f64::INFINITY).into(),
+        AdamW::new(0.1).exclude_from_weight_decay(["("]).into(),
         RMSprop::new(0.1).epsilon(-1.0).into(),
         Muon::new(0.1).exclude_layers(["(".to_string()]).into(),
         LossScaleOptimizer::new(LossScaleOptimizer::new("sgd")).into(),

@@ -158,11 +158,10 @@ impl<'a, R: Read + Seek> Members<'a, R> {
         let mut head = Vec::new();
         let read = reader.by_ref().take(8).read_to_end(&mut head).and_then(|_| reader.rewind());
         read.map_err(|error| Error::file(file, format!("cannot be read: {error}")))?;
-        if head.starts_with(b"\x89HDF\r\n\x1a\n") {
+        if head == h5::SIGNATURE {
             return Err(Error::file(
                 file,
-                "is an HDF5 file, not a .keras archive. If it is a whole model of the older .h5 format, \
-                 load it in Keras 3 and save it with `model.save(\"model.keras\")`",
+                "is an HDF5 file, not a .keras archive; `ModelFile` reads both",
             ));
         }
         let zip = ZipArchive::new(reader).map_err(|error| {

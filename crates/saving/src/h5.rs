@@ -13,7 +13,7 @@ use hdf5_pure::{
     GroupBuilder, Layout, LibVer,
 };
 use sconce_core::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -45,15 +45,7 @@ impl NamedTensors {
     }
 
     pub(crate) fn from_h5(bytes: Vec<u8>, place: &Place) -> Result<Self> {
-        // The last resort: the checks here and in the parser leave no known way to a panic, but the
-        // parser is large and the file is anybody's.
-        std::panic::catch_unwind(AssertUnwindSafe(|| Reader::read(bytes, place))).unwrap_or_else(
-            |_| {
-                Err(place.error(
-                    "is damaged in a way that the HDF5 reader was not made for; it is refused",
-                ))
-            },
-        )
+        H5Contents::read(bytes, place).map(|contents| contents.tensors)
     }
 
     pub(crate) fn h5_builder(&self) -> Result<FileBuilder> {
@@ -88,19 +80,67 @@ pub(crate) fn io_error(error: hdf5_pure::Error) -> io::Error {
     }
 }
 
+/// The bytes that every HDF5 file starts with.
+pub(crate) const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
+
+/// What an HDF5 file holds.
+pub(crate) struct H5Contents {
+    pub(crate) tensors: NamedTensors,
+    /// Attributes of groups, by group and name; `None` where they are no strings.
+    attributes: HashMap<(String, String), Option<Vec<String>>>,
+}
+
+impl H5Contents {
+    pub(crate) fn read(bytes: Vec<u8>, place: &Place) -> Result<Self> {
+        // The last resort: the checks here and in the parser leave no known way to a panic, but the
+        // parser is large and the file is anybody's.
+        std::panic::catch_unwind(AssertUnwindSafe(|| Reader::read(bytes, place))).unwrap_or_else(
+            |_| {
+                Err(place.error(
+                    "is damaged in a way that the HDF5 reader was not made for; it is refused",
+                ))
+            },
+        )
+    }
+
+    /// The string that a group ("" for the root) has as an attribute.
+    pub(crate) fn text(&self, group: &str, attribute: &str) -> Option<&str> {
+        match self.texts(group, attribute)? {
+            [one] => Some(one),
+            _ => None,
+        }
+    }
+
+    /// The strings that a group has as an attribute.
+    pub(crate) fn texts(&self, group: &str, attribute: &str) -> Option<&[String]> {
+        self.attribute(group, attribute)?.as_deref()
+    }
+
+    /// Whether a group has the attribute, of whatever type.
+    pub(crate) fn has_attribute(&self, group: &str, attribute: &str) -> bool {
+        self.attribute(group, attribute).is_some()
+    }
+
+    fn attribute(&self, group: &str, attribute: &str) -> Option<&Option<Vec<String>>> {
+        self.attributes.get(&(group.to_string(), attribute.to_string()))
+    }
+}
+
 struct Reader<'a> {
     place: &'a Place<'a>,
     tensors: NamedTensors,
+    attributes: HashMap<(String, String), Option<Vec<String>>>,
     objects_left: u64,
     bytes_left: u64,
 }
 
 impl<'a> Reader<'a> {
-    fn read(bytes: Vec<u8>, place: &'a Place<'a>) -> Result<NamedTensors> {
+    fn read(bytes: Vec<u8>, place: &'a Place<'a>) -> Result<H5Contents> {
         let size = bytes.len() as u64;
         let mut reader = Self {
             place,
             tensors: NamedTensors::new(),
+            attributes: HashMap::new(),
             // A group takes more than this, so only a cycle of links can have more objects.
             objects_left: size / 32 + 64,
             bytes_left: allowance(size),
@@ -108,7 +148,7 @@ impl<'a> Reader<'a> {
         let file = File::from_bytes(bytes)
             .map_err(|error| place.error(format!("is not a whole HDF5 file: {error}")))?;
         reader.group(&file.root(), "", 0)?;
-        Ok(reader.tensors)
+        Ok(H5Contents { tensors: reader.tensors, attributes: reader.attributes })
     }
 
     fn error(&self, path: &str, message: impl std::fmt::Display) -> Error {
@@ -141,6 +181,10 @@ impl<'a> Reader<'a> {
         let name = attributes.get("name").and_then(AttrValue::as_str);
         if !path.is_empty() && (name.is_some() || count == 0) {
             self.tensors.insert_group(path, name).map_err(|e| self.error(path, e))?;
+        }
+        for (key, value) in &attributes {
+            let texts = value.as_strings().map(<[String]>::to_vec);
+            self.attributes.insert((path.to_string(), key.clone()), texts);
         }
         for (name, dataset) in &datasets {
             let path = join(name);

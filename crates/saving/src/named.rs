@@ -65,6 +65,11 @@ impl NamedTensors {
         self.arrays.iter().map(|(path, array)| (path.as_str(), array))
     }
 
+    /// All arrays by path.
+    pub(crate) fn into_map(self) -> HashMap<String, Array> {
+        self.arrays.into_iter().collect()
+    }
+
     /// All declared groups with the names they carry, in order.
     pub fn groups(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.groups.iter().map(|(path, name)| (path.as_str(), name.as_deref()))

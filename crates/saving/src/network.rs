@@ -1,10 +1,12 @@
 //! Networks as Keras archives: which variable of the model is which array of the file.
 
 use crate::keras_json::Class;
+use crate::legacy_weights::{self, WeightOptions};
 use crate::paths::{Child, Saved, Variable, place};
-use crate::{Array, KerasArchive, NamedTensors};
+use crate::{Array, KerasArchive, ModelFile, NamedTensors, StoredWeights, hard_sigmoid};
 use sconce_core::{Device, Error, FirstValues, Json, Result, Tensor, Weight};
 use sconce_layers::{self as layers, LayerEntry};
+use sconce_model::legacy::{self, Translation};
 use sconce_model::{Architecture, Graph, GraphLayer, Network, architecture};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -83,41 +85,50 @@ fn saved(entry: &LayerEntry, paths: &Paths<'_>) -> Result<Saved> {
         let key = paths.get(&Arc::as_ptr(weight)).map_or_else(String::new, |path| path.to_string());
         Variable { key, trainable: !weight.is_state }
     };
-    let mut children = match entry.downcast::<GraphLayer>().and_then(|m| Some((m, m.graph()?))) {
-        Some((model, graph)) => {
-            let layers = saved_layers(graph, model.architecture(), paths)?;
-            vec![("layers".to_string(), Child::Many(layers))]
-        }
-        None => {
-            let child = |child: layers::Child<'_>| {
-                Ok(match child {
-                    layers::Child::One(attribute, entry) => {
-                        (attribute.to_string(), Child::One(saved(entry, paths)?))
-                    }
-                    layers::Child::Many(attribute, entries) => {
-                        let list = entries.into_iter().map(|e| saved(e, paths));
-                        (attribute.to_string(), Child::Many(list.collect::<Result<_>>()?))
-                    }
-                })
-            };
-            entry.layer().children().into_iter().map(child).collect::<Result<Vec<_>>>()?
-        }
+    let mut children: Vec<(String, Child)> =
+        match entry.downcast::<GraphLayer>().and_then(|m| Some((m, m.graph()?))) {
+            Some((model, graph)) => {
+                let layers = saved_layers(graph, model.architecture(), paths)?;
+                vec![("layers".to_string(), Child::Many(layers))]
+            }
+            None => {
+                let child = |child: layers::Child<'_>| {
+                    Ok(match child {
+                        layers::Child::One(attribute, entry) => {
+                            (attribute.to_string(), Child::One(saved(entry, paths)?))
+                        }
+                        layers::Child::Many(attribute, entries) => {
+                            let list = entries.into_iter().map(|e| saved(e, paths));
+                            (attribute.to_string(), Child::Many(list.collect::<Result<_>>()?))
+                        }
+                    })
+                };
+                entry.layer().children().into_iter().map(child).collect::<Result<_>>()?
+            }
+        };
+    let group = |weights: Vec<&Arc<Weight>>, class_name: &str, name: String| Saved {
+        // The address of a weight is that of no layer.
+        id: weights.first().map_or(0, |weight| Arc::as_ptr(weight).cast::<()>() as usize),
+        class_name: class_name.to_string(),
+        name,
+        variables: weights.into_iter().map(variable).collect(),
+        children: Vec::new(),
     };
-    let mut own: Vec<&Arc<Weight>> = entry.weights().iter().collect();
+    let mut own: Vec<&Arc<Weight>> =
+        entry.weights().iter().filter(|weight| !weight.is_transient).collect();
+    if let Some((attribute, class_name)) = entry.layer().weights_within() {
+        let inside = std::mem::take(&mut own);
+        let group = group(inside, class_name, sconce_core::names::snake_case(class_name));
+        children.push((attribute.to_string(), Child::One(group)));
+    }
     for (prefix, attribute) in entry.layer().weight_groups() {
         let is_inside = |weight: &&Arc<Weight>| {
             weight.name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'))
         };
         let (inside, rest): (Vec<_>, Vec<_>) = own.into_iter().partition(is_inside);
         own = rest;
-        if let Some(first) = inside.first() {
-            let group = Saved {
-                // The address of a weight is that of no layer.
-                id: Arc::as_ptr(first) as usize,
-                name: prefix.to_string(),
-                variables: inside.into_iter().map(variable).collect(),
-                ..Saved::default()
-            };
+        if !inside.is_empty() {
+            let group = group(inside, "", prefix.to_string());
             children.push((attribute.to_string(), Child::One(group)));
         }
     }
@@ -172,28 +183,86 @@ pub fn to_archive(
     Ok(KerasArchive::new(config, weights))
 }
 
-/// The network of an archive, on a device. `Ok(None)` for a model that Keras saved before it was
-/// built: it has an architecture, but no weights.
+/// A model from a file.
+pub struct Loaded {
+    /// How it is stated.
+    pub architecture: Architecture,
+    /// It with its weights; `None` for a model that Keras saved before it was built.
+    pub network: Option<Network>,
+    /// What of an older Keras was read as something else.
+    pub changes: Vec<String>,
+    /// Whether weights were changed so that layers of today compute the same as those of then. What an
+    /// optimizer kept for them does not fit them then.
+    pub rescaled: bool,
+}
+
+/// The model of a file, on a device.
 ///
 /// # Errors
-/// Everything in the file that is not supported, in one message; a weight that is missing or has
+/// Everything in the file, and in its compile state `compile`, that is not supported, in one message; a weight that is missing or has
 /// another shape, with its layer and its place in the file.
-pub fn from_archive(
-    archive: &KerasArchive,
+pub fn from_file(
+    stored: &ModelFile,
+    compile: Option<&Json>,
     file: &Path,
     device: &Device,
-) -> Result<(Architecture, Option<Network>)> {
-    let in_file = |error: Error| Error::file(file, error.to_string());
-    crate::keras_json::scan(&archive.config, "", &is_supported).map_err(in_file)?;
-    let architecture = Architecture::from_json(&archive.config).map_err(in_file)?;
+) -> Result<Loaded> {
+    build(stored, compile, device).map_err(|error| Error::file(file, error.to_string()))
+}
+
+fn build(stored: &ModelFile, compile: Option<&Json>, device: &Device) -> Result<Loaded> {
+    let version = match (stored.keras_version(), stored.keras_major()) {
+        (None, 1) => Some("1"),
+        (version, _) => version,
+    };
+    let Translation { model, mut changes } = legacy::translated(&stored.config, version)?;
+    scan(&model, compile)?;
+    let architecture = Architecture::from_json(&model)?;
     if !architecture.states_its_input() {
-        return Ok((architecture, None));
+        return Ok(Loaded { architecture, network: None, changes, rescaled: false });
     }
     // Every weight comes from the file, so none is drawn.
-    let network =
-        Network::build(&architecture, None, device, FirstValues::Zeros).map_err(in_file)?;
-    load_weights(&network, &archive.weights).map_err(in_file)?;
-    Ok((architecture, Some(network)))
+    let network = Network::build(&architecture, None, device, FirstValues::Zeros)?;
+    load_stored(&network, &stored.weights, WeightOptions::default())?;
+    let rescaled = match stored.keras_major() {
+        3.. => Vec::new(),
+        _ => hard_sigmoid::rescale(&network)?,
+    };
+    let is_rescaled = !rescaled.is_empty();
+    changes.extend(rescaled);
+    Ok(Loaded { architecture, network: Some(network), changes, rescaled: is_rescaled })
+}
+
+/// Lists what is not supported of a model and of its compile state, in one error.
+fn scan(model: &Json, compile: Option<&Json>) -> Result<()> {
+    let mut whole = model.clone();
+    if let (Some(compile), Some(map)) = (compile, whole.as_object_mut()) {
+        map.insert("compile_config".into(), compile.clone());
+    }
+    crate::keras_json::scan(&whole, "", &is_supported)
+}
+
+/// Sets the weights of a network from those of a file, whichever Keras wrote it. Returns what was skipped.
+///
+/// # Errors
+/// As [`load_weights`] and [`legacy_weights::load`].
+pub fn load_stored(
+    network: &Network,
+    weights: &StoredWeights,
+    options: WeightOptions,
+) -> Result<Vec<String>> {
+    match weights {
+        StoredWeights::ByLayer(weights) => legacy_weights::load(network, weights, options),
+        StoredWeights::ByPath(weights) => {
+            if options.by_name || options.skip_mismatch {
+                return Err(Error::data(
+                    "weights by the paths of objects are loaded all or not at all; `by_name` and \
+                     `skip_mismatch` are for the older HDF5 format",
+                ));
+            }
+            load_weights(network, weights).map(|()| Vec::new())
+        }
+    }
 }
 
 /// Whether a class of a model can be built here.
@@ -234,12 +303,6 @@ pub fn load_weights(network: &Network, weights: &NamedTensors) -> Result<()> {
         return Err(Error::data(format!("the weights do not fit the model: {}", wrong.join("; "))));
     }
     found.iter().try_for_each(|(parameter, value)| parameter.set(value))
-}
-
-/// The optimizer's variables in an archive; none if it was saved without.
-pub fn optimizer_variables(archive: &KerasArchive) -> Result<Vec<Tensor>> {
-    let arrays = archive.weights.numbered("optimizer/vars");
-    arrays.into_iter().map(|array| array.to_tensor(&Device::Cpu)).collect()
 }
 
 /// The weights of a network by path, for safetensors.

@@ -19,13 +19,13 @@ pub mod prelude {
     pub use crate::layers::{
         Activation, ActivityRegularization, Add, AdditiveAttention, AlphaDropout, Attention,
         Average, BatchNormalization, Call, Child, Concatenate, Configured, Cropping1D, Cropping2D,
-        Cropping3D, Dense, Dot, Dropout, ELU, EinsumDense, Flatten, GaussianDropout, GaussianNoise,
-        GroupNormalization, GroupQueryAttention, Identity, InputLayer, Layer, LayerEntry, LayerExt,
-        LayerNormalization, LayerScale, LeakyReLU, Masking, Maximum, Minimum, MultiHeadAttention,
-        Multiply, Normalization, PReLU, Permute, RMSNormalization, ReLU, RepeatVector, Rescaling,
-        Reshape, Softmax, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, StochasticDepth,
-        Subtract, UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D,
-        ZeroPadding2D, ZeroPadding3D,
+        Cropping3D, CustomScaleLayer, Dense, Dot, Dropout, ELU, EinsumDense, Flatten,
+        GaussianDropout, GaussianNoise, GroupNormalization, GroupQueryAttention, Identity,
+        InputLayer, Layer, LayerEntry, LayerExt, LayerNormalization, LayerScale, LeakyReLU,
+        Masking, Maximum, Minimum, MultiHeadAttention, Multiply, Normalization, PReLU, Permute,
+        RMSNormalization, ReLU, RepeatVector, Rescaling, Reshape, Softmax, SpatialDropout1D,
+        SpatialDropout2D, SpatialDropout3D, StochasticDepth, Subtract, UnitNormalization,
+        UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
     };
     pub use crate::layers::{
         AdaptiveAveragePooling1D, AdaptiveAveragePooling2D, AdaptiveAveragePooling3D,
@@ -38,11 +38,12 @@ pub mod prelude {
     };
     pub use crate::model::{Apply, Input, SymbolicTensor};
     pub use crate::train::callbacks::{CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint};
+    pub use crate::train::checkpoint::Checkpoint;
     pub use crate::train::losses::{
         BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss, LossFn, MeanAbsoluteError,
         MeanSquaredError, SparseCategoricalCrossentropy, custom_loss,
     };
-    pub use crate::train::metrics::{Metric, MetricFn, custom_metric};
+    pub use crate::train::metrics::{Metric, MetricFn, custom_metric, loss_metric};
     pub use crate::train::optimizers::{
         Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, LossScaleOptimizer,
         MultiOptimizer, Muon, Nadam, OptimizerExt, OptimizerMap, RMSprop, SGD, ScheduleFreeAdamW,
@@ -64,12 +65,16 @@ mod guide {
     struct GettingStarted;
     #[doc = include_str!("../../../docs/from-keras.md")]
     struct FromKeras;
+    #[doc = include_str!("../../../docs/checkpoints.md")]
+    struct Checkpoints;
     #[doc = include_str!("../../../docs/long-runs.md")]
     struct LongRuns;
     #[doc = include_str!("../../../docs/own-objects.md")]
     struct OwnObjects;
     #[doc = include_str!("../../../docs/serving.md")]
     struct Serving;
+    #[doc = include_str!("../../../docs/old-models.md")]
+    struct OldModels;
     #[doc = include_str!("../../../docs/files.md")]
     struct Files;
     #[doc = include_str!("../../../docs/speed.md")]

@@ -242,6 +242,30 @@ impl Compiled {
         self.losses() > 1
     }
 
+    /// As [`Compiled::to_json`], with the learning rate as it was at first.
+    pub(crate) fn configured(&self) -> Result<Json> {
+        self.compile.resolved(&self.heads).to_json()
+    }
+
+    /// What has been accumulated: the loss of all heads, then of each head its loss and its metrics.
+    pub(crate) fn metric_states(&self) -> Result<Vec<Vec<Tensor>>> {
+        let mut states = vec![self.loss_mean.state()?];
+        for head in &self.heads {
+            states.extend(head.metric_states()?);
+        }
+        Ok(states)
+    }
+
+    /// Takes back what [`Compiled::metric_states`] gave.
+    pub(crate) fn restore_metrics(&mut self, states: &[Vec<Tensor>]) -> Result<()> {
+        let mut states = states.iter();
+        let mut next = || {
+            states.next().ok_or_else(|| Error::data("there are fewer metrics than the model has"))
+        };
+        self.loss_mean.restore(next()?)?;
+        self.heads.iter_mut().try_for_each(|head| head.restore_metrics(&mut next))
+    }
+
     pub(crate) fn reset_metrics(&mut self) {
         self.loss_mean.reset();
         self.heads.iter_mut().for_each(Head::reset);

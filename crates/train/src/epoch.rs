@@ -1,31 +1,37 @@
 //! The loop of a run: epochs, batches, validation, and what callbacks are notified of.
 
 use crate::callbacks::{Callback, End, Event, Flow, Logged, Progress, Run, Verbose, warn};
+use crate::checkpoint::{Conditions, Keeper, Position};
 use crate::evaluate::evaluate_source;
 use crate::fit::Fit;
-use crate::history::{History, Logs};
+use crate::history::{History, Logs, RunInfo};
 use crate::model::Model;
 use crate::prepare::batch_for;
 use crate::step;
 use crate::step_logs::StepLogs;
 use crate::train_step::{StepInput, TrainStep};
+use candle_core::DeviceLocation;
 use sconce_core::{Error, Result};
 use sconce_data::{Batch, BatchSource};
 
 /// A run at work.
-struct Training<'a> {
-    model: &'a mut Model,
+pub(crate) struct Training<'a> {
+    pub(crate) model: &'a mut Model,
     source: &'a dyn BatchSource,
     validation: Option<&'a dyn BatchSource>,
-    fit: Fit,
-    callbacks: Vec<Box<dyn Callback>>,
+    pub(crate) fit: Fit,
+    pub(crate) callbacks: Vec<Box<dyn Callback>>,
     logged: Logged,
-    history: &'a mut History,
-    own_step: Option<Box<dyn TrainStep>>,
+    pub(crate) history: &'a mut History,
+    pub(crate) own_step: Option<Box<dyn TrainStep>>,
+    /// Where the run is.
+    pub(crate) at: Position,
     /// Batches trained on so far.
-    step: u64,
+    pub(crate) step: u64,
     /// How many batches the last epoch had, for sources that do not know beforehand.
-    counted: Option<usize>,
+    pub(crate) counted: Option<usize>,
+    /// What writes checkpoints, and what they say about this run.
+    checkpoints: Option<(Keeper, Conditions)>,
 }
 
 /// Trains a model on the batches of a source; `history` takes in every whole epoch. However the epochs
@@ -68,6 +74,19 @@ impl<'a> Training<'a> {
         model.step_logs = own_step.as_deref().map(StepLogs::new);
         let logged = if validation.is_some() { logged.with_validation() } else { logged };
         let callbacks = std::mem::take(&mut fit.callbacks);
+        let mut logged = logged;
+        for callback in &callbacks {
+            for name in callback.logs(model)?.names() {
+                if !logged.names().any(|known| known == name) {
+                    logged.0.push((name.to_string(), None));
+                }
+            }
+        }
+        if fit.checkpoint.is_none() {
+            fit.checkpoint = callbacks.iter().find_map(|callback| callback.checkpoint());
+            fit.resume = fit.checkpoint.is_some();
+        }
+        let initial_epoch = fit.initial_epoch;
         *history = History::of(&logged);
         Ok(Self {
             model,
@@ -78,8 +97,10 @@ impl<'a> Training<'a> {
             logged,
             history,
             own_step,
+            at: Position { epoch: initial_epoch, ..Position::default() },
             step: 0,
             counted: None,
+            checkpoints: None,
         })
     }
 
@@ -95,73 +116,120 @@ impl<'a> Training<'a> {
         for (index, callback) in self.callbacks.iter_mut().enumerate() {
             callback.prepare(&run).map_err(|e| e.under(&format!("callbacks[{index}].config")))?;
         }
+        self.begin_checkpoints()?;
         if self.fit.verbose != Verbose::Silent {
             self.callbacks.insert(0, Box::new(Progress::new(self.fit.verbose)));
         }
         Ok(())
     }
 
+    /// Finds out what the run depends on, and goes to where a checkpoint was made, if it is to.
+    fn begin_checkpoints(&mut self) -> Result<()> {
+        let settings = self.fit.checkpoint.take();
+        let device = self.model.device().location();
+        self.history.run = Some(RunInfo {
+            seed: self.fit.seed,
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            device: match device {
+                DeviceLocation::Cpu => "cpu".to_string(),
+                DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+                DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+            },
+            ..RunInfo::default()
+        });
+        if settings.is_none() && !self.fit.fingerprints {
+            return Ok(());
+        }
+        let conditions =
+            Conditions::of(self.model, &self.fit, self.source, self.validation, &self.callbacks)?;
+        if let Some(run) = &mut self.history.run {
+            run.config = Some(conditions.config_hash());
+            run.data = conditions.data_hash();
+        }
+        if let Some(settings) = settings {
+            let (keeper, found) = Keeper::begin(settings, self.fit.resume, self.fit.verbose)?;
+            if let Some((path, file)) = found {
+                conditions.check(&file.state.conditions, &path)?;
+                self.restore(file).map_err(|error| {
+                    Error::file(&path, format!("the run cannot go on from it: {error}"))
+                })?;
+            }
+            self.checkpoints = Some((keeper, conditions));
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint of the run as it is.
+    fn save(&mut self) -> Result<()> {
+        let Some((mut keeper, conditions)) = self.checkpoints.take() else { return Ok(()) };
+        let saved = self.snapshot(conditions.0.clone()).and_then(|file| keeper.save(file));
+        self.checkpoints = Some((keeper, conditions));
+        saved
+    }
+
+    /// Tells every callback. A reason to stop that one of them has is kept.
     #[inline]
-    fn notify(&mut self, event: &Event, steps: Option<usize>) -> Result<Flow> {
+    fn notify(&mut self, event: &Event, steps: Option<usize>) -> Result<()> {
         let mut run =
             Run { model: self.model, epochs: self.fit.epochs, steps, logged: &self.logged };
-        let mut flow = Flow::Continue;
         for callback in &mut self.callbacks {
-            if let stop @ Flow::Stop(_) = callback.on(event, &mut run)? {
-                flow = stop;
+            if let Flow::Stop(reason) = callback.on(event, &mut run)? {
+                self.at.stopped = Some(reason);
             }
         }
-        Ok(flow)
+        Ok(())
     }
 
     fn epochs(&mut self) -> Result<End> {
-        let mut epoch = self.fit.initial_epoch;
-        let mut flow = self.notify(&Event::TrainBegin, self.steps(epoch))?;
-        while epoch < self.fit.epochs {
-            if let Flow::Stop(reason) = flow {
-                return Ok(End::Stopped(reason));
+        self.notify(&Event::TrainBegin, self.steps(self.at.epoch))?;
+        while self.at.epoch < self.fit.epochs {
+            if let (0, Some(reason)) = (self.at.batch, &self.at.stopped) {
+                return Ok(End::Stopped(reason.clone()));
             }
             if self.fit.cancel.is_cancelled() {
+                self.save()?;
                 return Ok(End::Cancelled);
             }
-            flow = self.epoch(epoch)?;
-            epoch += 1;
+            self.epoch()?;
         }
-        Ok(match flow {
-            Flow::Stop(reason) => End::Stopped(reason),
-            Flow::Continue if self.fit.cancel.is_cancelled() => End::Cancelled,
-            Flow::Continue => End::Finished,
+        Ok(match &self.at.stopped {
+            Some(reason) => End::Stopped(reason.clone()),
+            None if self.fit.cancel.is_cancelled() => End::Cancelled,
+            None => End::Finished,
         })
     }
 
-    /// One epoch. Cancelled within, it ends without validation and is no part of the history.
-    fn epoch(&mut self, epoch: usize) -> Result<Flow> {
+    /// One epoch, or the rest of it. Cancelled within, it ends without validation and is no part of the
+    /// history.
+    fn epoch(&mut self) -> Result<()> {
+        let Position { epoch, batch, .. } = self.at;
         let steps = self.steps(epoch);
-        let mut flow = self.notify(&Event::EpochBegin { epoch }, steps)?;
-        let mut join = |more: Flow| {
-            if more != Flow::Continue {
-                flow = more;
+        match batch {
+            0 => {
+                self.notify(&Event::EpochBegin { epoch }, steps)?;
+                self.reset_logs()?;
             }
-            flow != Flow::Continue
-        };
-        self.reset_logs()?;
-        let source = self.source;
-        let mut batches = source.checked_batches(epoch, 0)?;
-        let mut batch = 0;
-        loop {
-            let Some(data) = batches.next() else { break };
-            self.notify(&Event::BatchBegin { batch }, steps).map(&mut join)?;
-            self.train_on(&data?)?;
-            let stop = self.notify(&Event::BatchEnd { batch }, steps).map(&mut join)?;
-            batch += 1;
-            if self.fit.cancel.is_cancelled() {
-                return Ok(flow);
-            }
-            if stop || steps == Some(batch) {
-                break;
-            }
+            batch => self.notify(&Event::Resumed { epoch, batch }, steps)?,
         }
-        self.counted = Some(batch);
+        let source = self.source;
+        let mut batches = source.checked_batches(epoch, batch)?;
+        let mut stop = batch > 0 && self.at.stopped.is_some();
+        while !stop {
+            let Some(data) = batches.next() else { break };
+            let batch = self.at.batch;
+            self.notify(&Event::BatchBegin { batch }, steps)?;
+            self.train_on(&data?)?;
+            self.notify(&Event::BatchEnd { batch }, steps)?;
+            self.at.batch += 1;
+            if self.fit.cancel.is_cancelled() {
+                return Ok(());
+            }
+            if self.checkpoints.as_ref().is_some_and(|(k, _)| k.due_after_batch(self.step)) {
+                self.save()?;
+            }
+            stop = self.at.stopped.is_some() || steps == Some(self.at.batch);
+        }
+        self.counted = Some(self.at.batch);
         let mut logs = self.model.logs()?;
         if logs.0.first().is_some_and(|(_, loss)| !loss.is_finite()) {
             let name = logs.names().first().copied().unwrap_or("loss").to_string();
@@ -173,28 +241,36 @@ impl<'a> Training<'a> {
         if self.own_step.is_none() {
             self.model.check_finite_weights(&format!("after epoch {}", epoch + 1))?;
         }
-        for (name, value) in self.validate(epoch, steps, &mut join)?.0 {
+        for (name, value) in self.validate(epoch, steps)?.0 {
             logs.0.push((format!("val_{name}"), value));
+        }
+        for callback in &self.callbacks {
+            callback
+                .logs(self.model)?
+                .0
+                .into_iter()
+                .for_each(|(name, value)| logs.set(&name, value));
         }
         // By now it is known how many batches the epoch had.
         let steps = steps.or(self.counted);
         self.history.push(epoch, &logs);
-        self.notify(&Event::EpochEnd { epoch, logs }, steps).map(&mut join)?;
-        Ok(flow)
+        self.notify(&Event::EpochEnd { epoch, logs }, steps)?;
+        (self.at.epoch, self.at.batch) = (epoch + 1, 0);
+        let done = self.at.epoch - self.fit.initial_epoch;
+        let is_last = self.at.stopped.is_some() || self.at.epoch == self.fit.epochs;
+        if self.checkpoints.as_ref().is_some_and(|(k, _)| k.due_after_epochs(done, is_last)) {
+            self.save()?;
+        }
+        Ok(())
     }
 
     /// Loss and metrics on the validation data, if it is this epoch's turn.
-    fn validate(
-        &mut self,
-        epoch: usize,
-        steps: Option<usize>,
-        join: &mut impl FnMut(Flow) -> bool,
-    ) -> Result<Logs> {
+    fn validate(&mut self, epoch: usize, steps: Option<usize>) -> Result<Logs> {
         let Some(validation) = self.validation else { return Ok(Logs::default()) };
         if !(epoch + 1).is_multiple_of(self.fit.validation_freq) {
             return Ok(Logs::default());
         }
-        self.notify(&Event::TestBegin, steps).map(&mut *join)?;
+        self.notify(&Event::TestBegin, steps)?;
         let logs = match &mut self.own_step {
             None => evaluate_source(self.model, validation)?,
             Some(_) => self.test_own_step(validation)?,
@@ -208,7 +284,7 @@ impl<'a> Training<'a> {
             );
             warn(&line, self.fit.verbose);
         }
-        self.notify(&Event::TestEnd { logs: logs.clone() }, steps).map(join)?;
+        self.notify(&Event::TestEnd { logs: logs.clone() }, steps)?;
         Ok(logs)
     }
 
@@ -268,10 +344,17 @@ impl<'a> Training<'a> {
         let steps = self.steps(self.fit.initial_epoch);
         let mut run =
             Run { model: self.model, epochs: self.fit.epochs, steps, logged: &self.logged };
+        let by_itself = matches!(end, End::Finished | End::Stopped(_));
         let event = Event::TrainEnd { end };
         for callback in &mut self.callbacks {
             result = result.and(callback.on(&event, &mut run).map(drop));
         }
-        result
+        match &mut self.checkpoints {
+            Some((keeper, _)) => {
+                let written = keeper.finish(by_itself && result.is_ok());
+                result.and(written)
+            }
+            None => result,
+        }
     }
 }

@@ -83,7 +83,9 @@ impl Model {
                 .iter()
                 .map(|x| x.narrow(0, range.start, range.len()))
                 .collect::<candle_core::Result<_>>()?;
-            let made = network.forward(&batch, &mut Context::inference())?;
+            let mut cx = Context::inference();
+            let made = network.forward(&batch, &mut cx)?;
+            cx.apply_updates()?;
             for (output, made) in outputs.iter_mut().zip(made) {
                 output.push(made.detach());
             }

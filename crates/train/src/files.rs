@@ -3,9 +3,12 @@
 use crate::compile::Compile;
 use crate::compiled::Compiled;
 use crate::model::Model;
+use crate::{legacy_compile, legacy_optimizer};
 use sconce_core::{Device, Error, FirstValues, Json, Result};
-use sconce_saving::network::{self, OptimizerVariables};
-use sconce_saving::{KerasArchive, NamedTensors, SafetensorsFile};
+use sconce_saving::legacy_weights::WeightOptions;
+use sconce_saving::model_file::is_hdf5;
+use sconce_saving::network::{self, Loaded, OptimizerVariables};
+use sconce_saving::{KerasArchive, ModelFile, SafetensorsFile, StoredWeights};
 use std::path::Path;
 
 /// How a model is loaded: `LoadOptions::new().device(&device).compile(false)`.
@@ -39,6 +42,17 @@ impl LoadOptions {
         self.compile = compile;
         self
     }
+}
+
+/// What became of a file.
+#[derive(Clone, Debug, Default)]
+pub struct LoadReport {
+    /// Who wrote it and in which format: "Keras 2.2.4 (tensorflow), HDF5".
+    pub written_by: String,
+    /// What of an older Keras was read as something else that means the same.
+    pub changes: Vec<String>,
+    /// What could not be carried over; the model predicts all the same.
+    pub left_out: Vec<String>,
 }
 
 /// Where a `.keras` file's metadata hold what Keras has no place for, and the columns of a CSV file
@@ -106,8 +120,11 @@ impl Model {
         self.network()?.to_json().map(drop)
     }
 
-    /// Reads a `.keras` file that Keras 3 or [`Model::save`] wrote, with its compile state and
-    /// optimizer variables. Nothing in the file is ever executed.
+    /// Reads a whole model that any Keras or [`Model::save`] wrote, a `.keras` file or the older HDF5
+    /// (`.h5`), with its compile state and optimizer variables. The first bytes of the file say which it is,
+    /// not its name. Nothing in it is ever executed.
+    ///
+    /// Of files of Keras 1 and 2, a compile state that cannot be carried over is left out with a warning.
     ///
     /// # Errors
     /// Everything in the file that is not supported, in one message, each with its path.
@@ -121,49 +138,96 @@ impl Model {
     /// # Errors
     /// As [`Model::load`]; a safetensors file of somebody else's, without an architecture.
     pub fn load_with(path: impl AsRef<Path>, options: LoadOptions) -> Result<Self> {
-        let (path, device) = (path.as_ref(), &options.device);
-        if path.extension().is_some_and(|ending| ending == "safetensors") {
-            return Self::load_safetensors(path, device);
+        let (model, report) = Self::load_with_report(path.as_ref(), options)?;
+        for change in &report.changes {
+            tracing::info!("{}: {change}", path.as_ref().display());
         }
-        let mut archive = KerasArchive::read(path)?;
-        if let (false, Some(config)) = (options.compile, archive.config.as_object_mut()) {
-            config.shift_remove("compile_config");
-        }
-        let mut model = Self::from_archive(&archive, path, device)?;
-        let compile = match archive.config.get("compile_config") {
-            Some(config @ Json::Object(map)) if !map.is_empty() => config,
-            _ => return Ok(model),
-        };
-        let in_file = |e: Error| Error::file(path, e.under("compile_config").to_string());
-        model.compile_with(Compile::from_json(compile).map_err(in_file)?)?;
-        let variables = network::optimizer_variables(&archive)?;
-        if !variables.is_empty() && model.network().is_ok() {
-            let state = model.compiled_mut()?.optimizer()?;
-            // Keras 2 keeps other variables, in another order. As Keras 3, leave them.
-            if is_of_keras_2(&archive) {
-                tracing::warn!(
-                    "{}: the optimizer's variables are those of Keras 2 and are left; training goes on \
-                     with fresh ones",
-                    path.display()
-                );
-                return Ok(model);
-            }
-            state.set_variables(&variables).map_err(|e| Error::file(path, e.to_string()))?;
+        for left in &report.left_out {
+            tracing::warn!("{}: {left}", path.as_ref().display());
         }
         Ok(model)
     }
 
-    fn from_archive(archive: &KerasArchive, path: &Path, device: &Device) -> Result<Self> {
-        let (architecture, network) = network::from_archive(archive, path, device)?;
+    /// [`Model::load_with`], and what became of the file.
+    ///
+    /// # Errors
+    /// As [`Model::load_with`].
+    pub fn load_with_report(
+        path: impl AsRef<Path>,
+        options: LoadOptions,
+    ) -> Result<(Self, LoadReport)> {
+        let (path, device) = (path.as_ref(), &options.device);
+        if path.extension().is_some_and(|ending| ending == "safetensors") && !is_hdf5(path)? {
+            let report =
+                LoadReport { written_by: "Sconce, safetensors".into(), ..Default::default() };
+            return Ok((Self::load_safetensors(path, device)?, report));
+        }
+        let file = ModelFile::read(path)?;
+        // Of an older file, what is not supported of its compile state is left out.
+        let compile = file.compile_config.as_ref().filter(|_| options.compile && !is_legacy(&file));
+        let Loaded { architecture, network, changes, rescaled } =
+            network::from_file(&file, compile, path, device)?;
+        let mut report =
+            LoadReport { written_by: file.written_by(), changes, ..Default::default() };
         let mut model = match network {
             Some(network) => Self::from_network(network),
             None => Self::of(architecture),
         };
         model.set_device(device);
         // Metadata of somebody else's under this key is nothing to us.
-        let columns = archive.metadata.get(METADATA_KEY).and_then(|own| own.get(CSV_KEY)).cloned();
+        let columns = file.metadata.get(METADATA_KEY).and_then(|own| own.get(CSV_KEY)).cloned();
         model.set_csv_columns(columns.and_then(|columns| serde_json::from_value(columns).ok()));
-        Ok(model)
+        if options.compile {
+            model.compile_as(&file, rescaled, path, &mut report)?;
+        }
+        Ok((model, report))
+    }
+
+    fn compile_as(
+        &mut self,
+        file: &ModelFile,
+        rescaled: bool,
+        path: &Path,
+        report: &mut LoadReport,
+    ) -> Result<()> {
+        let Some(config) = &file.compile_config else { return Ok(()) };
+        let in_file = |e: Error| Error::file(path, e.to_string());
+        if !is_legacy(file) {
+            let compile =
+                Compile::from_json(config).map_err(|e| in_file(e.under("compile_config")))?;
+            self.compile_with(compile)?;
+            if !file.optimizer.is_empty() && self.network().is_ok() {
+                self.restore_optimizer(file).map_err(in_file)?;
+            }
+            return Ok(());
+        }
+        let version = file.keras_version().unwrap_or("1");
+        let compile =
+            legacy_compile::translated(config, version).and_then(|c| Compile::from_json(&c));
+        if let Err(error) = compile.and_then(|compile| self.compile_with(compile)) {
+            report.left_out.push(format!(
+                "how the model was compiled cannot be carried over; compile it again to train on: {error}"
+            ));
+            return Ok(());
+        }
+        if file.optimizer.is_empty() || self.network().is_err() {
+            return Ok(());
+        }
+        let restored = match rescaled {
+            true => Err(Error::data("weights were rescaled, which they do not fit")),
+            false => self.restore_optimizer(file),
+        };
+        if let Err(error) = restored {
+            report.left_out.push(format!(
+                "the optimizer's variables are left out and training goes on with fresh ones: {error}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn restore_optimizer(&mut self, file: &ModelFile) -> Result<()> {
+        let (network, compiled) = self.network_and_compiled()?;
+        legacy_optimizer::restore(compiled, network.store(), file)
     }
 
     /// Writes the weights: to a safetensors file by path ("dense/kernel"), with the architecture in its
@@ -200,28 +264,45 @@ impl Model {
         build().map_err(|e: Error| Error::file(path, e.to_string()))
     }
 
-    /// Reads the weights of this architecture from a safetensors file, or from a `.weights.h5` file of
-    /// Keras, of which the optimizer's variables are left.
+    /// Reads the weights of this architecture from a safetensors file, or from an HDF5 file of any Keras
+    /// (`.weights.h5`, or the older `.h5` of weights or of a whole model), of which the optimizer's
+    /// variables are left.
     ///
     /// # Errors
     /// A weight that is missing, left over, or of another shape; the model is then as it was.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        self.load_weights_with(path, WeightOptions::default()).map(drop)
+    }
+
+    /// [`Model::load_weights`], of an older HDF5 file also by the names of layers, and those that fit
+    /// only. Returns what was skipped.
+    ///
+    /// # Errors
+    /// As [`Model::load_weights`], but for what is to be skipped; options for a file of another format.
+    pub fn load_weights_with(
+        &mut self,
+        path: impl AsRef<Path>,
+        options: WeightOptions,
+    ) -> Result<Vec<String>> {
         let path = path.as_ref();
         let network = self.network()?;
-        let loaded = match is_h5(path) {
-            true => network::load_weights(network, &NamedTensors::read_h5(path)?),
-            false => network::from_named(network, &SafetensorsFile::read(path)?.tensors),
+        let loaded = match is_hdf5(path)? || is_h5(path) {
+            true => network::load_stored(network, &StoredWeights::read_h5(path)?, options),
+            false => {
+                let named = SafetensorsFile::read(path)?.tensors;
+                network::from_named(network, &named).map(|()| Vec::new())
+            }
         };
         loaded.map_err(|e| Error::file(path, e.to_string()))
     }
 }
 
-fn is_of_keras_2(archive: &KerasArchive) -> bool {
-    let version = archive.metadata.get("keras_version").and_then(Json::as_str);
-    version.is_some_and(|version| version.starts_with("2."))
+/// Whether a file of weights is Keras's, as Keras tells by its name.
+/// Whether an older Keras wrote the file, in names and formats of its own.
+fn is_legacy(file: &ModelFile) -> bool {
+    file.keras_major() < 3 || matches!(file.weights, StoredWeights::ByLayer(_))
 }
 
-/// Whether a file of weights is Keras's, as Keras tells by its name.
 fn is_h5(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.ends_with(".weights.h5"))
 }

@@ -1,6 +1,8 @@
 //! `fit`: the loop over epochs and batches.
 
 use crate::callbacks::{Callback, Verbose};
+use crate::checkpoint::Checkpoint;
+use crate::health;
 use crate::history::History;
 use crate::model::Model;
 use crate::prepare::{self, TRAINING, VALIDATION};
@@ -59,6 +61,10 @@ pub struct Fit {
     pub(crate) seed: u64,
     pub(crate) cancel: CancelToken,
     pub(crate) train_step: Option<Box<dyn TrainStep>>,
+    pub(crate) checkpoint: Option<Checkpoint>,
+    pub(crate) resume: bool,
+    /// Whether the history says what the run depended on.
+    pub(crate) fingerprints: bool,
     /// What was wrong with an argument.
     pub(crate) error: Option<Error>,
 }
@@ -97,6 +103,9 @@ impl Fit {
             seed: 0,
             cancel: CancelToken::new(),
             train_step: None,
+            checkpoint: None,
+            resume: false,
+            fingerprints: false,
             error: None,
         }
     }
@@ -177,6 +186,12 @@ impl Fit {
                 self.initial_epoch, self.epochs
             );
             return Err(Error::config("epochs", message));
+        }
+        if self.resume && self.checkpoint.is_none() {
+            return Err(Error::config(
+                "resume",
+                "needs a checkpoint to go on from; give `checkpoint`",
+            ));
         }
         Ok(())
     }
@@ -262,6 +277,20 @@ impl Fit {
         self
     }
 
+    /// Writes checkpoints of the run: everything that [`Fit::resume`] needs.
+    pub fn checkpoint(mut self, checkpoint: Checkpoint) -> Self {
+        self.checkpoint = Some(checkpoint);
+        self
+    }
+
+    /// Goes on from the newest whole checkpoint of [`Fit::checkpoint`], with the bits that the run would
+    /// have had if it had not been interrupted; starts if there is none. A run under other conditions
+    /// is refused with the difference.
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
+        self
+    }
+
     /// Trains with a step of your own instead of forward, loss, backward and update.
     pub fn train_step(mut self, step: impl TrainStep + 'static) -> Self {
         self.train_step = Some(Box::new(step));
@@ -309,6 +338,13 @@ impl Model {
         let data = with_class_weights(data, fit.class_weight.as_ref())?;
         let own_step = fit.train_step.is_some();
         let data = if own_step { data } else { prepare::prepare(self, data, TRAINING, true)? };
+        if !own_step {
+            let validation = match &fit.validation {
+                Some(Validation::Arrays(batch)) => Some(batch),
+                _ => None,
+            };
+            health::tell_of_unseen_classes(self, &data, validation)?;
+        }
         let options = BatchOptions {
             batch_size: fit.batch_size,
             shuffle: fit.shuffle,

@@ -256,6 +256,21 @@ impl Head {
         Ok(())
     }
 
+    /// What loss and metrics have accumulated.
+    pub(crate) fn metric_states(&self) -> Result<Vec<Vec<Tensor>>> {
+        let metrics = self.tracked.iter().map(|tracked| tracked.state.state());
+        std::iter::once(self.mean_loss.state()).chain(metrics).collect()
+    }
+
+    /// Takes them back, one after the other.
+    pub(crate) fn restore_metrics<'a>(
+        &mut self,
+        next: &mut impl FnMut() -> Result<&'a Vec<Tensor>>,
+    ) -> Result<()> {
+        self.mean_loss.restore(next()?)?;
+        self.tracked.iter_mut().try_for_each(|tracked| tracked.state.restore(next()?))
+    }
+
     pub(crate) fn reset(&mut self) {
         self.mean_loss.reset();
         self.tracked.iter_mut().for_each(|tracked| tracked.state.reset());

@@ -1,8 +1,11 @@
 //! What a run leaves behind: logs in order, and the history of all epochs.
 
 use crate::callbacks::{Goal, Logged};
+use crate::exact;
 use indexmap::IndexMap;
+use sconce_core::{Json, Result};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
 
 /// Named values in the order they were reported: loss, metrics, then `val_` ones.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,12 +57,34 @@ pub struct History {
     pub history: IndexMap<String, Vec<f64>>,
     /// The number of each epoch, from 0.
     pub epoch: Vec<usize>,
+    /// What it takes to repeat the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunInfo>,
     /// For each name, the epochs that logged it.
     #[serde(skip)]
     logged_at: IndexMap<String, Vec<usize>>,
     /// Which way each name gets better, where that is known.
     #[serde(skip)]
     goals: IndexMap<String, Goal>,
+}
+
+/// What it takes to repeat a run: the same seed, version and device, configuration and data give the
+/// same bits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// The seed of shuffling and dropout.
+    pub seed: u64,
+    /// The version of Sconce.
+    pub version: String,
+    /// The device: `cpu`, `cuda:0`, `metal:0`.
+    pub device: String,
+    /// A SHA-256 of everything configured that decides the numbers: model, compile state, arguments of
+    /// `fit`, callbacks that steer. Of runs with checkpoints, and of the `sconce` command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
+    /// A SHA-256 of the data trained on, where the source knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
 }
 
 impl History {
@@ -76,6 +101,28 @@ impl History {
             self.history.entry(name.clone()).or_default().push(*value);
             self.logged_at.entry(name.clone()).or_default().push(epoch);
         }
+    }
+
+    /// All values with their epochs, for a checkpoint.
+    pub(crate) fn to_state(&self) -> Json {
+        let series = self.history.iter().map(|(name, values)| {
+            let values: Vec<Json> = values.iter().map(|value| exact::to_json(*value)).collect();
+            let epochs = self.logged_at.get(name).cloned().unwrap_or_default();
+            json!({"name": name, "epochs": epochs, "values": values})
+        });
+        json!({"epoch": self.epoch, "series": series.collect::<Vec<_>>()})
+    }
+
+    /// Takes back what [`History::to_state`] gave.
+    pub(crate) fn restore(&mut self, state: &Json) -> Result<()> {
+        let State { epoch, series } = sconce_core::json::parse(state.clone())?;
+        self.epoch = epoch;
+        for Series { name, epochs, values } in series {
+            let values = values.iter().map(exact::from_json).collect::<Result<_>>()?;
+            self.history.insert(name.clone(), values);
+            self.logged_at.insert(name, epochs);
+        }
+        Ok(())
     }
 
     /// The values of a name, an epoch each; empty if it was never logged.
@@ -132,6 +179,20 @@ pub struct AtEpoch {
     pub epoch: usize,
     /// The value.
     pub value: f64,
+}
+
+/// A history in a checkpoint.
+#[derive(Deserialize)]
+struct State {
+    epoch: Vec<usize>,
+    series: Vec<Series>,
+}
+
+#[derive(Deserialize)]
+struct Series {
+    name: String,
+    epochs: Vec<usize>,
+    values: Vec<Json>,
 }
 
 fn series<'de, D: Deserializer<'de>>(from: D) -> Result<IndexMap<String, Vec<f64>>, D::Error> {

@@ -353,6 +353,22 @@ impl Model {
         }
     }
 
+    /// What loss and metrics have accumulated in the running epoch.
+    pub(crate) fn metric_states(&self) -> Result<Vec<Vec<Tensor>>> {
+        match &self.step_logs {
+            Some(logs) => logs.states(),
+            None => self.compiled()?.metric_states(),
+        }
+    }
+
+    /// Takes back what [`Model::metric_states`] gave.
+    pub(crate) fn restore_metrics(&mut self, states: &[Vec<Tensor>]) -> Result<()> {
+        match &mut self.step_logs {
+            Some(logs) => logs.restore(states),
+            None => self.compiled_mut()?.restore_metrics(states),
+        }
+    }
+
     /// Refuses weights that are not finite, since a model or checkpoint of them is of no use. `when`
     /// begins the message.
     pub(crate) fn check_finite_weights(&self, when: &str) -> Result<()> {
@@ -384,6 +400,15 @@ impl Model {
             (Some(network), Some(compiled)) => {
                 Ok(Parts { network, compiled, sink: &mut self.sink, tape: &self.tape })
             }
+        }
+    }
+
+    /// The network to read, and what `compile` gave to change.
+    pub(crate) fn network_and_compiled(&mut self) -> Result<(&Network, &mut Compiled)> {
+        match (&self.network, &mut self.compiled) {
+            (None, _) => Err(not_built()),
+            (_, None) => Err(not_compiled()),
+            (Some(network), Some(compiled)) => Ok((network, compiled)),
         }
     }
 

@@ -85,7 +85,9 @@ fn update(parts: Parts<'_>, batch: &Batch, seed: u64, first: bool) -> Result<()>
 
 /// Loss and metrics of a batch, without training.
 pub(crate) fn test(network: &Network, compiled: &mut Compiled, batch: &Batch) -> Result<()> {
-    let outcome = forward(network, compiled, batch, &mut Context::inference())?;
+    let mut cx = Context::inference();
+    let outcome = forward(network, compiled, batch, &mut cx)?;
+    cx.apply_updates()?;
     compiled.update_metrics(&outcome.loss, &outcome.losses, batch, &outcome.y_pred)
 }
 

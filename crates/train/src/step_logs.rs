@@ -44,6 +44,16 @@ impl StepLogs {
         Ok(())
     }
 
+    /// What has been accumulated, name by name.
+    pub(crate) fn states(&self) -> Result<Vec<Vec<Tensor>>> {
+        self.values.iter().map(|(_, mean)| mean.state()).collect()
+    }
+
+    /// Takes back what [`StepLogs::states`] gave.
+    pub(crate) fn restore(&mut self, states: &[Vec<Tensor>]) -> Result<()> {
+        self.values.iter_mut().zip(states).try_for_each(|((_, mean), state)| mean.restore(state))
+    }
+
     pub(crate) fn result(&self) -> Result<Logs> {
         let value = |(name, mean): &(&str, Mean)| Ok((name.to_string(), mean.result()?));
         self.values.iter().map(value).collect::<Result<_>>().map(Logs)

@@ -1,6 +1,7 @@
 //! A training step of the user's own inside `fit`: adversarial training, distillation, contrastive
 //! losses, with progress, callbacks and history as usual.
 
+use crate::callbacks::CallbackState;
 use crate::metrics::Goal;
 use crate::model::Model;
 use sconce_core::{Error, Result, Tensor};
@@ -27,6 +28,17 @@ pub trait TrainStep: Send {
     /// Trains on one batch: forward, backward and update are its own business. Gives the value of each
     /// logged name for this batch, a scalar; the log of an epoch is the mean over its samples.
     fn train_step(&mut self, input: StepInput<'_>) -> Result<Vec<Tensor>>;
+
+    /// What it must remember to go on from a checkpoint: the weights and optimizers of its own.
+    /// Default: nothing.
+    fn state(&self) -> Result<CallbackState> {
+        Ok(CallbackState::default())
+    }
+
+    /// Takes back what [`TrainStep::state`] gave.
+    fn restore(&mut self, _state: CallbackState) -> Result<()> {
+        Ok(())
+    }
 
     /// The logged values of a batch of validation data. Default: there is no validation.
     fn test_step(&mut self, _input: StepInput<'_>) -> Result<Vec<Tensor>> {

@@ -104,7 +104,70 @@ def csv_logger(generator):
         return {"config": config, "logs": logs, "bytes": path.read_bytes().decode()}
 
 
-CASES = {"EarlyStopping": (early_stopping, 90), "ModelCheckpoint": (model_checkpoint, 40), "CSVLogger": (csv_logger, 8)}
+def reduce_lr_on_plateau(generator):
+    config = {
+        "patience": int(generator.integers(0, 4)),
+        "factor": float(generator.choice([0.5, 0.1, 0.9])),
+        "cooldown": int(generator.choice([0, 0, 1, 3])),
+        "min_lr": float(generator.choice([0.0, 0.0, 0.02])),
+        "min_delta": float(generator.choice([1e-4, 0.0625, -0.0625])),
+        "mode": str(generator.choice(["auto", "min", "max"])),
+        "monitor": str(generator.choice(["val_loss", "val_loss", "loss"])),
+    }
+    logs = series(generator)
+    model, callback = Model(), keras.callbacks.ReduceLROnPlateau(**config)
+    model.optimizer = keras.optimizers.SGD(0.1)
+    callback.set_model(model)
+    callback.on_train_begin()
+    rates = []
+    for epoch, values in enumerate(logs):
+        callback.on_epoch_end(epoch, dict(values))
+        rates.append(float(model.optimizer.learning_rate))
+    return {"config": config, "logs": logs, "rates": rates}
+
+
+def swap_ema_weights(generator):
+    """A real run of one weight: losses with the averaged weight, and what remains."""
+    config = {"swap_on_epoch": bool(generator.random() < 0.5)}
+    x = generator.integers(-8, 8, (6, 1)).astype("float32") / 8
+    model = keras.Sequential([keras.Input([1]), keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
+    optimizer = keras.optimizers.SGD(0.25, use_ema=True, ema_momentum=0.75)
+    model.compile(optimizer, "mse")
+    epochs = int(generator.integers(1, 4))
+    fit = {"epochs": epochs, "batch_size": 2, "shuffle": False, "verbose": 0}
+    history = model.fit(x, -x, validation_data=(x, -x), callbacks=[keras.callbacks.SwapEMAWeights(**config)], **fit)
+    return {
+        "config": config,
+        "x": x[:, 0].tolist(),
+        "epochs": epochs,
+        "history": history.history,
+        "weight": float(model.get_weights()[0][0, 0]),
+        "average": float(optimizer._model_variables_moving_average[0][0, 0]),
+    }
+
+
+def terminate_on_nan(generator):
+    config = {"raise_error": bool(generator.random() < 0.5)}
+    losses = [1.0, 2.0, str(generator.choice(["nan", "inf", "-inf"])), 1.0]
+    model, callback = Model(), keras.callbacks.TerminateOnNaN(**config)
+    callback.set_model(model)
+    for batch, loss in enumerate(losses):
+        try:
+            callback.on_batch_end(batch, {"loss": float(loss)})
+        except RuntimeError:
+            return {"config": config, "losses": losses, "raised": batch}
+        if model.stop_training:
+            return {"config": config, "losses": losses, "stopped": batch}
+
+
+CASES = {
+    "EarlyStopping": (early_stopping, 90),
+    "ModelCheckpoint": (model_checkpoint, 40),
+    "CSVLogger": (csv_logger, 8),
+    "ReduceLROnPlateau": (reduce_lr_on_plateau, 60),
+    "SwapEMAWeights": (swap_ema_weights, 6),
+    "TerminateOnNaN": (terminate_on_nan, 4),
+}
 
 
 class Cases:

@@ -30,8 +30,8 @@ def make(folder):
         np.save(place / f"{name}.npy", array)
     for label, (model, compile, y) in TRAINED.items():
         add(group, place, label, model, compile, arrays, y)
-    for label, (model, compile) in REFUSED.items():
-        add_refused(group, place, label, model, compile)
+    for label, (model, compile) in UNTRAINED.items():
+        add_untrained(group, place, label, model, compile)
     add_unbuilt(group, place)
     return group
 
@@ -268,14 +268,14 @@ def ftrl():
     return {"optimizer": optimizers.Ftrl(0.01), "loss": losses.Poisson(), "metrics": [metrics.AUC()]}
 
 
-# Archives with something that only a wider framework can load; `contains` lists it.
-REFUSED = {
+# Archives that are saved only; `contains` lists their layers besides KNOWN.
+UNTRAINED = {
     "unsupported_layers": (unsupported, None),
     "lambda": (with_lambda, None),
     "custom_layer": (custom_layer, None),
     "nested": (nested, None),
     "branches": (branches, None),
-    "unsupported_compile": (mlp(), ftrl),
+    "compiled_ftrl": (mlp(), ftrl),
 }
 KNOWN = {"InputLayer", "Dense", "Activation", "Dropout", "Flatten", "Reshape", "Rescaling", "Identity"}
 
@@ -352,7 +352,7 @@ def contents(model, path=""):
     return found
 
 
-def add_refused(group, place, label, make_model, make_compile):
+def add_untrained(group, place, label, make_model, make_compile):
     model = fresh(make_model, make_compile)
     contains = contents(model)
     model.save(place / f"{label}.keras")

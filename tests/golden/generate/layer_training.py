@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import layers, optimizers
 from keras.src.applications.convnext import LayerScale
+from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 
 from .common import Group, normal, rng
 from .functional_training import CLASSES, ROWS, VALIDATION_ROWS, Run, add
@@ -62,6 +63,7 @@ def residual():
         y = layers.LayerNormalization(name=f"norm_{block}")(h)
         y = layers.Dense(5, activation="gelu", name=f"body_{block}")(y)
         h = layers.Add(name=f"add_{block}")([h, y])
+    h = CustomScaleLayer(0.3, name="scaled")([h, layers.Dense(5, activation="tanh", name="last")(h)])
     return keras.Model(x, layers.Dense(CLASSES, activation="softmax", name="a")(h))
 
 

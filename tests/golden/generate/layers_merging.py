@@ -1,6 +1,7 @@
 """Layers that make one tensor of several."""
 
 from keras import layers
+from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 
 from .layer_case import LayerCases
 
@@ -45,4 +46,5 @@ def make(_folder):
         add("rank_4", (1, 2), a, cases.normal(3, 2, 4, 2))
         add("vector_and_matrix", (1, 2), vector, a)
         add("matrix_and_vector", (-1, -1), a, vector)
+    cases.add("custom_scale_layer", lambda: CustomScaleLayer(0.17), a, b)
     return cases.group

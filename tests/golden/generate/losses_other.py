@@ -3,16 +3,16 @@
 import keras
 import numpy as np
 
-from .common import Group, rng
+from .common import Group, normal, rng
 from .losses import (
-    BATCH, CLASSES, SATURATED_LABELS, SATURATED_PROBABILITIES, UNNORMALISED, Data, add, one_hot, sigmoid, softmax,
+    BATCH, CLASSES, REDUCTIONS, SATURATED_LABELS, SATURATED_PROBABILITIES, UNNORMALISED, Data, add, one_hot, sigmoid, softmax,
 )
 
 
 def make(_folder):
     group = Group("losses_other", "as losses")
     data = Data(rng(303))
-    for cases in (distances, focal, margins, overlaps, circle, generalized):
+    for cases in (distances, focal, margins, overlaps, circle, generalized, alignments):
         cases(group, data)
     return group
 
@@ -131,3 +131,20 @@ def generalized(group, data):
     cls, label = keras.losses.CategoricalGeneralizedCrossEntropy, "categorical_generalized_cross_entropy"
     few(group, d, label, cls, {}, d.labels, softmax(d.logits))
     add(group, f"{label}/q=0.1", cls, {"q": 0.1}, d.labels, softmax(d.logits))
+
+
+def alignments(group, _data):
+    """CTC: labels of several lengths, also equal neighbours and none, for 7 frames of 5 classes."""
+    draw = rng(404)
+    logits = normal(draw, (BATCH, 7, 5), 2.0)
+    labels = np.array([[1, 2, 3], [2, 2, 0], [4, 0, 0], [0, 0, 0], [1, 1, 1], [3, 4, 3]])
+    weights = draw.uniform(0.1, 2.0, (BATCH,)).astype(np.float32)
+    weights[3] = 0.0
+    cls = keras.losses.CTC
+    add(group, "ctc", cls, {}, labels, logits)
+    for reduction in REDUCTIONS:
+        add(group, f"ctc/reduction={reduction}/weights=B", cls, {"reduction": reduction}, labels, logits, weights)
+    add(group, "ctc/weights=B1", cls, {}, labels, logits, weights[:, None])
+    add(group, "ctc/few_frames", cls, {}, labels, logits[:, :5])
+    add(group, "ctc/large_logits", cls, {}, labels, np.float32(10) * logits)
+    add(group, "ctc/equal_logits", cls, {}, labels, np.zeros_like(logits))

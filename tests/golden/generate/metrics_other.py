@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 from keras import metrics
+from keras.src.trainers.compile_utils import get_metric
 
 from .common import Group, numpy, rng
 from .metrics import BATCHES, Cases
@@ -21,6 +22,9 @@ class Others(Cases):
         self.f_scores()
         self.losses()
         self.correlations()
+        self.determination()
+        self.intersections()
+        self.loss_objects()
 
     def add(self, label, make_metric, y_true, y_pred, weight=None):
         arrays = {"y_true": y_true, "y_pred": y_pred}
@@ -106,3 +110,84 @@ class Others(Cases):
             self.record(f"{cls.__name__}/axis=1", lambda: cls(axis=1, name="own"),
                         {"y_true": [v + np.float32(0.1) * w for v, w in zip(self.one_hot_3, self.logits_3)],
                          "y_pred": arrays["y_pred"]}, None)
+
+    def determination(self):
+        r2 = metrics.R2Score
+        for aggregation in ("uniform_average", "variance_weighted_average", None):
+            self.add(f"R2Score/{aggregation}", lambda: r2(class_aggregation=aggregation), self.target, self.logits)
+        self.add("R2Score/adjusted", lambda: r2(num_regressors=3, name="own"), self.target, self.logits)
+        self.add("R2Score/too_many_regressors", lambda: r2(num_regressors=60), self.target, self.logits)
+        one = [v[:, 0] for v in self.target], [v[:, :1] for v in self.logits]
+        self.add("R2Score/B_and_B1", lambda: r2(), *one)
+        far = [v + np.float32(3) for v in self.target]
+        self.record("R2Score/weights=BK", lambda: r2(), {"y_true": far, "y_pred": self.logits}, self.weights_of(far))
+        constant = [np.ones_like(v) for v in self.target]
+        self.add("R2Score/constant", lambda: r2(), constant, self.logits)
+
+    def weights_of(self, arrays):
+        draw = rng(911)
+        return [draw.uniform(0.0, 2.0, v.shape).astype(np.float32) for v in arrays]
+
+    def intersections(self):
+        draw = rng(912)
+        classes = 4
+        guesses = [draw.integers(0, classes, v.shape) for v in self.labels]
+        maps = [draw.integers(-1, classes + 1, (n, 3, 2)) for n in BATCHES]  # some are no class
+        map_guesses = [draw.integers(0, classes, v.shape).astype(np.float32) for v in maps]
+        map_scores = [draw.standard_normal((*v.shape, classes)).astype(np.float32) for v in maps]
+        map_one_hot = [np.eye(classes, dtype=np.float32)[v.clip(0, classes - 1)] for v in maps]
+        each = self.weights_of(maps)
+        iou, mean = metrics.IoU, metrics.MeanIoU
+        one_hot, one_hot_mean = metrics.OneHotIoU, metrics.OneHotMeanIoU
+        for dtype in (None, "float32"):
+            self.add(f"IoU/{dtype}", lambda: iou(classes, [1, 3], dtype=dtype), self.labels, guesses)
+            self.add(f"MeanIoU/{dtype}", lambda: mean(classes, dtype=dtype), self.labels, guesses)
+            self.record(f"MeanIoU/maps/{dtype}/weights=BHW", lambda: mean(classes, dtype=dtype),
+                        {"y_true": maps, "y_pred": map_guesses}, each)
+            self.add(f"OneHotIoU/{dtype}", lambda: one_hot(classes, [0], dtype=dtype), self.one_hot, self.logits)
+            self.add(f"OneHotMeanIoU/{dtype}", lambda: one_hot_mean(classes, dtype=dtype), self.one_hot, self.logits)
+            for threshold in (0.5, 0.3):
+                make = lambda: metrics.BinaryIoU(threshold=threshold, dtype=dtype)
+                flat = [v[:, 0] for v in self.binary], [v[:, 0] for v in self.sigmoids]
+                self.add(f"BinaryIoU/{threshold}/{dtype}", make, *flat)
+        maps_and = lambda guesses: {"y_true": maps, "y_pred": guesses}
+        self.record("IoU/ignore_class", lambda: iou(classes, [0, 2], ignore_class=2), maps_and(map_guesses), None)
+        self.record("IoU/out_of_range", lambda: iou(2, [0, 1], name="own"), maps_and(map_guesses), None)
+        self.record("MeanIoU/scores", lambda: mean(classes, sparse_y_pred=False, ignore_class=-1),
+                    maps_and(map_scores), None)
+        self.record("OneHotMeanIoU/maps", lambda: one_hot_mean(classes, ignore_class=1),
+                    {"y_true": map_one_hot, "y_pred": map_scores}, None)
+        self.record("OneHotIoU/sparse_y_pred", lambda: one_hot(classes, [1, 2], sparse_y_pred=True),
+                    {"y_true": map_one_hot, "y_pred": map_guesses}, None)
+        self.record("BinaryIoU/one", lambda: metrics.BinaryIoU(target_class_ids=[1], name="own"),
+                    {"y_true": self.binary, "y_pred": self.sigmoids}, None)
+        absent = [np.full_like(v, 3) for v in self.labels]
+        self.add("IoU/absent", lambda: iou(classes, [0, 1]), absent, absent)
+
+    def loss_objects(self):
+        """What `metrics=[..]` makes of losses: a mean of the values a batch has."""
+        losses = keras.losses
+        shares = [v / v.sum(-1, keepdims=True) for v in self.sigmoids]
+        for label, loss, true, pred in (
+            ("Huber", losses.Huber(name="own"), self.target, self.logits),
+            ("CosineSimilarity", losses.CosineSimilarity(), self.target, self.logits),
+            ("MeanSquaredError/sum", losses.MeanSquaredError(reduction="sum"), self.target, self.logits),
+            ("MeanAbsoluteError/none", losses.MeanAbsoluteError(reduction=None), self.target, self.logits),
+            ("Dice", losses.Dice(), self.binary, self.sigmoids),
+            ("SparseCategoricalCrossentropy/ignore_class", losses.SparseCategoricalCrossentropy(ignore_class=1),
+             self.labels, shares),
+        ):
+            self.of_loss(f"loss_object/{label}", loss, true, pred)
+        for function, true, pred in (
+            (losses.cosine_similarity, self.target, self.logits),
+            (losses.dice, self.binary, self.sigmoids),
+            (losses.categorical_focal_crossentropy, self.one_hot, shares),
+        ):
+            self.of_loss(f"loss_function/{function.__name__}", function, true, pred)
+        wrapper = lambda: metrics.MeanMetricWrapper(losses.tversky, name="t", alpha=0.3, axis=-1)
+        self.add("MeanMetricWrapper/tversky", wrapper, self.binary, self.sigmoids)
+
+    def of_loss(self, label, loss, y_true, y_pred):
+        metric = get_metric(loss, y_true[0], y_pred[0])
+        self.record(label, lambda: metric, {"y_true": y_true, "y_pred": y_pred}, None)
+        self.group.cases[-1]["config"] = keras.losses.serialize(loss)

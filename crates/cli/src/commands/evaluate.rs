@@ -4,12 +4,13 @@ use super::arrays::{ArrayFile, read};
 use super::{inputs, model_file, outputs};
 use sconce::core::{Error, Json, Result, Tensor, device};
 use sconce::data::{CsvColumns, read_csv};
+use sconce::train::run_config::KERAS_ENDINGS;
 use sconce::train::{LoadOptions, Model};
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The model, a .keras file with its compile state
+    /// The model, a .keras or .h5 file with its compile state
     model: PathBuf,
     /// An input: a .npy, .npz or .csv file; once for each input of the model, in its order or by
     /// name. A .csv file holds the targets too
@@ -35,7 +36,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let device = device::parse(&args.device)?;
-    model_file(&args.model, &["keras"])?;
+    model_file(&args.model, &KERAS_ENDINGS)?;
     let mut model = Model::load_with(&args.model, LoadOptions::new().device(&device))?;
     if model.compiled().is_err() {
         return Err(Error::file(

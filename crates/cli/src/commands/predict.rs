@@ -2,7 +2,7 @@
 
 use super::arrays::{ArrayFile, read};
 use super::predictions::{Predictions, STDOUT};
-use super::{inputs, model_file, outputs};
+use super::{inputs, model_file, written_outputs};
 use sconce::core::atomic::check_writable;
 use sconce::core::{Error, FileSet, Json, Result, device};
 use sconce::train::{LoadOptions, Model};
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The model, a .keras (or .safetensors) file
+    /// The model, a .keras, .h5 or .safetensors file
     model: PathBuf,
     /// An input: a .npy, .npz or .csv file; once for each input of the model, in its order or by
     /// name. One .npz file may hold all inputs by name
@@ -33,7 +33,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let device = device::parse(&args.device)?;
-    model_file(&args.model, &["keras", "safetensors"])?;
+    model_file(&args.model, &["keras", "h5", "hdf5", "safetensors"])?;
     check_files(args)?;
     // What the model was compiled with does not matter here, so it need not be supported.
     let options = LoadOptions::new().device(&device).compile(false);
@@ -48,8 +48,8 @@ pub fn run(args: &Args) -> Result<()> {
     let stdout = [ArrayFile::stdout()];
     let files = match args.output.as_slice() {
         [] if args.json => Vec::new(),
-        [] => outputs("--output", graph, &names).order(&stdout)?,
-        given => outputs("--output", graph, &names).order(given)?,
+        [] => written_outputs("--output", &names).order(&stdout)?,
+        given => written_outputs("--output", &names).order(given)?,
     };
     let made = model.predict_all(&x, batch_size)?;
     let predictions: Vec<Predictions<'_>> = names

@@ -1,12 +1,13 @@
 //! `sconce summary`
 
 use sconce::core::{Device, Result};
-use sconce::train::run_config::{RunConfig, load_model, read_json};
-use std::path::PathBuf;
+use sconce::train::run_config::{KERAS_ENDINGS, RunConfig, load_model, read_json};
+use sconce::train::{LoadOptions, Model};
+use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// A .keras file, or a .json file: a run configuration or a model
+    /// A .keras, .h5 or .safetensors file, or a .json file: a run configuration or a model
     model: PathBuf,
 }
 
@@ -16,9 +17,19 @@ pub fn run(args: &Args) -> Result<()> {
         Some((text, config)) => {
             config.build_model(&Device::Cpu).map_err(|e| e.in_file(path, &text))?
         }
+        None if has_keras_ending(path) => {
+            let options = LoadOptions::new().compile(false);
+            let (model, report) = Model::load_with_report(path, options)?;
+            let text = model.summary()?;
+            return crate::print(&format!("{} Written by: {}", text, report.written_by));
+        }
         None => load_model(path, &Device::Cpu, 0)?,
     };
     crate::print(model.summary()?.trim_end())
+}
+
+fn has_keras_ending(path: &Path) -> bool {
+    path.extension().and_then(|e| e.to_str()).is_some_and(|e| KERAS_ENDINGS.contains(&e))
 }
 
 /// The run configuration in a file, if it is one: a model's JSON has a class name.

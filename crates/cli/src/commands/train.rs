@@ -1,8 +1,11 @@
 //! `sconce train`
 
+use super::determinism;
 use crate::overrides::Override;
 use crate::signals::Signals;
 use sconce::core::{Error, Result, device};
+use sconce::train::Checkpoint;
+use sconce::train::callbacks::EventLog;
 use sconce::train::history::{History, short};
 use sconce::train::run_config::{RunConfig, read_json};
 use std::io::Write;
@@ -12,13 +15,25 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 pub struct Args {
     /// The run configuration, a JSON file (`sconce schema` describes it)
-    config: PathBuf,
+    pub config: PathBuf,
     /// Change a value of the configuration, such as fit.epochs=3 or `callbacks[0].config.patience=2`
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
-    set: Vec<Override>,
+    pub set: Vec<Override>,
     /// auto, cpu, metal or cuda
     #[arg(long, default_value = "auto")]
-    device: String,
+    pub device: String,
+    /// Go on from the newest checkpoint, or start if there is none
+    #[arg(long)]
+    resume: bool,
+    /// Append every event of the run to a file, a line of JSON each (docs/long-runs.md has the keys)
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+    /// Train a few steps with one thread and with three, say whether the bits are the same, and end
+    #[arg(long)]
+    verify_determinism: bool,
+    /// Train so many steps and print the fingerprint of the weights
+    #[arg(long, value_name = "STEPS", hide = true)]
+    fingerprint_after: Option<usize>,
     /// Show no summary and no progress
     #[arg(long)]
     pub quiet: bool,
@@ -57,8 +72,20 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         ));
     }
     let config = RunConfig::from_json(&value).map_err(place)?;
+    if args.verify_determinism {
+        return determinism::verify(args);
+    }
+    if let Some(steps) = args.fingerprint_after {
+        return determinism::fingerprint(config, steps, &device).map_err(place);
+    }
     let config = RunConfig { file: Some(args.config.clone()), ..config };
     let mut run = config.prepare(&device).map_err(place)?;
+    if let Some(path) = &args.events {
+        run.add_callback(EventLog::new(path));
+    }
+    if args.resume {
+        run.resume().map_err(place)?;
+    }
     let signals = Signals::watch(&run.cancel_token())
         .map_err(|e| Error::training(format!("signals cannot be handled: {e}")))?;
     if !args.quiet {
@@ -66,7 +93,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let outcome = if args.quiet { run.train_quietly() } else { run.train() }.map_err(place)?;
     if outcome.cancelled {
-        let _ = writeln!(std::io::stderr(), "{}", how_to_go_on(args, &config, &outcome.history));
+        let checkpoint = run.checkpoint();
+        let line = how_to_go_on(args, &config, checkpoint.as_ref(), &outcome.history);
+        let _ = writeln!(std::io::stderr(), "{line}");
         return Ok(ExitCode::from(signals.exit_code()));
     }
     let scores = match outcome.validation {
@@ -86,29 +115,29 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// What a run that was interrupted has saved, and the command that goes on with it.
-fn how_to_go_on(args: &Args, config: &RunConfig, history: &History) -> String {
+fn how_to_go_on(
+    args: &Args,
+    config: &RunConfig,
+    checkpoint: Option<&Checkpoint>,
+    history: &History,
+) -> String {
     let done = config.fit.initial_epoch + history.epoch.len();
     let epochs = if done == 1 { "epoch" } else { "epochs" };
-    let Some(model) = &config.output.model else {
+    let Some(checkpoint) = checkpoint else {
         return format!(
-            "Interrupted after {done} whole {epochs}. The configuration names no `output.model`, so the \
-             model is not saved"
+            "Interrupted after {done} whole {epochs}. The run writes no checkpoints, so it cannot go on"
         );
     };
     let mut command = format!("sconce train {}", args.config.display());
     for set in &args.set {
         command += &format!(" --set '{set}'");
     }
-    command += &format!(" --set model={} --set compile=null", model.display());
-    command += &format!(" --set fit.initial_epoch={done}");
-    if let Some(path) = &config.output.history {
-        let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or("history");
-        let rest = path.with_file_name(format!("{stem}-from-{done}.json"));
-        command += &format!(" --set output.history={}", rest.display());
+    if args.device != "auto" {
+        command += &format!(" --device {}", args.device);
     }
     format!(
-        "Interrupted after {done} whole {epochs}; the model as it is now is in {}. To go on:\n  {command}",
-        model.display()
+        "Interrupted after {done} whole {epochs}; a checkpoint is in {}. To go on:\n  {command} --resume",
+        checkpoint.directory.display()
     )
 }
 

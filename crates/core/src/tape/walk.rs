@@ -3,7 +3,7 @@
 use super::gather::{Gathered, GradientSink, gather, gather_in_place};
 use super::region::{self, Region};
 use super::{ById, Entry, Input, Kind, Record, Target};
-use crate::few::Few;
+use crate::few::try_few;
 use candle_core::{Result, Tensor, bail};
 use std::vec::Drain;
 
@@ -41,10 +41,10 @@ impl Walk {
         }
         for entry in entries.rev() {
             let count = entry.outputs.len();
-            let taken: Few<Option<Tensor>> = self.gathered[entry.first..entry.first + count]
-                .iter_mut()
-                .map(|gathered| gathered.take().map(|g| g.tensor.contiguous()).transpose())
-                .collect::<Result<_>>()?;
+            let places = self.gathered[entry.first..entry.first + count].iter_mut();
+            let taken = try_few(
+                places.map(|place| place.take().map(|g| g.tensor.contiguous()).transpose()),
+            )?;
             if taken.iter().all(Option::is_none) {
                 continue;
             }

@@ -4,8 +4,9 @@ use super::order::{RowOrder, Rows};
 use super::{ArraySpec, Batch, BatchOptions, BatchSource, Batches, SourceSpec};
 use crate::check;
 use crate::datasets::Dataset;
-use sconce_core::{Error, Result};
+use sconce_core::{Error, Fingerprint, Json, Result, Tensor};
 use sconce_kernels::gather_rows;
+use std::io::{BufWriter, Write};
 
 /// Arrays in memory, in the order in which `fit` takes the rows of arrays.
 pub struct ArraySource {
@@ -56,6 +57,20 @@ impl BatchSource for ArraySource {
         Some(self.order.steps(epoch))
     }
 
+    fn fingerprint(&self) -> Result<Json> {
+        let mut sum = Fingerprint::new();
+        let Batch { x, y, sample_weight } = &self.all;
+        for (name, arrays) in [("x", x), ("y", y)] {
+            sum.add(name);
+            arrays.iter().try_for_each(|array| add_array(&mut sum, array))?;
+        }
+        for weight in sample_weight {
+            sum.add("sample_weight");
+            weight.iter().try_for_each(|array| add_array(&mut sum, array))?;
+        }
+        Ok(self.order.fingerprint(sum))
+    }
+
     fn batches(&self, epoch: usize, from_batch: usize) -> Result<Batches<'_>> {
         let batch = |rows: Rows| match &rows {
             Rows::Range(range) => self.all.map(|a| a.narrow(0, range.start, range.len())),
@@ -63,4 +78,20 @@ impl BatchSource for ArraySource {
         };
         Ok(Box::new(self.order.batches(epoch, from_batch)?.map(batch)))
     }
+}
+
+/// Adds type, shape and values, some rows at a time.
+fn add_array(sum: &mut Fingerprint, array: &Tensor) -> Result<()> {
+    sum.add(format!("{:?} {:?}", array.dtype(), array.dims()));
+    let rows = array.dims().first().copied().unwrap_or_default();
+    let width = (array.elem_count() / rows.max(1)).max(1);
+    let at_once = ((1 << 18) / width).max(1);
+    let mut buffered = BufWriter::with_capacity(1 << 16, sum);
+    let mut from = 0;
+    while from < rows {
+        let part = array.narrow(0, from, at_once.min(rows - from))?;
+        part.write_bytes(&mut buffered)?;
+        from += at_once;
+    }
+    buffered.flush().map_err(|e| Error::data(e.to_string()))
 }

@@ -5,8 +5,9 @@ use crate::check;
 use crate::csv_file::rows::{Rows, scan};
 use crate::csv_file::{CsvColumns, CsvTarget};
 use crate::messages::open;
-use sconce_core::{DType, Error, Result, Stream, Tensor};
+use sconce_core::{DType, Error, Fingerprint, Json, Result, Stream, Tensor};
 use sconce_kernels::gather_rows;
+use serde_json::json;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -100,6 +101,20 @@ impl BatchSource for CsvSource {
 
     fn steps(&self, _: usize) -> Option<usize> {
         self.rows.map(|rows| rows.div_ceil(self.options.batch_size))
+    }
+
+    fn fingerprint(&self) -> Result<Json> {
+        let mut sum = Fingerprint::new();
+        sum.add(format!("{:?} {:?}", self.columns, self.target));
+        let copied = std::io::copy(&mut reader(&self.path)?, &mut sum);
+        copied.map_err(|e| Error::file(&self.path, format!("cannot be read: {e}")))?;
+        let CsvOptions { batch_size, shuffle_buffer, seed, .. } = self.options;
+        Ok(json!({
+            "batch_size": batch_size,
+            "shuffle_buffer": shuffle_buffer,
+            "seed": seed,
+            "sha256": sum.finish(),
+        }))
     }
 
     fn batches(&self, epoch: usize, from_batch: usize) -> Result<Batches<'_>> {

@@ -23,7 +23,7 @@ pub use prefetch::Prefetch;
 pub use spec::{ArraySpec, Batch, SourceSpec};
 
 use crate::messages::{at, count};
-use sconce_core::{Error, Result};
+use sconce_core::{Error, Json, Result};
 use std::sync::Arc;
 
 /// The batches of one epoch, in order.
@@ -47,6 +47,16 @@ pub trait BatchSource: Send + Sync {
     /// # Errors
     /// A source that cannot be read. What goes wrong later is an item of the iterator.
     fn batches(&self, epoch: usize, from_batch: usize) -> Result<Batches<'_>>;
+
+    /// What its batches depend on, so that a run that goes on can tell whether they are the same:
+    /// options, and a [`Fingerprint`](sconce_core::Fingerprint) of the data. Default: `null`, nothing
+    /// is known.
+    ///
+    /// # Errors
+    /// A source that cannot be read.
+    fn fingerprint(&self) -> Result<Json> {
+        Ok(Json::Null)
+    }
 
     /// As [`BatchSource::batches`], each batch compared with [`BatchSource::spec`], at most
     /// [`BatchSource::steps`] of them, and nothing after the first error. Errors start with their
@@ -137,6 +147,10 @@ macro_rules! forwarded {
 
             fn batches(&self, epoch: usize, from_batch: usize) -> Result<Batches<'_>> {
                 (**self).batches(epoch, from_batch)
+            }
+
+            fn fingerprint(&self) -> Result<Json> {
+                (**self).fingerprint()
             }
 
             fn checked_batches(&self, epoch: usize, from_batch: usize) -> Result<Batches<'_>> {

@@ -6,7 +6,7 @@ use crate::messages::{count, open};
 use crate::npy::elements;
 use crate::npy::header::{self, Header};
 use crate::spec::{Arrays, Files};
-use sconce_core::{Error, Result, Tensor};
+use sconce_core::{Error, Fingerprint, Json, Result, Tensor};
 use sconce_kernels::MappedFile;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -105,6 +105,21 @@ impl BatchSource for NpySource {
         Some(self.order.steps(epoch))
     }
 
+    /// Of a file, its header and 64 pieces of it count: reading all of it would take as long as an
+    /// epoch.
+    fn fingerprint(&self) -> Result<Json> {
+        let mut sum = Fingerprint::new();
+        for (name, files) in [("x", &self.x), ("y", &self.y)] {
+            sum.add(name);
+            files.iter().try_for_each(|file| file.add_to(&mut sum))?;
+        }
+        for file in &self.sample_weight {
+            sum.add("sample_weight");
+            file.iter().try_for_each(|file| file.add_to(&mut sum))?;
+        }
+        Ok(self.order.fingerprint(sum))
+    }
+
     fn batches(&self, epoch: usize, from_batch: usize) -> Result<Batches<'_>> {
         let batch = |rows: Rows| {
             let read = |files: &[File]| -> Result<Vec<Tensor>> {
@@ -133,6 +148,22 @@ impl File {
         }
         let places = (header.fortran && header.shape.len() > 1).then(|| fortran_places(&header));
         Ok(Self { path: path.to_path_buf(), map, header, places })
+    }
+
+    fn add_to(&self, sum: &mut Fingerprint) -> Result<()> {
+        const PIECES: usize = 64;
+        const LENGTH: usize = 4096;
+        let bytes = self.map.len();
+        sum.add(format!("{:?} {bytes}", self.spec()));
+        let length = LENGTH.min(bytes);
+        let apart = ((bytes - length) / PIECES).max(1);
+        let mut piece = vec![0; length];
+        for start in (0..=bytes - length).step_by(apart) {
+            let read = self.map.read([start], length, &mut piece);
+            read.map_err(|e| Error::file(&self.path, format!("cannot be read: {e}")))?;
+            sum.add(&piece);
+        }
+        Ok(())
     }
 
     fn spec(&self) -> ArraySpec {

@@ -2,7 +2,8 @@
 
 use crate::batches::BatchPlan;
 use crate::{Shuffle, check};
-use sconce_core::{Error, Result};
+use sconce_core::{ConfigValue, Error, Fingerprint, Json, Result};
+use serde_json::json;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -69,6 +70,19 @@ impl RowOrder {
             )));
         }
         Ok(Self { rows, options, plan, last: Mutex::new(None) })
+    }
+
+    /// What the batches depend on: the options, and the sum of the data.
+    pub fn fingerprint(&self, data: Fingerprint) -> Json {
+        let BatchOptions { batch_size, shuffle, seed, steps_per_epoch } = self.options;
+        json!({
+            "batch_size": batch_size,
+            "shuffle": shuffle.to_json().unwrap_or_default(),
+            "seed": seed,
+            "steps_per_epoch": steps_per_epoch,
+            "rows": self.rows,
+            "sha256": data.finish(),
+        })
     }
 
     pub fn steps(&self, epoch: usize) -> usize {

@@ -1,7 +1,7 @@
 //! Batches prepared ahead, while the batch before is computed with.
 
 use super::{Batch, BatchSource, Batches, SourceSpec, place};
-use sconce_core::{Error, Result};
+use sconce_core::{Error, Json, Result};
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -31,6 +31,10 @@ impl<S: BatchSource + ?Sized + 'static> BatchSource for Prefetch<S> {
 
     fn steps(&self, epoch: usize) -> Option<usize> {
         self.source.steps(epoch)
+    }
+
+    fn fingerprint(&self) -> Result<Json> {
+        self.source.fingerprint()
     }
 
     fn batches(&self, epoch: usize, from_batch: usize) -> Result<Batches<'_>> {

@@ -9,6 +9,7 @@ use super::depthwise;
 use super::geometry::{Axis, Bands, Source, Windows, sums};
 use super::patches::Product;
 use crate::threads::{for_chunks, for_parts};
+use crate::vectorized;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -342,9 +343,7 @@ impl Convolution {
                 let (data, dims) = self.source(&source, &x, image * lens[0], self.channels, padded);
                 let from = (image * first.output + rows.start) * lens[1];
                 let dy = dy.piece(from..from + rows.len() * lens[1], &mut scratch.small);
-                for row in dy.chunks_exact(self.filters) {
-                    db.iter_mut().zip(row).for_each(|(sum, dy)| *sum += dy);
-                }
+                add_rows(db, dy);
                 let starts = self.windows.starts(&rows, dims, self.channels);
                 let places = self.windows.places(dims, self.channels);
                 if self.is_depthwise() {
@@ -440,6 +439,18 @@ unsafe fn by_bands(
         };
     // SAFETY: as for this function; unit values need no writing.
     unsafe { bands.build(row, work, band) }.0
+}
+
+/// Adds each row of `dy` to `db`.
+fn add_rows(db: &mut [f32], dy: &[f32]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for row in dy.chunks_exact(db.len()) {
+                db.iter_mut().zip(row).for_each(|(sum, dy)| *sum += dy);
+            }
+        },
+    );
 }
 
 /// `offset, step + offset, ..`.

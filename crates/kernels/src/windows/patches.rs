@@ -97,10 +97,14 @@ impl WithSimd for Run<'_> {
             let (product, out, start) = (self.product, self.out, self.start);
             let panel = Panel { product, out, start, n, count };
             // As many sums as registers hold beside a row of `b` (with more than 16 compilers leave them in
-            // memory).
+            // memory). Tiles of five rows where those of eight would be filled badly: a kernel of 3 x 3
+            // places of one channel has nine.
+            let rows = self.product.rows.len();
+            let tiles_of = |height: usize| rows.div_ceil(height) * height;
             match vectors {
                 1 => panel.run::<S, 8, 1>(simd, self.block),
                 _ if S::REGISTER_COUNT < 32 => panel.run::<S, 6, 2>(simd, self.block),
+                _ if 4 * tiles_of(5) < 3 * tiles_of(8) => panel.run::<S, 5, 2>(simd, self.block),
                 _ => panel.run::<S, 8, 2>(simd, self.block),
             }
             n += count;

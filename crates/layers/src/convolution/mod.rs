@@ -26,7 +26,7 @@ fn activated(dims: &Dims, activation: &ActivationFn) -> Result<Dims> {
 }
 
 /// The windows of a kernel.
-fn window_sizes<'a, const RANK: usize>(
+pub(crate) fn window_sizes<'a, const RANK: usize>(
     kernel_size: &'a Sizes<RANK>,
     strides: &'a Sizes<RANK>,
     dilation_rate: &'a Sizes<RANK>,
@@ -37,7 +37,7 @@ fn window_sizes<'a, const RANK: usize>(
 }
 
 /// Strides and dilation together have no meaning that frameworks agree on.
-fn check_strides(strides: &[usize], dilation: &[usize]) -> Result<()> {
+pub(crate) fn check_strides(strides: &[usize], dilation: &[usize]) -> Result<()> {
     if strides.iter().any(|s| *s > 1) && dilation.iter().any(|d| *d > 1) {
         let message = format!(
             "strides above 1 do not go with a dilation_rate above 1, found {strides:?} and {dilation:?}"

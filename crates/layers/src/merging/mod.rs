@@ -1,10 +1,12 @@
 //! Layers that make one tensor of several.
 
 mod concatenate;
+mod custom_scale_layer;
 mod dot;
 mod elementwise;
 
 pub use concatenate::Concatenate;
+pub use custom_scale_layer::CustomScaleLayer;
 pub use dot::Dot;
 pub use elementwise::{Add, Average, Maximum, Minimum, Multiply, Subtract};
 

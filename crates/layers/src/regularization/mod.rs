@@ -23,7 +23,7 @@ use sconce_core::{Error, Result, Stream, Tensor};
 pub(crate) fn stream(call: &Call<'_>, seed: Option<u64>) -> Stream {
     let stream = call.stream(0);
     match seed {
-        Some(seed) => Stream::new(seed, stream.parts().1),
+        Some(seed) => stream.reseeded(seed),
         None => stream,
     }
 }

@@ -25,6 +25,10 @@ pub struct Huber {
 }
 
 impl Loss for Huber {
+    fn name(&self) -> String {
+        "huber_loss".to_string()
+    }
+
     fn per_sample(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample> {
         let (y_true, y_pred) = shapes::align(y_true, y_pred)?;
         let function = sconce_ops::losses::Huber { delta: self.delta };

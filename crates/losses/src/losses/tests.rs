@@ -69,8 +69,9 @@ fn all_cases_agree_with_keras() {
     assert!(cases.len() > 200);
     for case in cases.iter().chain(&golden::load("losses_other")) {
         run(case, "", 1e-5);
-        // Keras rounds means to float32 on the way.
-        run(case, "64", 2e-7);
+        // Keras rounds means to float32 on the way, and computes all of CTC in it.
+        let tolerance = if case.name().starts_with("ctc") { 2e-6 } else { 2e-7 };
+        run(case, "64", tolerance);
     }
 }
 

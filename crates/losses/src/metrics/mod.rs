@@ -11,17 +11,21 @@ mod binary_accuracy;
 mod categorical_accuracy;
 mod concordance_correlation;
 mod confusion_counts;
+mod confusion_matrix;
 mod cosine_similarity;
 mod custom;
 mod f1_score;
 mod f_score;
 mod fbeta_score;
+mod from_loss;
 mod goal;
+mod iou;
 mod log_cosh_error;
 mod loss_metrics;
 mod mean;
 mod pearson_correlation;
 mod precision_recall;
+mod r2_score;
 mod resolve;
 mod root_mean_squared_error;
 mod sparse_categorical_accuracy;
@@ -43,12 +47,15 @@ pub use binary_accuracy::BinaryAccuracy;
 pub use categorical_accuracy::CategoricalAccuracy;
 pub use concordance_correlation::ConcordanceCorrelation;
 pub use confusion_counts::{FalseNegatives, FalsePositives, TrueNegatives, TruePositives};
+pub use confusion_matrix::CountType;
 pub use cosine_similarity::CosineSimilarity;
 pub use custom::custom_metric;
 pub use f_score::Average;
 pub use f1_score::F1Score;
 pub use fbeta_score::FBetaScore;
+pub use from_loss::loss_metric;
 pub use goal::Goal;
+pub use iou::{BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU};
 pub use log_cosh_error::LogCoshError;
 pub use loss_metrics::{
     BinaryCrossentropy, CategoricalCrossentropy, CategoricalHinge, Hinge, KLDivergence,
@@ -58,6 +65,7 @@ pub use loss_metrics::{
 pub use mean::Mean;
 pub use pearson_correlation::PearsonCorrelation;
 pub use precision_recall::{Precision, Recall};
+pub use r2_score::{ClassAggregation, R2Score};
 pub use resolve::{log_name, resolve};
 pub use root_mean_squared_error::RootMeanSquaredError;
 pub use sparse_categorical_accuracy::SparseCategoricalAccuracy;
@@ -68,9 +76,11 @@ pub use top_k_categorical_accuracy::TopKCategoricalAccuracy;
 
 use crate::losses::{Outputs, PerSample};
 use crate::shapes;
+use sconce_core::json::Map;
 use sconce_core::names::snake_case_of;
 use sconce_core::registry::Style;
-use sconce_core::{Dims, Entry, Kind, Part, Result, Tensor, registry};
+use sconce_core::schema::Definitions;
+use sconce_core::{Dims, Entry, Json, Kind, Part, Result, Tensor, registry};
 
 /// The table of metrics.
 pub struct Metrics;
@@ -90,6 +100,14 @@ impl Kind for Metrics {
     fn check(object: &Self::Object) -> Result<()> {
         object.check()
     }
+
+    fn read_other(object: &Map) -> Option<Result<MetricFn>> {
+        from_loss::read(object)
+    }
+
+    fn other_schemas(definitions: &mut Definitions) -> Vec<Json> {
+        from_loss::schemas(definitions)
+    }
 }
 
 registry! { Metrics(Metric):
@@ -97,6 +115,7 @@ registry! { Metrics(Metric):
     Auc ["auc"];
     BinaryAccuracy ["binary_accuracy"];
     BinaryCrossentropy ["binary_crossentropy", "bce"];
+    BinaryIoU ["binary_io_u"];
     CategoricalAccuracy ["categorical_accuracy"];
     CategoricalCrossentropy ["categorical_crossentropy"];
     CategoricalHinge ["categorical_hinge"];
@@ -107,16 +126,21 @@ registry! { Metrics(Metric):
     FalseNegatives ["false_negatives"];
     FalsePositives ["false_positives"];
     Hinge ["hinge"];
+    IoU ["io_u"];
     KLDivergence ["kl_divergence", "kld"];
     LogCoshError ["log_cosh_error", "logcosh"];
     MeanAbsoluteError ["mean_absolute_error", "mae"];
     MeanAbsolutePercentageError ["mean_absolute_percentage_error", "mape"];
+    MeanIoU ["mean_io_u"];
     MeanSquaredError ["mean_squared_error", "mse"];
     MeanSquaredLogarithmicError ["mean_squared_logarithmic_error", "msle"];
+    OneHotIoU ["one_hot_io_u"];
+    OneHotMeanIoU ["one_hot_mean_io_u"];
     PearsonCorrelation ["pearson_correlation"];
     Poisson ["poisson"];
     Precision ["precision"];
     PrecisionAtRecall ["precision_at_recall"];
+    R2Score ["r2_score"];
     Recall ["recall"];
     RecallAtPrecision ["recall_at_precision"];
     RootMeanSquaredError ["root_mean_squared_error"];

@@ -28,6 +28,12 @@ impl Activation for LogSoftmax {
     }
 }
 
+/// The composed form along the last axis.
+pub(crate) fn log_softmax_rows(x: &Tensor) -> Result<Tensor> {
+    let x = x.broadcast_sub(&x.max_keepdim(D::Minus1)?)?;
+    x.broadcast_sub(&x.exp()?.sum_keepdim(D::Minus1)?.log()?)
+}
+
 /// Along the last axis.
 struct Rows;
 
@@ -39,9 +45,7 @@ impl Operation for Rows {
     }
 
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, ())> {
-        let x = inputs[0];
-        let x = x.broadcast_sub(&x.max_keepdim(D::Minus1)?)?;
-        one(x.broadcast_sub(&x.exp()?.sum_keepdim(D::Minus1)?.log()?))
+        one(log_softmax_rows(inputs[0]))
     }
 
     fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
@@ -77,7 +81,7 @@ impl Kernel<()> for Rows {
             vectorized(
                 #[inline(always)]
                 || {
-                    logs.extend(e.chunks_exact(width).map(|e| lane_sum(width, |i| e[i])));
+                    logs.extend(e.chunks_exact(width).map(|e| lane_sum([e], |[e]| e)));
                     for log in &mut logs {
                         *log = math::ln(*log);
                     }
@@ -102,7 +106,7 @@ impl Kernel<()> for Rows {
                     #[inline(always)]
                     || {
                         for (dx, dy) in dx.chunks_exact_mut(width).zip(dy.chunks_exact(width)) {
-                            let sum = lane_sum(width, |i| dy[i]);
+                            let sum = lane_sum([dy], |[dy]| dy);
                             for (dx, dy) in dx.iter_mut().zip(dy) {
                                 *dx = dy - *dx * sum;
                             }

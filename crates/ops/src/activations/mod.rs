@@ -51,6 +51,7 @@ pub use leaky_relu::LeakyRelu;
 pub use linear::Linear;
 pub use log_sigmoid::LogSigmoid;
 pub use log_softmax::LogSoftmax;
+pub(crate) use log_softmax::log_softmax_rows;
 pub use mish::Mish;
 pub use relu::Relu;
 pub use relu6::Relu6;

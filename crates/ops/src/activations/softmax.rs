@@ -47,7 +47,7 @@ pub fn softmax_rows(values: &mut [f32], width: usize) {
             // One pass over everything, since rows are often shorter than a vector.
             values.iter_mut().for_each(|v| *v = math::exp(*v));
             for row in values.chunks_exact_mut(width) {
-                let scale = 1.0 / lane_sum(width, |i| row[i]);
+                let scale = 1.0 / lane_sum([row], |[x]| x);
                 row.iter_mut().for_each(|v| *v *= scale);
             }
         },
@@ -102,7 +102,7 @@ impl Kernel<()> for Rows {
                     #[inline(always)]
                     || {
                         for (dx, y) in dx.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
-                            let inner = lane_sum(width, |i| dx[i] * y[i]);
+                            let inner = lane_sum([dx, y], |[dy, y]| dy * y);
                             for (dx, y) in dx.iter_mut().zip(y) {
                                 *dx = y * (*dx - inner);
                             }

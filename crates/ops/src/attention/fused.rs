@@ -173,8 +173,9 @@ impl Heads<'_> {
             let block = start..(start + QUERIES).min(queries);
             let mut inner = [0f32; QUERIES];
             for (i, inner) in inner.iter_mut().take(block.len()).enumerate() {
-                let (y, dy) = (&y[(start + i) * value_dim..], &dy[(start + i) * value_dim..]);
-                *inner = lane_sum(value_dim, |j| y[j] * dy[j]);
+                let row = (start + i) * value_dim..(start + i + 1) * value_dim;
+                let (y, dy) = (&y[row.clone()], &dy[row]);
+                *inner = lane_sum([y, dy], |[y, dy]| y * dy);
             }
             let mut first = true;
             let dq = &mut dq[block.start * key_dim..block.end * key_dim];
@@ -256,7 +257,7 @@ fn probabilities(row: &mut [f32], highest: &mut f32) -> (f32, f32) {
             }
             *highest = now;
             row.iter_mut().for_each(|score| *score = math::exp(*score - now));
-            (math::exp(before - now), lane_sum(row.len(), |i| row[i]))
+            (math::exp(before - now), lane_sum([row], |[value]| value))
         },
     )
 }

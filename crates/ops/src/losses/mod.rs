@@ -6,6 +6,7 @@
 mod absolute_error;
 mod absolute_percentage_error;
 mod binary_crossentropy;
+mod ctc;
 mod focal_crossentropy;
 mod generalized_crossentropy;
 mod hinge;
@@ -21,6 +22,7 @@ mod squared_logarithmic_error;
 pub use absolute_error::AbsoluteError;
 pub use absolute_percentage_error::AbsolutePercentageError;
 pub use binary_crossentropy::{BinaryCrossentropy, LogitBinaryCrossentropy};
+pub use ctc::Ctc;
 pub use focal_crossentropy::{BinaryFocalCrossentropy, CategoricalFocalCrossentropy};
 pub use generalized_crossentropy::GeneralizedCrossentropy;
 pub use hinge::{Hinge, SquaredHinge};
@@ -166,7 +168,7 @@ impl<P: Pointwise> Kernel<()> for MeanLoss<P> {
                             *v = function.value(Scalar(*x), Scalar(*t)).0;
                         }
                         for (v, row) in values.iter_mut().zip(losses.chunks_exact(width)) {
-                            *v = scale * lane_sum(width, |i| row[i]);
+                            *v = scale * lane_sum([row], |[x]| x);
                         }
                     },
                 );

@@ -3,7 +3,7 @@
 use super::{
     Callback, CallbackConfig, CallbackState, Event, Flow, Goal, Mode, Run, monitor, notice,
 };
-use sconce_core::{Config, Error, Result, Tensor, json};
+use sconce_core::{Config, Error, Json, Result, Tensor, json};
 use serde::{Deserialize, Serialize};
 
 /// Stops the run when a monitored value has stopped improving (Keras's `EarlyStopping`).
@@ -55,6 +55,7 @@ pub struct EarlyStopping {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Memory {
+    #[serde(with = "crate::exact::option")]
     best: Option<f64>,
     best_epoch: usize,
     wait: usize,
@@ -150,6 +151,10 @@ impl Callback for EarlyStopping {
             Event::TrainEnd { .. } => self.train_end(run).map(|()| Flow::Continue),
             _ => Ok(Flow::Continue),
         }
+    }
+
+    fn steers(&self) -> Result<Option<Json>> {
+        Ok(Some(Json::Object(self.to_config()?)))
     }
 
     fn state(&self) -> Result<CallbackState> {

@@ -6,28 +6,44 @@
 //! during a run; [`Callbacks`] is the table that run configurations name them by; `monitor` is how
 //! some of them compare values.
 
+mod backup_and_restore;
 mod csv_logger;
 mod early_stopping;
+mod event_log;
 mod file_name;
 mod lambda_callback;
+mod learning_rate_scheduler;
 mod model_checkpoint;
 mod monitor;
 mod progress;
 mod python_float;
+mod reduce_lr_on_plateau;
+mod swap_ema_weights;
+mod tensor_board;
+mod terminate_on_nan;
 #[cfg(test)]
 mod tests;
 
 pub use crate::metrics::Goal;
+pub use backup_and_restore::BackupAndRestore;
 pub use csv_logger::CSVLogger;
 pub use early_stopping::EarlyStopping;
+pub use event_log::EventLog;
 pub use lambda_callback::LambdaCallback;
+pub use learning_rate_scheduler::LearningRateScheduler;
 pub use model_checkpoint::{ModelCheckpoint, SaveFreq};
 pub use monitor::{Logged, Mode};
 pub use progress::{Progress, Verbose};
+pub use reduce_lr_on_plateau::ReduceLROnPlateau;
+pub use swap_ema_weights::SwapEMAWeights;
+pub use tensor_board::{TensorBoard, UpdateFreq};
+pub use terminate_on_nan::TerminateOnNaN;
 
+use crate::checkpoint::Checkpoint;
 use crate::history::Logs;
 use crate::model::Model;
-use sconce_core::{Entry, Json, Kind, Part, Result, Tensor, registry};
+use crate::optimizers::OptimizerState;
+use sconce_core::{Entry, Error, Json, Kind, Part, Result, Tensor, registry};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,12 +53,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// Before the first epoch.
+    /// Before the first epoch, also where a run goes on.
     TrainBegin,
     /// Before an epoch's first batch.
     EpochBegin {
         /// Number of the epoch, from 0.
         epoch: usize,
+    },
+    /// In the place of [`Event::EpochBegin`], where a run goes on from a checkpoint within an epoch.
+    Resumed {
+        /// Number of the epoch, from 0.
+        epoch: usize,
+        /// Number of the next batch, from 0.
+        batch: usize,
     },
     /// Before a batch.
     BatchBegin {
@@ -140,6 +163,23 @@ pub trait Callback: Send {
     /// Called at every event.
     fn on(&mut self, event: &Event, run: &mut Run<'_>) -> Result<Flow>;
 
+    /// Values that it adds to the logs of each epoch, before the event of its end. Their names are asked
+    /// for before the run.
+    fn logs(&self, _model: &Model) -> Result<Logs> {
+        Ok(Logs::default())
+    }
+
+    /// Its configuration, if it changes what is learned and not only watches: a run that goes on from a
+    /// checkpoint must have the same.
+    fn steers(&self) -> Result<Option<Json>> {
+        Ok(None)
+    }
+
+    /// The checkpoints that it asks the run to write and to go on from, if `fit` was given none.
+    fn checkpoint(&self) -> Option<Checkpoint> {
+        None
+    }
+
     /// What it must remember to go on after an interruption.
     fn state(&self) -> Result<CallbackState> {
         Ok(CallbackState::default())
@@ -164,6 +204,18 @@ impl<C: Callback> Callback for Arc<Mutex<C>> {
 
     fn on(&mut self, event: &Event, run: &mut Run<'_>) -> Result<Flow> {
         inner(self).on(event, run)
+    }
+
+    fn logs(&self, model: &Model) -> Result<Logs> {
+        inner(self).logs(model)
+    }
+
+    fn steers(&self) -> Result<Option<Json>> {
+        inner(self).steers()
+    }
+
+    fn checkpoint(&self) -> Option<Checkpoint> {
+        inner(self).checkpoint()
     }
 
     fn state(&self) -> Result<CallbackState> {
@@ -225,9 +277,27 @@ impl Kind for Callbacks {
 }
 
 registry! { Callbacks(CallbackConfig):
+    BackupAndRestore [];
     CSVLogger [];
     EarlyStopping [];
     ModelCheckpoint [];
+    ReduceLROnPlateau [];
+    SwapEMAWeights [];
+    TensorBoard [];
+    TerminateOnNaN [];
+}
+
+/// The optimizer at work.
+fn optimizer_of(model: &Model) -> Result<&OptimizerState> {
+    let state = model.compiled()?.optimizer_state();
+    state.ok_or_else(|| {
+        Error::training("the model is not built yet, so it has no optimizer at work")
+    })
+}
+
+/// The learning rate, as Keras's callbacks that change it add it to the logs.
+fn learning_rate_log(model: &Model) -> Result<Logs> {
+    Ok(Logs(vec![("learning_rate".to_string(), optimizer_of(model)?.learning_rate())]))
 }
 
 /// Warns during a run: a program that listens to the library's events gets one, anyone else who is

@@ -87,6 +87,7 @@ impl ConfigValue for SaveFreq {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Memory {
+    #[serde(with = "crate::exact::option")]
     best: Option<f64>,
     epoch: usize,
     batches: usize,

@@ -1,6 +1,7 @@
 //! Callbacks compared with Keras's own (tests/golden/callbacks.json), and in real runs.
 
 use super::*;
+use crate::optimizers::OptimizerExt;
 use crate::{CancelToken, Compile, Fit, Sequential};
 use ndarray::{Array1, Array2};
 use sconce_core::registry::object;
@@ -96,6 +97,128 @@ fn early_stopping_is_keras_s() {
         let epochs = drive(&case, callback, fresh, interrupt, &mut model);
         assert_eq!(epochs, case["epochs"], "{}", case["name"]);
         assert_eq!(f64::from(weight(&model)), case["weights_of_epoch"], "{}", case["name"]);
+    }
+}
+
+#[test]
+fn reduce_lr_on_plateau_is_keras_s() {
+    for ((case, mut callback), interrupt) in cases("ReduceLROnPlateau")
+        .into_iter()
+        .zip([None, Some(0), Some(3), Some(7)].into_iter().cycle())
+    {
+        let mut model = model();
+        model.set_learning_rate(0.1).unwrap();
+        let logged = logged();
+        let mut run = Run { model: &mut model, epochs: 99, steps: Some(1), logged: &logged };
+        callback.prepare(&run).unwrap();
+        let epochs = case["logs"].as_array().unwrap().iter().zip(case["rates"].as_array().unwrap());
+        for (epoch, (values, rate)) in epochs.enumerate() {
+            callback.on(&Event::EpochEnd { epoch, logs: logs(values) }, &mut run).unwrap();
+            assert_eq!(run.model.learning_rate().unwrap(), *rate, "{} {epoch}", case["name"]);
+            if interrupt == Some(epoch) {
+                let state = callback.state().unwrap();
+                let part = CallbackPart::new("ReduceLROnPlateau", case["config"].clone()).unwrap();
+                callback = part.get().unwrap().start();
+                callback.prepare(&run).unwrap();
+                callback.restore(state).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn swap_ema_weights_is_keras_s() {
+    for (case, callback) in cases("SwapEMAWeights") {
+        let mut model = model();
+        set_weight(&model, 1.0);
+        let optimizer = crate::optimizers::SGD::new(0.25).use_ema(0.75);
+        model.compile_with(Compile::new(optimizer, "mse")).unwrap();
+        let x: Vec<f32> = serde_json::from_value(case["x"].clone()).unwrap();
+        let x = Tensor::from_vec(x, (6, 1), &sconce_core::Device::Cpu).unwrap();
+        let y = x.neg().unwrap();
+        let epochs = case["epochs"].as_u64().unwrap() as usize;
+        let fit = Fit::new(epochs, 2).shuffle(false).verbose(Verbose::Silent);
+        let fit = fit.validation_data(&x, &y).callbacks([callback]);
+        let history = model.fit_with(&x, &y, fit).unwrap();
+        let close = |ours: f64, keras: &Json| {
+            let keras = keras.as_f64().unwrap();
+            assert!((ours - keras).abs() < 1e-6 * (1.0 + keras.abs()), "{ours} {keras} {case}");
+        };
+        for name in ["loss", "val_loss"] {
+            let keras = case["history"][name].as_array().unwrap();
+            assert_eq!(history.get(name).len(), keras.len());
+            history.get(name).iter().zip(keras).for_each(|(ours, keras)| close(*ours, keras));
+        }
+        close(f64::from(weight(&model)), &case["weight"]);
+        let optimizer = model.compiled().unwrap().optimizer_state().unwrap();
+        let variables = optimizer.variables().unwrap();
+        let average = variables.iter().find(|(name, _)| name.ends_with("_average")).unwrap();
+        let average = average.1.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0];
+        close(f64::from(average), &case["average"]);
+    }
+}
+
+/// A run that is stopped between epochs ends with the averages too, where Keras's ends with the weights
+/// that the swap had left in their place.
+#[test]
+fn swapped_weights_of_a_stopped_run_are_the_averages() {
+    let run = |swap_on_epoch: bool| {
+        let mut model = model();
+        set_weight(&model, 1.0);
+        let optimizer = crate::optimizers::SGD::new(0.25).use_ema(0.75);
+        model.compile_with(Compile::new(optimizer, "mse")).unwrap();
+        let stop = LambdaCallback::new().on_epoch_end(|epoch, _, _| {
+            Ok(if epoch == 1 { Flow::Stop("enough".into()) } else { Flow::Continue })
+        });
+        let swap = SwapEMAWeights::new().swap_on_epoch(swap_on_epoch);
+        fit(&mut model, Fit::new(5, 4).callback(swap).callback(stop)).unwrap();
+        weight(&model)
+    };
+    assert_eq!(run(true), run(false));
+    let error = fit(&mut model(), Fit::new(1, 4).callback(SwapEMAWeights::new())).unwrap_err();
+    assert!(error.to_string().contains("set use_ema to true"), "{error}");
+}
+
+#[test]
+fn terminate_on_nan_is_keras_s() {
+    for (case, mut callback) in cases("TerminateOnNaN") {
+        let mut model = model();
+        let logged = logged();
+        let batch_of_none = sconce_data::Batch::default();
+        for (batch, loss) in case["losses"].as_array().unwrap().iter().enumerate() {
+            let loss = loss.as_f64().or_else(|| loss.as_str()?.parse().ok()).unwrap();
+            let value = Tensor::new(loss as f32, &sconce_core::Device::Cpu).unwrap();
+            model.compiled_mut().unwrap().reset_metrics();
+            model.compiled_mut().unwrap().update_metrics(&value, &[], &batch_of_none, &[]).unwrap();
+            let mut run = Run { model: &mut model, epochs: 1, steps: None, logged: &logged };
+            let ended = callback.on(&Event::BatchEnd { batch }, &mut run);
+            let is_here = |key: &str| case[key].as_u64() == Some(batch as u64);
+            assert_eq!(ended.is_err(), is_here("raised"), "{case}");
+            let stopped = matches!(ended, Ok(Flow::Stop(_)));
+            assert_eq!(stopped, is_here("stopped"), "{case}");
+            if stopped || ended.is_err() {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn learning_rates_of_callbacks_are_logged() {
+    let mut model = model();
+    let scheduler =
+        LearningRateScheduler::new(|epoch, rate| if epoch == 0 { 0.5 } else { rate / 2.0 });
+    let stopping = EarlyStopping::new("learning_rate").mode(Mode::Min).patience(1);
+    let history = fit(&mut model, Fit::new(3, 4).callback(scheduler).callback(stopping)).unwrap();
+    assert_eq!(history.get("learning_rate"), [0.5, 0.25, 0.125]);
+    let schedule = crate::schedules::CosineDecay::new(0.1, 10);
+    model.compile(crate::optimizers::SGD::new(schedule), "mse").unwrap();
+    for callback in [
+        Box::new(LearningRateScheduler::new(|_, rate| rate)) as Box<dyn Callback>,
+        Box::new(ReduceLROnPlateau::new()),
+    ] {
+        let error = fit(&mut model, Fit::new(1, 4).callbacks([callback])).unwrap_err().to_string();
+        assert!(error.contains("the learning rate is a schedule and cannot be set"), "{error}");
     }
 }
 

@@ -21,8 +21,8 @@ mod standardize;
 #[cfg(test)]
 mod tests;
 
-pub use run::{Outcome, PreparedRun, load_model};
-pub use sections::{DataSection, FitSection, ModelSource, OutputSection};
+pub use run::{KERAS_ENDINGS, Outcome, PreparedRun, load_model};
+pub use sections::{CheckpointSetting, DataSection, FitSection, ModelSource, OutputSection};
 
 use crate::callbacks::CallbackPart;
 use crate::compile::Compile;
@@ -53,6 +53,10 @@ pub struct RunConfig {
     /// What it leaves behind.
     #[config(default)]
     pub output: OutputSection,
+    /// Where checkpoints are written, and when: `sconce train --resume` goes on from the newest. Left out,
+    /// one after each epoch beside `output.model`; `false`: none.
+    #[config(default)]
+    pub checkpoint: CheckpointSetting,
     /// The file that the configuration was read from, which no output may replace.
     #[config(skip)]
     pub file: Option<PathBuf>,

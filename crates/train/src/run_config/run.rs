@@ -1,7 +1,9 @@
 //! Carrying out a run configuration.
 
 use super::standardize::standardized;
-use super::{DataSection, ModelSource, RunConfig, read_json};
+use super::{CheckpointSetting, DataSection, ModelSource, RunConfig, read_json};
+use crate::callbacks::Callback;
+use crate::checkpoint::Checkpoint;
 use crate::files::LoadOptions;
 use crate::fit::{CancelToken, Fit, Validation, split_batch};
 use crate::head::Head;
@@ -22,6 +24,8 @@ pub struct PreparedRun {
     train: Batch,
     validation: Option<Batch>,
     cancel: CancelToken,
+    resume: bool,
+    callbacks: Vec<Box<dyn Callback>>,
 }
 
 /// What a run left.
@@ -86,7 +90,15 @@ impl RunConfig {
             model.check_can_be_saved().map_err(|e| e.under("output.model"))?;
         }
         let cancel = CancelToken::new();
-        Ok(PreparedRun { model, config: self.clone(), train, validation, cancel })
+        Ok(PreparedRun {
+            model,
+            config: self.clone(),
+            train,
+            validation,
+            cancel,
+            resume: false,
+            callbacks: Vec::new(),
+        })
     }
 
     /// The model of this run with its weights, untrained. Data is loaded only if the model does not
@@ -109,7 +121,10 @@ impl RunConfig {
         match &self.model {
             ModelSource::Inline(json) => from_json(&Json::Object(json.clone()), device, seed),
             // What a file was compiled with matters only where it goes on, else it need not be known.
-            ModelSource::File(path) if self.compile.is_none() && has_ending(path, "keras") => {
+            ModelSource::File(path)
+                if self.compile.is_none()
+                    && KERAS_ENDINGS.iter().any(|ending| has_ending(path, ending)) =>
+            {
                 Model::load_with(path, LoadOptions::new().device(device))
             }
             ModelSource::File(path) => load_model(path, device, seed),
@@ -179,14 +194,19 @@ fn has_ending(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|e| e == ending)
 }
 
-/// Architecture and weights from a `.keras` file or a `.safetensors` file of ours, or a new model
-/// from a `.json` file, with weights drawn from the seed if it states the shape of its input.
+/// The endings of the names of files with whole models of Keras.
+pub const KERAS_ENDINGS: [&str; 3] = ["keras", "h5", "hdf5"];
+
+/// Architecture and weights from a `.keras` or older `.h5` file or a `.safetensors` file of ours, or a new
+/// model from a `.json` file, with weights drawn from the seed if it states the shape of its input.
 ///
 /// # Errors
 /// Another ending; a file that cannot be used.
 pub fn load_model(path: &Path, device: &Device, seed: u64) -> Result<Model> {
     match path.extension().and_then(|e| e.to_str()) {
-        Some("keras") => Model::load_with(path, LoadOptions::new().device(device).compile(false)),
+        Some(ending) if KERAS_ENDINGS.contains(&ending) => {
+            Model::load_with(path, LoadOptions::new().device(device).compile(false))
+        }
         Some("safetensors") => Model::load_with(path, LoadOptions::new().device(device)),
         Some("json") => {
             let (text, value) = read_json(path)?;
@@ -195,7 +215,7 @@ pub fn load_model(path: &Path, device: &Device, seed: u64) -> Result<Model> {
         _ => Err(Error::config(
             "",
             format!(
-                "a model is read from a .keras, .json or .safetensors file, not from `{}`",
+                "a model is read from a .keras, .h5, .json or .safetensors file, not from `{}`",
                 path.display()
             ),
         )),
@@ -293,6 +313,38 @@ impl PreparedRun {
         self.cancel.clone()
     }
 
+    /// Goes on from the newest checkpoint of the run, or starts if there is none.
+    ///
+    /// # Errors
+    /// If the run writes no checkpoints.
+    pub fn resume(&mut self) -> Result<()> {
+        if self.checkpoint().is_none() {
+            let why = match self.config.checkpoint {
+                CheckpointSetting::Off => "`checkpoint` is false",
+                _ => "the configuration names neither `checkpoint` nor `output.model`",
+            };
+            return Err(Error::config(
+                "checkpoint",
+                format!(
+                    "{why}, so the run writes no checkpoints to go on from; add \"checkpoint\": \
+                     {{\"directory\": \"runs/checkpoints\"}}"
+                ),
+            ));
+        }
+        self.resume = true;
+        Ok(())
+    }
+
+    /// Adds a callback to those of the configuration.
+    pub fn add_callback(&mut self, callback: impl Callback + 'static) {
+        self.callbacks.push(Box::new(callback));
+    }
+
+    /// The checkpoints that the run writes.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        self.config.checkpoint.checkpoint(self.config.output.model.as_deref())
+    }
+
     /// Trains, writes the outputs, and scores the trained model on the validation data.
     pub fn train(&mut self) -> Result<Outcome> {
         let fit = self.config.fit.to_fit();
@@ -309,9 +361,11 @@ impl PreparedRun {
         for part in &self.config.callbacks {
             fit.callbacks.push(part.get()?.start());
         }
+        fit.callbacks.append(&mut self.callbacks);
         let Batch { x, y, sample_weight } = self.train.clone();
         fit.sample_weight = sample_weight;
         fit.cancel = self.cancel.clone();
+        (fit.checkpoint, fit.resume, fit.fingerprints) = (self.checkpoint(), self.resume, true);
         fit.validation = self.validation.clone().map(Validation::Arrays);
         let mut history = History::default();
         self.model.fit_arrays(x, y, fit, &mut history).inspect_err(|_| self.keep(&history))?;

@@ -1,6 +1,7 @@
 //! The parts of a run configuration.
 
 use crate::callbacks::Verbose;
+use crate::checkpoint::Checkpoint;
 use crate::fit::Fit;
 use sconce_core::json::Map;
 use sconce_core::schema::Definitions;
@@ -10,7 +11,7 @@ use sconce_data::{DatasetSpec, Shuffle};
 use sconce_model::Architecture;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where the model comes from.
 #[derive(Clone, Debug)]
@@ -48,6 +49,57 @@ impl ConfigValue for ModelSource {
             },
             Architecture::schema(definitions),
         ]})
+    }
+}
+
+/// The checkpoints of a run.
+#[derive(Clone, Debug, Default)]
+pub enum CheckpointSetting {
+    /// As [`Checkpoint::beside`] the model that the run writes; none if it writes none.
+    #[default]
+    Beside,
+    /// None.
+    Off,
+    /// As stated.
+    On(Checkpoint),
+}
+
+impl CheckpointSetting {
+    /// The checkpoints of a run that writes this model.
+    pub(super) fn checkpoint(&self, model: Option<&Path>) -> Option<Checkpoint> {
+        match self {
+            Self::Beside => model.map(Checkpoint::beside),
+            Self::Off => None,
+            Self::On(checkpoint) => Some(checkpoint.clone()),
+        }
+    }
+}
+
+impl ConfigValue for CheckpointSetting {
+    fn from_json(value: &Json) -> Result<Self> {
+        match value {
+            Json::Null => Ok(Self::Beside),
+            Json::Bool(false) => Ok(Self::Off),
+            Json::Object(_) => Checkpoint::from_json(value).map(Self::On),
+            other => {
+                let expected = "an object such as {\"directory\": \"runs/checkpoints\", \"every_steps\": \
+                                200}, or false";
+                Err(mismatch(expected, other))
+            }
+        }
+    }
+
+    fn to_json(&self) -> Result<Json> {
+        match self {
+            Self::Beside => Ok(Json::Null),
+            Self::Off => Ok(false.into()),
+            Self::On(checkpoint) => checkpoint.to_json(),
+        }
+    }
+
+    fn schema(definitions: &mut Definitions) -> Json {
+        let stated = <Checkpoint as ConfigValue>::schema(definitions);
+        json!({"anyOf": [stated, {"enum": [false, null]}]})
     }
 }
 

@@ -75,6 +75,8 @@ pub struct Progress {
     /// Batches until the clock is read again, and how many there were this time.
     countdown: u32,
     interval: u32,
+    /// The first batch of the epoch that this run makes.
+    first: usize,
 }
 
 impl Progress {
@@ -100,15 +102,22 @@ impl Progress {
             drawn: now,
             countdown: 1,
             interval: 1,
+            first: 0,
         }
     }
 
-    fn epoch_begin(&mut self, epoch: usize, run: &Run<'_>) {
+    fn epoch_begin(&mut self, epoch: usize, first: usize, run: &Run<'_>) {
         let now = Instant::now();
         (self.started, self.drawn, self.warm) = (now, now, None);
         (self.countdown, self.interval) = (1, 1);
-        self.epoch =
-            Epoch { number: epoch + 1, epochs: run.epochs, steps: run.steps, ..Epoch::default() };
+        self.first = first;
+        self.epoch = Epoch {
+            number: epoch + 1,
+            epochs: run.epochs,
+            steps: run.steps,
+            drawn_at: first,
+            ..Epoch::default()
+        };
         if let Some(bar) = &self.bar {
             bar.print(&[self.epoch.title()]);
         }
@@ -151,9 +160,9 @@ impl Progress {
     fn measure(&mut self, done: usize, now: Instant, warm: Instant) {
         self.epoch.done = done;
         self.epoch.elapsed = now - self.started;
-        self.epoch.a_step = match done {
+        self.epoch.a_step = match done.saturating_sub(self.first) {
             0 | 1 => self.epoch.elapsed,
-            _ => (now - warm) / u32::try_from(done - 1).unwrap_or(u32::MAX),
+            done => (now - warm) / u32::try_from(done - 1).unwrap_or(u32::MAX),
         };
     }
 
@@ -199,7 +208,8 @@ impl Callback for Progress {
                 }
             }
             Event::BatchEnd { batch } => self.batch_end(*batch, run)?,
-            Event::EpochBegin { epoch } => self.epoch_begin(*epoch, run),
+            Event::EpochBegin { epoch } => self.epoch_begin(*epoch, 0, run),
+            Event::Resumed { epoch, batch } => self.epoch_begin(*epoch, *batch, run),
             Event::EpochEnd { logs, .. } => self.epoch_end(run, logs),
             Event::TrainEnd { end } => self.train_end(end),
             _ => {}

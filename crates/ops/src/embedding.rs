@@ -1,0 +1,142 @@
+//! Embedding: `y[.., :] = table[ids[..], :]`.
+//!
+//! Shapes: table `[rows, width]`, ids `[..]` of whole numbers, y `[.., width]`.
+
+use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
+use candle_core::{DType, Device, Result, Shape, Tensor, bail};
+use sconce_core::tape::Pass;
+use sconce_kernels::{for_chunks, for_rows};
+
+/// The rows of `table` at `ids`. Differentiable in the table.
+pub fn embedding(table: &Tensor, ids: &Tensor) -> Result<Tensor> {
+    Embedding::new(table, ids)?.apply(&[table])
+}
+
+/// The operation; its input is the table.
+struct Embedding {
+    ids: Tensor,
+    /// The same on the CPU, where they are checked.
+    rows: Option<Vec<u32>>,
+}
+
+impl Embedding {
+    fn new(table: &Tensor, ids: &Tensor) -> Result<Self> {
+        let count = table.dims2()?.0;
+        let ids = ids.detach();
+        if !ids.device().is_cpu() {
+            return Ok(Self { ids, rows: None });
+        }
+        let flat = ids.flatten_all()?.to_dtype(DType::I64)?.to_vec1::<i64>()?;
+        let row = |id: &i64| match u32::try_from(*id) {
+            Ok(row) if (row as usize) < count => Ok(row),
+            _ => bail!(
+                "embedding: the index {id} lies outside the table, whose indices are 0..{count}"
+            ),
+        };
+        let rows = flat.iter().map(row).collect::<Result<Vec<_>>>()?;
+        Ok(Self { ids, rows: Some(rows) })
+    }
+
+    fn shape(&self, width: usize) -> Shape {
+        let mut dims = self.ids.dims().to_vec();
+        dims.push(width);
+        Shape::from(dims)
+    }
+
+    /// As one list, for candle.
+    fn list(&self, like: &Tensor) -> Result<Tensor> {
+        match &self.rows {
+            Some(rows) => Tensor::from_slice(rows, rows.len(), like.device()),
+            None => self.ids.flatten_all()?.to_dtype(DType::U32),
+        }
+    }
+}
+
+impl Operation for Embedding {
+    type Saved = ();
+
+    fn name(&self) -> &'static str {
+        "embedding"
+    }
+
+    fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, ())> {
+        let table = inputs[0];
+        let shape = self.shape(table.dim(1)?);
+        one(table.index_select(&self.list(table)?, 0)?.reshape(shape))
+    }
+
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let (table, dy) = (pass.input(0), pass.dy()?);
+        let dy = dy.reshape(((), table.dim(1)?))?;
+        pass.give(0, table.zeros_like()?.index_add(&self.list(table)?, &dy, 0)?)
+    }
+
+    fn kernel(&self, device: &Device, dtype: DType) -> Option<&dyn Kernel<()>> {
+        (is_cpu_f32(device, dtype) && self.rows.is_some()).then_some(self as &dyn Kernel<()>)
+    }
+}
+
+impl Kernel<()> for Embedding {
+    fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
+        let (table, width) = (inputs[0].data, inputs[0].dims[1]);
+        let rows = self.rows.as_deref().unwrap_or_default();
+        let mut y = vec![0.0; rows.len() * width];
+        for_rows(&mut y, width, |first, part| {
+            for (to, row) in part.chunks_exact_mut(width).zip(&rows[first..]) {
+                let from = *row as usize * width;
+                to.copy_from_slice(&table[from..from + width]);
+            }
+        });
+        Ok((vec![(y, self.shape(width))], ()))
+    }
+
+    fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        let dy = pass.dy()?;
+        let width = pass.input(0).dim(1)?;
+        let rows = self.rows.as_deref().unwrap_or_default();
+        sconce_kernels::with_slice(dy, |dy| {
+            pass.write(0, |table, accumulate| {
+                if !accumulate {
+                    for_chunks([&mut *table], |_, [chunk]| chunk.fill(0.0));
+                }
+                for (from, row) in dy.chunks_exact(width.max(1)).zip(rows) {
+                    let to = *row as usize * width;
+                    for (sum, value) in table[to..to + width].iter_mut().zip(from) {
+                        *sum += value;
+                    }
+                }
+                Ok(())
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gradient_check::{check_operation, sample};
+
+    #[test]
+    fn gradients_and_forms_agree() {
+        let table = sample("table", &[5, 3]).unwrap();
+        for ids in [vec![4u32, 0, 4, 1, 1, 4], vec![2], vec![]] {
+            let ids = Tensor::from_slice(&ids, ids.len(), &Device::Cpu).unwrap();
+            let make = || Embedding::new(&table, &ids).unwrap();
+            check_operation(make, std::slice::from_ref(&table)).unwrap();
+        }
+        let ids = Tensor::new(&[[1i64, 3], [3, 0]], &Device::Cpu).unwrap();
+        assert_eq!(embedding(&table, &ids).unwrap().dims(), [2, 2, 3]);
+        check_operation(|| Embedding::new(&table, &ids).unwrap(), std::slice::from_ref(&table))
+            .unwrap();
+    }
+
+    #[test]
+    fn indices_outside_the_table_are_errors() {
+        let table = Tensor::zeros((4, 2), DType::F32, &Device::Cpu).unwrap();
+        for id in [4i64, -1, i64::MAX] {
+            let message = embedding(&table, &Tensor::new(&[id], &Device::Cpu).unwrap());
+            let message = message.unwrap_err().to_string();
+            assert!(message.contains(&id.to_string()) && message.contains("0..4"), "{message}");
+        }
+    }
+}
