@@ -36,6 +36,11 @@ pub mod prelude {
         GlobalMaxPooling2D, GlobalMaxPooling3D, MaxPooling1D, MaxPooling2D, MaxPooling3D, Padding,
         SeparableConv1D, SeparableConv2D,
     };
+    pub use crate::layers::{
+        Bidirectional, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, Embedding, GRU, GRUCell, LSTM, LSTMCell,
+        MergeMode, RNN, ReversibleEmbedding, SimpleRNN, SimpleRNNCell, StackedRNNCells,
+        TimeDistributed,
+    };
     pub use crate::model::{Apply, Input, SymbolicTensor};
     pub use crate::train::callbacks::{CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint};
     pub use crate::train::checkpoint::Checkpoint;
