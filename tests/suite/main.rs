@@ -21,6 +21,8 @@ mod old_files;
 mod optimizer_cases;
 mod properties;
 mod protocol;
+mod recurrent;
+mod recurrent_cases;
 mod reference;
 mod schema;
 mod small_objects;

@@ -173,7 +173,7 @@ fn validator() -> Validator {
 
 /// What the program refuses and the schema does not: whole numbers beyond 64 bits, endings of files,
 /// values that depend on each other, and the few rules that no attribute of the derive states.
-const LEFT_TO_THE_PROGRAM: [&str; 18] = [
+const LEFT_TO_THE_PROGRAM: [&str; 20] = [
     "1e+30",
     "a file of",
     "one ASCII character",
@@ -192,6 +192,8 @@ const LEFT_TO_THE_PROGRAM: [&str; 18] = [
     "must be one axis or two",
     "must be at least 1, or -1",
     "is for `multi_label` true only",
+    "must be classes below",
+    "must hold at least one class",
 ];
 
 /// Empty lists of files are refused where the files are read.

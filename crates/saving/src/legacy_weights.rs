@@ -253,11 +253,11 @@ fn kind(name: &str) -> Option<&'static str> {
     kind.map(|kind| if kind == "depthwise_kernel" { "kernel" } else { kind })
 }
 
+/// The arrays of each unit, with their names.
+type Divided<'u, 'a> = Vec<(&'u Unit<'a>, Vec<(String, Array)>)>;
+
 /// The weights of each unit: by the layers that their names name, or else by Keras's order.
-fn divide<'u, 'a>(
-    units: &'u [Unit<'a>],
-    stored: &[(String, Array)],
-) -> Result<Vec<(&'u Unit<'a>, Vec<(String, Array)>)>> {
+fn divide<'u, 'a>(units: &'u [Unit<'a>], stored: &[(String, Array)]) -> Result<Divided<'u, 'a>> {
     if let [unit] = units {
         return Ok(vec![(unit, stored.to_vec())]);
     }
@@ -292,7 +292,7 @@ fn divide<'u, 'a>(
 fn divide_by_name<'u, 'a>(
     units: &'u [Unit<'a>],
     stored: &[(String, Array)],
-) -> Option<Vec<(&'u Unit<'a>, Vec<(String, Array)>)>> {
+) -> Option<Divided<'u, 'a>> {
     let places: HashMap<&str, usize> =
         units.iter().enumerate().map(|(i, unit)| (unit.entry.name(), i)).collect();
     if places.len() != units.len() {

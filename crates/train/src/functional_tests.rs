@@ -106,6 +106,7 @@ fn functional_runs_end_as_in_keras() {
     assert!(cases.len() >= 20);
     cases.extend(golden::load("layer_training"));
     cases.extend(golden::load("attention_training"));
+    cases.extend(golden::load("sequence_training"));
     let mut wrong = Vec::new();
     for case in cases {
         let found = differences(&case).unwrap_or_else(|error| vec![error.to_string()]);

@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 
 import jax
+import jax.numpy as jnp
 import keras
 import numpy as np
 
@@ -51,6 +52,19 @@ def double():
     finally:
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy("float32")
+
+
+@contextmanager
+def exact_tanh():
+    """Inside, tanh of float64 is float64: Keras's gives float32 on JAX, which a loop over states refuses."""
+    from keras.src.backend.jax import numpy as backend
+
+    rounded = backend.tanh
+    backend.tanh = jnp.tanh
+    try:
+        yield
+    finally:
+        backend.tanh = rounded
 
 
 def in_both(compute):

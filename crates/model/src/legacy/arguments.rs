@@ -39,8 +39,11 @@ const CLASSES: [(&str, &str); 29] = [
     ("ThresholdedReLU", "ReLU"),
 ];
 
+/// Names or values of then, and those of today.
+type Renamed = &'static [(&'static str, &'static str)];
+
 /// Arguments of another name, by class of Keras 3: (old, Keras 3). Those of every class come last.
-const ARGUMENTS: [(&[&str], &[(&str, &str)]); 14] = [
+const ARGUMENTS: [(&[&str], Renamed); 14] = [
     (&["Dense"], &[("output_dim", "units")]),
     (
         &["Embedding"],
@@ -154,7 +157,7 @@ const TRANSPOSED: [&str; 3] = ["Conv1DTranspose", "Conv2DTranspose", "Conv3DTran
 const SEPARABLE: [&str; 2] = ["SeparableConv1D", "SeparableConv2D"];
 
 /// What a merge of Keras 1 does.
-const MERGES: [(&str, &str, &[(&str, &str)]); 6] = [
+const MERGES: [(&str, &str, Renamed); 6] = [
     ("sum", "Add", &[]),
     ("mul", "Multiply", &[]),
     ("ave", "Average", &[]),
@@ -459,8 +462,13 @@ mod tests {
         let mut dilated_now = as_now.clone();
         dilated_now["dilation_rate"] = json!([2, 2]);
         let cases = [
-            ("Convolution2D", convolution.clone(), "Conv2D", as_now.clone()),
-            ("SeparableConvolution2D", convolution, "SeparableConv2D", as_now),
+            ("Convolution2D", convolution, "Conv2D", as_now),
+            (
+                "SeparableConvolution2D",
+                json!({"nb_filter": 3, "nb_row": 2, "nb_col": 1, "init": "normal", "bias": false}),
+                "SeparableConv2D",
+                json!({"filters": 3, "kernel_size": [2, 1], "use_bias": false}),
+            ),
             ("AtrousConvolution2D", dilated, "Conv2D", dilated_now),
             (
                 "Deconvolution2D",
