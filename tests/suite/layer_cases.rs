@@ -9,12 +9,12 @@ use serde_json::{Value as Json, json};
 
 /// A configuration of a layer, what goes in, and the weights it must declare.
 pub struct LayerCase {
-    class_name: &'static str,
-    config: Json,
+    pub class_name: &'static str,
+    pub config: Json,
     /// Shape of one sample of each input.
-    samples: Vec<&'static [usize]>,
+    pub samples: Vec<&'static [usize]>,
     /// Whether each input is an argument of its own, instead of all in a list.
-    spread: bool,
+    pub spread: bool,
     /// Names and shapes of the weights, in Keras's order.
     pub weights: &'static [(&'static str, &'static [usize])],
 }

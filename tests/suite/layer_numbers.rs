@@ -10,7 +10,7 @@ use sconce_testkit::golden::{self, Case};
 use serde_json::Value as Json;
 
 /// The groups, by rooms of the layers.
-pub const GROUPS: [&str; 9] = [
+pub const GROUPS: [&str; 10] = [
     "layers_activation",
     "layers_attention",
     "layers_core",
