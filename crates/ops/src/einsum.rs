@@ -26,7 +26,7 @@ pub fn einsum(operands: &[(&Tensor, &[u32])], output: &[u32]) -> Result<Tensor> 
         .map(|(tensor, axes)| Operand { tensor: (*tensor).clone(), axes: axes.to_vec() });
     let Some(first) = rest.next() else { bail!("einsum: no operand") };
     let mut so_far = squeezed(first)?;
-    let mut rest: Vec<Operand> = rest.map(|operand| squeezed(operand)).collect::<Result<_>>()?;
+    let mut rest: Vec<Operand> = rest.map(squeezed).collect::<Result<_>>()?;
     rest.reverse();
     while let Some(next) = rest.pop() {
         let kept = |axis: &u32| {

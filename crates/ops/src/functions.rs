@@ -141,7 +141,7 @@ mod tests {
         let positive = (any.abs().unwrap() + 0.3).unwrap();
         macro_rules! check {
             ($x:expr; $($function:expr),*) => {$(
-                check_operation(|| Map($function), &[$x.clone()])
+                check_operation(|| Map($function), std::slice::from_ref(&$x))
                     .unwrap_or_else(|e| panic!("{}: {e}", stringify!($function)));
             )*};
         }
