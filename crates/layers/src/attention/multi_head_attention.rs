@@ -79,7 +79,7 @@ pub struct MultiHeadAttention {
 
 /// Keras takes one number too.
 macro_rules! one_or_several {
-    ($name:ident: $number:ty, $schema:literal) => {
+    ($name:ident: $number:ty) => {
         mod $name {
             use super::{ConfigValue, Definitions, Json, Result, json, mismatch};
 
@@ -97,15 +97,16 @@ macro_rules! one_or_several {
                 value.to_json()
             }
 
-            pub fn schema(_: &mut Definitions) -> Json {
-                json!({"type": ["null", "integer", "array"], "items": {"type": "integer"}})
+            pub fn schema(definitions: &mut Definitions) -> Json {
+                let one = <$number>::schema(definitions);
+                json!({"anyOf": [{"type": "null"}, one, {"type": "array", "items": one}]})
             }
         }
     };
 }
 
-one_or_several!(lengths: usize, "lengths");
-one_or_several!(axes: i64, "axes");
+one_or_several!(lengths: usize);
+one_or_several!(axes: i64);
 
 impl MultiHeadAttention {
     fn projections(&self) -> Projections<'_> {
