@@ -3,10 +3,13 @@
 use super::file::{CheckpointFile, Position, SavedCallback, State};
 use crate::callbacks::{Callback, CallbackState};
 use crate::epoch::Training;
-use sconce_core::{Device, Error, Json, Result, Tensor};
+use sconce_core::{Device, Error, Json, Result, Tensor, Weight};
 use sconce_saving::{Array, NamedTensors, network};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const WEIGHTS: &str = "weights";
+const STATES: &str = "states";
 const OPTIMIZER: &str = "optimizer";
 const METRICS: &str = "metrics";
 const CALLBACKS: &str = "callbacks";
@@ -53,6 +56,20 @@ fn state_of(from: &NamedTensors, group: &str, saved: &SavedCallback) -> Result<C
 }
 
 impl Training<'_> {
+    /// The states of recurrent layers that last from batch to batch, which no file of a model holds, by
+    /// path.
+    fn layer_states(&self) -> BTreeMap<String, Arc<Weight>> {
+        let mut states = BTreeMap::new();
+        for layer in self.model.layers() {
+            layer.walk("", &mut |path, layer, _| {
+                for weight in layer.weights().iter().filter(|weight| weight.is_transient) {
+                    states.insert(format!("{path}/{}", weight.name), weight.clone());
+                }
+            });
+        }
+        states
+    }
+
     /// Everything that decides how the run goes on, copied.
     pub(crate) fn snapshot(&self, conditions: Json) -> Result<CheckpointFile> {
         let mut tensors = NamedTensors::new();
@@ -61,6 +78,10 @@ impl Training<'_> {
                 let array = Array::from_tensor(&weight.var.as_tensor().detach())?;
                 tensors.insert(format!("{WEIGHTS}/{}", weight.path), array)?;
             }
+        }
+        for (path, state) in self.layer_states() {
+            let array = Array::from_tensor(&state.value(false).detach())?;
+            tensors.insert(format!("{STATES}/{path}"), array)?;
         }
         let compiled = self.model.compiled.as_ref();
         if let Some(optimizer) = compiled.and_then(|compiled| compiled.optimizer_state()) {
@@ -116,6 +137,12 @@ impl Training<'_> {
                 }
             }
             network::from_named(network, &weights)?;
+        }
+        for (path, state) in self.layer_states() {
+            let array = tensors.get(&format!("{STATES}/{path}")).ok_or_else(|| {
+                Error::data(format!("it holds no state of the recurrent layer `{path}`"))
+            })?;
+            state.set(&array.to_tensor(&Device::Cpu)?)?;
         }
         if let Some(compiled) = &mut self.model.compiled
             && compiled.optimizer_state().is_some()

@@ -369,3 +369,34 @@ fn model_checkpoints_by_batch_go_on() {
     both.sort();
     assert_eq!(both, names("whole"));
 }
+
+/// States that last from batch to batch are in no file of a model, and in a checkpoint all the same.
+#[test]
+fn states_of_recurrent_layers_go_on() {
+    let x = Tensor::arange(0f32, 96.0, &Device::Cpu).unwrap().affine(0.01, 0.0).unwrap();
+    let x = x.reshape((32, 3, 1)).unwrap();
+    let y = x.sum(1).unwrap();
+    let run = |folder: Option<(&Path, bool)>, lost: Option<usize>| {
+        let layers = serde_json::json!({"class_name": "Sequential", "config": {"layers": [
+            {"class_name": "InputLayer", "config": {"batch_shape": [4, 3, 1]}},
+            {"class_name": "SimpleRNN", "config": {"units": 4, "stateful": true}},
+            {"class_name": "Dense", "config": {"units": 1}},
+        ]}});
+        let mut model = Sequential::from_json(&layers.to_string()).unwrap();
+        model.compile(Adam::new(0.01), "mse").unwrap();
+        let mut fit = Fit::new(2, 4).shuffle(false).verbose(Verbose::Silent);
+        if let Some((folder, resume)) = folder {
+            fit = fit.checkpoint(Checkpoint::new(folder).every_steps(3)).resume(resume);
+        }
+        if let Some(at) = lost {
+            fit = fit.callback(failing(at));
+        }
+        model.fit_with(&x, &y, fit).map(|history| (text(&history), weights(&model)))
+    };
+    let expected = run(None, None).unwrap();
+    for lost in [5, 11] {
+        let dir = tempfile::tempdir().unwrap();
+        run(Some((dir.path(), false)), Some(lost)).unwrap_err();
+        assert_eq!(run(Some((dir.path(), true)), None).unwrap(), expected);
+    }
+}
