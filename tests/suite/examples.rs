@@ -8,6 +8,9 @@ mod custom_step;
 mod functional;
 #[path = "../../examples/image_classification.rs"]
 mod image_classification;
+#[path = "../../examples/sequence_generation.rs"]
+mod sequence_generation;
+
 #[path = "../../examples/serving.rs"]
 mod serving;
 #[path = "../../examples/transfer_learning.rs"]
@@ -28,6 +31,12 @@ fn objects_of_one_s_own_go_through_files() {
         assert!(error.contains(name), "{name} is not in: {error}");
     }
     assert!(error.contains("register it under this name in `CustomObjects`"), "{error}");
+}
+
+#[test]
+fn a_stateful_lstm_continues_a_text_character_by_character() {
+    let text = sequence_generation::generate("the boat", 39).unwrap();
+    assert_eq!(text, "the boat is small. the sea is wide and the boat");
 }
 
 #[test]

@@ -203,7 +203,10 @@ fn keras_opens_models_of_several_outputs() {
     let names = [
         "loss/none",
         "loss_weights/by_name",
+        "loss/ctc",
         "metrics/lists",
+        "metrics/losses",
+        "metrics/intersections",
         "sample_weight/list",
         "model/shared",
         "normalization/batch",
@@ -213,7 +216,7 @@ fn keras_opens_models_of_several_outputs() {
         "steps",
     ];
     let mut count = 0;
-    let groups = ["functional_training", "layer_training"];
+    let groups = ["functional_training", "layer_training", "sequence_training"];
     for case in groups.into_iter().flat_map(golden::load) {
         if !names.contains(&case.name()) {
             continue;
@@ -255,5 +258,5 @@ fn what_is_not_supported_is_listed_completely() {
         }
         count += 1;
     }
-    assert!(count >= 3, "{count} files");
+    assert!(count >= 2, "{count} files");
 }

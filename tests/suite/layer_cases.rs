@@ -1,7 +1,7 @@
 //! Every row of the table of layers, every way: a row without a case, or without Keras's numbers,
 //! fails.
 
-use sconce::core::{DTypePolicy, FirstValues, Kind, Store, Var};
+use sconce::core::{FirstValues, Kind, Store, Var};
 use sconce::layers::{BuildOptions, Layers, Options, Scope};
 use sconce::prelude::*;
 use sconce_testkit::golden;
@@ -9,12 +9,12 @@ use serde_json::{Value as Json, json};
 
 /// A configuration of a layer, what goes in, and the weights it must declare.
 pub struct LayerCase {
-    class_name: &'static str,
-    config: Json,
+    pub class_name: &'static str,
+    pub config: Json,
     /// Shape of one sample of each input.
-    samples: Vec<&'static [usize]>,
+    pub samples: Vec<&'static [usize]>,
     /// Names and shapes of the weights, in Keras's order.
-    weights: &'static [(&'static str, &'static [usize])],
+    pub weights: &'static [(&'static str, &'static [usize])],
 }
 
 pub fn case(
@@ -27,7 +27,7 @@ pub fn case(
 }
 
 /// A layer that merges several inputs.
-fn merging(class_name: &'static str, config: Json, samples: &[&'static [usize]]) -> LayerCase {
+pub fn merging(class_name: &'static str, config: Json, samples: &[&'static [usize]]) -> LayerCase {
     LayerCase { class_name, config, samples: samples.to_vec(), weights: &[] }
 }
 
@@ -150,6 +150,7 @@ pub fn cases() -> Vec<LayerCase> {
         case("ZeroPadding3D", json!({"padding": [[0, 1], [1, 0], [0, 0]]}), &[1, 2, 2, 2], &[]),
     ];
     cases.extend(crate::image_cases::cases());
+    cases.extend(crate::recurrent_cases::cases());
     cases
 }
 
@@ -158,12 +159,20 @@ pub fn document(case: &LayerCase) -> Json {
     json!({"class_name": case.class_name, "config": case.config})
 }
 
+/// Whether its input has no gradient.
+fn takes_indices(case: &LayerCase) -> bool {
+    case.class_name.ends_with("Embedding")
+}
+
 /// What goes in.
 fn samples(case: &LayerCase, dtype: DType) -> Vec<Tensor> {
     let input = |(index, sample): (usize, &&[usize])| {
         let dims: Vec<usize> = [3].into_iter().chain(sample.iter().copied()).collect();
         let name = if index == 0 { "x".to_string() } else { format!("x{index}") };
-        sconce::ops::gradient_check::sample(&name, &dims).unwrap().to_dtype(dtype).unwrap()
+        let sample = sconce::ops::gradient_check::sample(&name, &dims).unwrap();
+        let sample =
+            if takes_indices(case) { (sample.abs().unwrap() * 2.0).unwrap() } else { sample };
+        sample.to_dtype(dtype).unwrap()
     };
     case.samples.iter().enumerate().map(input).collect()
 }
@@ -192,8 +201,8 @@ fn model(case: &LayerCase) -> Model {
         }
         let inputs: Vec<SymbolicTensor> = case.samples.iter().map(Input::new).collect();
         let y = match inputs.as_slice() {
-            [one] => entry.apply(one)?,
-            several => entry.apply(several)?,
+            [one] => entry.apply_all(one)?.remove(0),
+            several => entry.apply_all(several)?.remove(0),
         };
         Model::new(&inputs, [&end(&y)?])
     };
@@ -209,7 +218,10 @@ fn every_row_has_a_case_and_keras_s_numbers() {
     let groups = ["layers"].into_iter().chain(crate::layer_numbers::GROUPS);
     let forward: Vec<String> = groups.flat_map(configs).collect();
     let training: Vec<String> =
-        ["training", "layer_training", "image_training"].into_iter().flat_map(configs).collect();
+        ["training", "layer_training", "image_training", "sequence_training"]
+            .into_iter()
+            .flat_map(configs)
+            .collect();
     for entry in Layers::entries() {
         let name = entry.class_name;
         assert!(cases.iter().any(|case| case.class_name == name), "{name} has no case");
@@ -255,8 +267,14 @@ fn shapes_are_those_inferred_and_weights_those_declared() {
             assert!(promised.dims.fits(output.dims()), "{name}: {promised} {:?}", output.dims());
             assert_eq!(output.dtype(), promised.dtype, "{name}");
         }
+        let mut store = Store::new();
+        entry.collect(&mut store, "", true).unwrap();
+        let within = |path: &str| path.split_once('/').map(|(_, name)| name.to_string()).unwrap();
+        let parameters = store.parameters().iter();
+        let weights: Vec<(String, &[usize])> =
+            parameters.map(|p| (within(&p.path), p.var.dims())).collect();
         let weights: Vec<(&str, &[usize])> =
-            entry.weights().iter().map(|w| (w.name.as_str(), w.var.dims())).collect();
+            weights.iter().map(|(name, dims)| (name.as_str(), *dims)).collect();
         assert_eq!(weights, case.weights, "{name}");
     }
 }
@@ -313,9 +331,9 @@ fn a_step_changes_every_trainable_weight() {
 fn gradients_agree_with_finite_differences() {
     for case in cases() {
         let parsed = sconce::layers::json::from_json(&document(&case)).unwrap();
-        let policy = DTypePolicy { compute: DType::F64, variable: DType::F64 };
-        let options = Options { policy, name: Some("layer".into()), ..parsed.options() };
-        let entry = LayerEntry::new(parsed.layer().clone(), options);
+        let entry = crate::layer_numbers::computing_in(DType::F64, &parsed);
+        let options = Options { name: Some("layer".into()), ..entry.options() };
+        let entry = LayerEntry::new(entry.layer().clone(), options);
         let x: Vec<Var> =
             samples(&case, DType::F64).iter().map(|x| Var::from_tensor(x).unwrap()).collect();
         let build = BuildOptions { device: &Device::Cpu, first: FirstValues::Seed(3) };
@@ -331,7 +349,7 @@ fn gradients_agree_with_finite_differences() {
         entry.collect(&mut store, "", true).unwrap();
         let mut variables: Vec<(String, Var)> =
             store.trainable().map(|p| (p.path.clone(), p.var.clone())).collect();
-        if case.class_name != "InputLayer" {
+        if case.class_name != "InputLayer" && !takes_indices(&case) {
             variables.extend(x.iter().enumerate().map(|(i, x)| (format!("x{i}"), x.clone())));
         }
         let mut cx = Context::training(5, 5);

@@ -82,6 +82,14 @@ fn accepted() -> Vec<(Json, &'static str)> {
     for case in loss_cases::metric_cases() {
         run("/compile/metrics", json!([part(case.class_name, &case.config)]));
     }
+    let function = json!({"class_name": "function", "config": "huber"});
+    for metric in [
+        json!({"module": "keras.losses", "class_name": "Huber", "config": {"delta": 0.5}}),
+        function.clone(),
+        json!({"class_name": "MeanMetricWrapper", "config": {"fn": function, "name": "h", "delta": 0.3}}),
+    ] {
+        run("/compile/metrics", json!([metric]));
+    }
     for case in callback_cases::cases() {
         run("/callbacks", json!([part(case.class_name, &case.config)]));
     }
@@ -165,7 +173,7 @@ fn validator() -> Validator {
 
 /// What the program refuses and the schema does not: whole numbers beyond 64 bits, endings of files,
 /// values that depend on each other, and the few rules that no attribute of the derive states.
-const LEFT_TO_THE_PROGRAM: [&str; 18] = [
+const LEFT_TO_THE_PROGRAM: [&str; 20] = [
     "1e+30",
     "a file of",
     "one ASCII character",
@@ -184,6 +192,8 @@ const LEFT_TO_THE_PROGRAM: [&str; 18] = [
     "must be one axis or two",
     "must be at least 1, or -1",
     "is for `multi_label` true only",
+    "must be classes below",
+    "must hold at least one class",
 ];
 
 /// Empty lists of files are refused where the files are read.

@@ -58,10 +58,13 @@ fn configs<K: Kind>(cases: &[(&'static str, Json)]) -> Vec<(&'static str, Json)>
     configs
 }
 
+/// Compares the names that Keras knows, and the objects as it writes them, with ours.
+type Check = Box<dyn Fn(&Json, &[Json])>;
+
 /// The rows of one kind, as we write them.
 struct Rows {
     written: Vec<Json>,
-    check: Box<dyn Fn(&Json, &[Json])>,
+    check: Check,
 }
 
 fn rows<K: Kind>(cases: &[(&'static str, Json)]) -> Rows {

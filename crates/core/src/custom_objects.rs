@@ -144,6 +144,15 @@ pub fn is_registered(registered_name: &str) -> bool {
     })
 }
 
+/// Whether an object of any kind is known here whose registered name ends in this class: old files know
+/// classes without a package.
+pub fn is_registered_class(class_name: &str) -> bool {
+    SCOPES.with_borrow(|scopes| {
+        let mut names = scopes.iter().flat_map(|scope| &scope.0).map(|(name, _)| name);
+        names.any(|name| name.rsplit('>').next() == Some(class_name))
+    })
+}
+
 /// Whether an object of one kind is known here by this registered name.
 pub fn is_registered_as<K: Kind>(registered_name: &str) -> bool {
     find::<K>(registered_name).is_some()

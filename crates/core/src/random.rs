@@ -76,14 +76,13 @@ impl Stream {
     /// `4 (first + i) + w` of a new stream.
     #[inline(always)]
     pub fn blocks<const N: usize>(&self, first: u64) -> [[u32; N]; 4] {
-        let mut counters = [[0; N]; 4];
-        for i in 0..N {
-            let (p, l) = (first.wrapping_add(i as u64), self.stream_key);
-            counters[0][i] = p as u32;
-            counters[1][i] = (p >> 32) as u32;
-            counters[2][i] = l as u32;
-            counters[3][i] = (l >> 32) as u32;
-        }
+        let position = |i: usize| first.wrapping_add(i as u64);
+        let counters = [
+            std::array::from_fn(|i| position(i) as u32),
+            std::array::from_fn(|i| (position(i) >> 32) as u32),
+            [self.stream_key as u32; N],
+            [(self.stream_key >> 32) as u32; N],
+        ];
         rounds(counters, self.key)
     }
 

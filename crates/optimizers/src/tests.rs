@@ -124,7 +124,8 @@ fn differences(case: &Case, dtype: DType, fused: bool) -> Vec<String> {
 
 #[test]
 fn keras_computes_the_same() {
-    let cases = golden::load("optimizers");
+    let mut cases = golden::load("optimizers");
+    cases.extend(golden::load("optimizer_exclusions"));
     let mut wrong = Vec::new();
     for case in &cases {
         wrong.extend(differences(case, DType::F32, true));

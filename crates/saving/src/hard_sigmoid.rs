@@ -55,8 +55,9 @@ fn gates(class: &str, activation: bool, recurrent: bool) -> Vec<bool> {
 }
 
 fn scale(entry: &LayerEntry, gates: &[bool]) -> Result<()> {
-    for weight in entry.weights() {
-        match weight.name.as_str() {
+    for weight in entry.weights().iter().filter(|weight| !weight.is_transient) {
+        // "lstm_cell/kernel" of a recurrent layer.
+        match weight.name.rsplit('/').next().unwrap_or_default() {
             // Applied before the pointwise kernel.
             "depthwise_kernel" if entry.class_name().starts_with("Separable") => {}
             "kernel" | "recurrent_kernel" | "pointwise_kernel" | "depthwise_kernel" | "bias" => {

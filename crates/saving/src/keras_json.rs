@@ -3,7 +3,7 @@
 //!
 //! Source: `serialization_lib.py` of Keras 3.15.
 
-use sconce_core::custom_objects::is_registered;
+use sconce_core::custom_objects::{is_registered, is_registered_class};
 use sconce_core::{Error, Json, Result};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Map;
@@ -228,7 +228,7 @@ impl Scan<'_> {
             && !is_own(map)
             && !(self.is_supported)(Class::Layer(class))
         {
-            self.report(path, &unsupported(class));
+            self.report(path, &unsupported(map, class));
         } else if is_layer && path != self.root {
             unsupported_settings(map, class).iter().for_each(|what| self.report(path, what));
         }
@@ -297,7 +297,7 @@ const LAMBDA: &str = "; write it as a layer of your own (`#[derive(Config)]` and
     under the same name, or use layers and operators that say the same";
 
 /// What to do about a layer that is not supported.
-fn unsupported(class: &str) -> String {
+fn unsupported(map: &Map<String, Json>, class: &str) -> String {
     let instead = match class {
         "JaxLayer" | "FlaxLayer" => {
             "it holds code for JAX; build the same of Keras's layers and copy the weights"
@@ -307,6 +307,13 @@ fn unsupported(class: &str) -> String {
         }
         "TFSMLayer" => {
             "it holds a TensorFlow SavedModel; build the model of Keras's layers, or save its source as .keras"
+        }
+        // Old files say of no class whose it is.
+        _ if map.get("module").is_none() => {
+            return format!(
+                "the layer class `{class}` is not supported{}. If it is the author's own: {OWN}",
+                keys_of(map)
+            );
         }
         _ => return format!("the layer class `{class}` is not supported"),
     };
@@ -362,7 +369,24 @@ fn policy_name(config: &Json) -> String {
 
 /// Whether an object is registered in the scope that the file is read in.
 fn is_own(map: &Map<String, Json>) -> bool {
-    map.get("registered_name").and_then(Json::as_str).is_some_and(is_registered)
+    match map.get("registered_name").and_then(Json::as_str) {
+        Some(name) => is_registered(name),
+        None if map.contains_key("module") => false,
+        None => map.get("class_name").and_then(Json::as_str).is_some_and(is_registered_class),
+    }
+}
+
+/// The keys of a layer's configuration that are its own, for people: " (its configuration: `units`)".
+fn keys_of(map: &Map<String, Json>) -> String {
+    const SHARED: [&str; 5] =
+        ["name", "trainable", "dtype", "batch_input_shape", "activity_regularizer"];
+    let config = map.get("config").and_then(Json::as_object);
+    let own = config.into_iter().flat_map(Map::keys).filter(|key| !SHARED.contains(&key.as_str()));
+    let own: Vec<String> = own.map(|key| format!("`{key}`")).collect();
+    match own.as_slice() {
+        [] => String::new(),
+        own => format!(" (its configuration: {})", own.join(", ")),
+    }
 }
 
 fn is_operation(map: &Map<String, Json>) -> bool {
@@ -373,6 +397,9 @@ fn is_operation(map: &Map<String, Json>) -> bool {
 /// What to do about code of somebody's own.
 const UNREGISTERED: &str = ", which only Python can run; write it in Rust, register it under this \
     name in `CustomObjects`, and load the file within its `scope`";
+
+const OWN: &str =
+    "write it in Rust, register it in `CustomObjects`, and load the file within its `scope`";
 
 /// A class or function that is not Keras's and not registered here: it was registered by its author,
 /// or comes from another module.
@@ -398,7 +425,7 @@ fn own_thing(map: &Map<String, Json>, class: &str) -> Option<String> {
         (_, Some(name)) => name.to_string(),
         (Some(module), None) => format!("{module}.{class}"),
     };
-    Some(format!("the author's own class `{name}`{UNREGISTERED}"))
+    Some(format!("the author's own class `{name}`{}{UNREGISTERED}", keys_of(map)))
 }
 
 /// Python's marshalled code in base64, as Keras writes functions: the type byte of a code object, with

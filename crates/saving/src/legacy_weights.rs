@@ -160,7 +160,7 @@ fn units<'a>(entry: &'a LayerEntry, frozen: bool, out: &mut Vec<Unit<'a>>) -> Re
     }
     let mut unit = Unit { entry, trainable: Vec::new(), rest: Vec::new() };
     entry.walk("", &mut |_, inner, _| {
-        for weight in inner.weights() {
+        for weight in inner.weights().iter().filter(|weight| !weight.is_transient) {
             match weight.is_state || frozen {
                 true => unit.rest.push(weight.clone()),
                 false => unit.trainable.push(weight.clone()),
@@ -253,11 +253,11 @@ fn kind(name: &str) -> Option<&'static str> {
     kind.map(|kind| if kind == "depthwise_kernel" { "kernel" } else { kind })
 }
 
+/// The arrays of each unit, with their names.
+type Divided<'u, 'a> = Vec<(&'u Unit<'a>, Vec<(String, Array)>)>;
+
 /// The weights of each unit: by the layers that their names name, or else by Keras's order.
-fn divide<'u, 'a>(
-    units: &'u [Unit<'a>],
-    stored: &[(String, Array)],
-) -> Result<Vec<(&'u Unit<'a>, Vec<(String, Array)>)>> {
+fn divide<'u, 'a>(units: &'u [Unit<'a>], stored: &[(String, Array)]) -> Result<Divided<'u, 'a>> {
     if let [unit] = units {
         return Ok(vec![(unit, stored.to_vec())]);
     }
@@ -292,7 +292,7 @@ fn divide<'u, 'a>(
 fn divide_by_name<'u, 'a>(
     units: &'u [Unit<'a>],
     stored: &[(String, Array)],
-) -> Option<Vec<(&'u Unit<'a>, Vec<(String, Array)>)>> {
+) -> Option<Divided<'u, 'a>> {
     let places: HashMap<&str, usize> =
         units.iter().enumerate().map(|(i, unit)| (unit.entry.name(), i)).collect();
     if places.len() != units.len() {

@@ -185,19 +185,24 @@ pub struct Loaded {
 /// The model of a file, on a device.
 ///
 /// # Errors
-/// Everything in the file that is not supported, in one message; a weight that is missing or has
+/// Everything in the file, and in its compile state `compile`, that is not supported, in one message; a weight that is missing or has
 /// another shape, with its layer and its place in the file.
-pub fn from_file(stored: &ModelFile, file: &Path, device: &Device) -> Result<Loaded> {
-    build(stored, device).map_err(|error| Error::file(file, error.to_string()))
+pub fn from_file(
+    stored: &ModelFile,
+    compile: Option<&Json>,
+    file: &Path,
+    device: &Device,
+) -> Result<Loaded> {
+    build(stored, compile, device).map_err(|error| Error::file(file, error.to_string()))
 }
 
-fn build(stored: &ModelFile, device: &Device) -> Result<Loaded> {
+fn build(stored: &ModelFile, compile: Option<&Json>, device: &Device) -> Result<Loaded> {
     let version = match (stored.keras_version(), stored.keras_major()) {
         (None, 1) => Some("1"),
         (version, _) => version,
     };
     let Translation { model, mut changes } = legacy::translated(&stored.config, version)?;
-    crate::keras_json::scan(&model, "", &is_supported)?;
+    scan(&model, compile)?;
     let architecture = Architecture::from_json(&model)?;
     if !architecture.states_its_input() {
         return Ok(Loaded { architecture, network: None, changes, rescaled: false });
@@ -212,6 +217,15 @@ fn build(stored: &ModelFile, device: &Device) -> Result<Loaded> {
     let is_rescaled = !rescaled.is_empty();
     changes.extend(rescaled);
     Ok(Loaded { architecture, network: Some(network), changes, rescaled: is_rescaled })
+}
+
+/// Lists what is not supported of a model and of its compile state, in one error.
+fn scan(model: &Json, compile: Option<&Json>) -> Result<()> {
+    let mut whole = model.clone();
+    if let (Some(compile), Some(map)) = (compile, whole.as_object_mut()) {
+        map.insert("compile_config".into(), compile.clone());
+    }
+    crate::keras_json::scan(&whole, "", &is_supported)
 }
 
 /// Sets the weights of a network from those of a file, whichever Keras wrote it. Returns what was skipped.

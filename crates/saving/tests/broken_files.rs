@@ -49,7 +49,10 @@ fn weights() -> Vec<u8> {
 #[test]
 fn other_kinds_of_files_are_recognised() {
     let message = error(&weights());
-    assert!(message.contains("is an HDF5 file") && message.contains("model.save("), "{message}");
+    assert!(
+        message.contains("is an HDF5 file") && message.contains("`ModelFile` reads both"),
+        "{message}"
+    );
     for bytes in [&b""[..], b"PK", b"{\"class_name\": \"Sequential\"}"] {
         let message = error(bytes);
         assert!(message.contains("is not a whole .keras archive"), "{message}");

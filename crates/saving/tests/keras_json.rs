@@ -107,7 +107,9 @@ fn documents_written_by_hand_need_no_modules() {
     assert_eq!(
         error.to_string(),
         "at `model`: the model holds something that is not supported:\n  \
-         model.config.layers[1]: the layer class `Densse` is not supported"
+         model.config.layers[1]: the layer class `Densse` is not supported (its configuration: `units`). If \
+         it is the author's own: write it in Rust, register it in `CustomObjects`, and load the file within its \
+         `scope`"
     );
     assert!(error.is_usage());
 }

@@ -2,8 +2,8 @@
 //! without memory that the file does not account for. `SCONCE_MUTATIONS` sets how many of each.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use sconce_core::Error;
-use sconce_saving::{KerasArchive, NamedTensors, SafetensorsFile};
+use sconce_core::{Device, Error};
+use sconce_saving::{KerasArchive, ModelFile, NamedTensors, SafetensorsFile, network};
 use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -134,6 +134,12 @@ fn damaged_files_are_refused() {
     let archive = |bytes: Vec<u8>| KerasArchive::from_bytes(&bytes, "damaged").map(drop);
     let weights = |bytes: Vec<u8>| NamedTensors::from_h5_bytes(bytes, "damaged").map(drop);
     let safetensors = |bytes: Vec<u8>| SafetensorsFile::from_bytes(&bytes, "damaged").map(drop);
+    // As far as the network: what a file says of layers and weights has to fit together.
+    let model = |bytes: Vec<u8>| {
+        let file = ModelFile::from_bytes(bytes, "damaged")?;
+        network::from_file(&file, file.compile_config.as_ref(), Path::new("damaged"), &Device::Cpu)
+            .map(drop)
+    };
     let before = peak();
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -151,6 +157,9 @@ fn damaged_files_are_refused() {
     check("our weights", &weights_of(&ours), weights);
     check("h5py types", &golden("types.h5"), weights);
     check("safetensors", &file, safetensors);
+    for name in ["keras_1.h5", "keras_2_0.h5", "nested.h5"] {
+        check(name, &golden(&format!("../old_files/{name}")), model);
+    }
 
     if let (Some(before), Some(after)) = (before, peak()) {
         let grown = (after - before) >> 20;

@@ -34,6 +34,11 @@ pub mod prelude {
         GlobalMaxPooling2D, GlobalMaxPooling3D, MaxPooling1D, MaxPooling2D, MaxPooling3D, Padding,
         SeparableConv1D, SeparableConv2D,
     };
+    pub use crate::layers::{
+        Bidirectional, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, Embedding, GRU, GRUCell, LSTM, LSTMCell,
+        MergeMode, RNN, ReversibleEmbedding, SimpleRNN, SimpleRNNCell, StackedRNNCells,
+        TimeDistributed,
+    };
     pub use crate::model::{Apply, Input, SymbolicTensor};
     pub use crate::train::callbacks::{CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint};
     pub use crate::train::checkpoint::Checkpoint;
@@ -71,6 +76,8 @@ mod guide {
     struct OwnObjects;
     #[doc = include_str!("../../../docs/serving.md")]
     struct Serving;
+    #[doc = include_str!("../../../docs/old-models.md")]
+    struct OldModels;
     #[doc = include_str!("../../../docs/files.md")]
     struct Files;
     #[doc = include_str!("../../../docs/speed.md")]

@@ -163,8 +163,10 @@ impl Model {
             return Ok((Self::load_safetensors(path, device)?, report));
         }
         let file = ModelFile::read(path)?;
+        // Of an older file, what is not supported of its compile state is left out.
+        let compile = file.compile_config.as_ref().filter(|_| options.compile && !is_legacy(&file));
         let Loaded { architecture, network, changes, rescaled } =
-            network::from_file(&file, path, device)?;
+            network::from_file(&file, compile, path, device)?;
         let mut report =
             LoadReport { written_by: file.written_by(), changes, ..Default::default() };
         let mut model = match network {
@@ -189,9 +191,8 @@ impl Model {
         report: &mut LoadReport,
     ) -> Result<()> {
         let Some(config) = &file.compile_config else { return Ok(()) };
-        let is_legacy = file.keras_major() < 3 || matches!(file.weights, StoredWeights::ByLayer(_));
         let in_file = |e: Error| Error::file(path, e.to_string());
-        if !is_legacy {
+        if !is_legacy(file) {
             let compile =
                 Compile::from_json(config).map_err(|e| in_file(e.under("compile_config")))?;
             self.compile_with(compile)?;
@@ -297,6 +298,11 @@ impl Model {
 }
 
 /// Whether a file of weights is Keras's, as Keras tells by its name.
+/// Whether an older Keras wrote the file, in names and formats of its own.
+fn is_legacy(file: &ModelFile) -> bool {
+    file.keras_major() < 3 || matches!(file.weights, StoredWeights::ByLayer(_))
+}
+
 fn is_h5(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.ends_with(".weights.h5"))
 }

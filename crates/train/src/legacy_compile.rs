@@ -16,6 +16,11 @@ pub(crate) fn translated(config: &Json, version: &str) -> Result<Json> {
         out.insert("optimizer".to_string(), optimizer);
     }
     out.shift_remove("sample_weight_mode");
+    for key in ["run_eagerly", "steps_per_execution", "jit_compile"] {
+        if out.get(key).is_some_and(Json::is_null) {
+            out.shift_remove(key);
+        }
+    }
     if let Some(optimizer) = out.get_mut("optimizer").and_then(Json::as_object_mut) {
         translate_optimizer(optimizer, version).map_err(|e| e.under("optimizer"))?;
     }

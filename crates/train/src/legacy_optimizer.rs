@@ -1,7 +1,7 @@
 //! The variables of optimizers as older versions of Keras kept them, in the order of Keras 3.
 //!
-//! Keras 3 and 2.11 to 2.15 keep the slots weight by weight; before, all first moments stood before all
-//! second ones. The learning rate was no variable; the first of all is the number of iterations.
+//! Since Keras 2.11 slots have today's order; before, all first moments stood before all second ones. The
+//! learning rate was no variable; the first of all is the number of iterations.
 
 use crate::compiled::Compiled;
 use sconce_core::{Device, Error, Result, Store, Tensor};
@@ -21,15 +21,13 @@ pub(crate) fn restore(compiled: &mut Compiled, store: &Store, file: &ModelFile) 
     let ours = state.variables()?;
     let weights: Vec<String> =
         store.trainable().map(|parameter| parameter.path.replace('/', "_")).collect();
-    let by_weight = keeps_slots_by_weight(file);
-    state.set_variables(&reordered(&ours, &weights, values, by_weight)?)
+    state.set_variables(&reordered(&ours, &weights, values, has_todays_order(file))?)
 }
 
-/// Whether the file is of a Keras whose optimizers keep slots weight by weight: archives are, and in HDF5
-/// files those whose names say the slot before the weight ("Adam/m/dense/kernel:0").
-fn keeps_slots_by_weight(file: &ModelFile) -> bool {
-    let mut names = file.optimizer.iter().map(|(name, _)| name.as_deref());
-    let first = names.next().flatten();
+/// Whether the slots have today's order: those of archives have, and in HDF5 files those of optimizers that call
+/// their first variable "iteration:0" ("Adam/iter:0" and "Adam/iterations:0" are older).
+fn has_todays_order(file: &ModelFile) -> bool {
+    let first = file.optimizer.first().and_then(|(name, _)| name.as_deref());
     first.is_none_or(|name| name.split(':').next() == Some("iteration"))
 }
 
@@ -37,7 +35,7 @@ fn reordered(
     ours: &[(String, Tensor)],
     weights: &[String],
     theirs: Vec<Tensor>,
-    by_weight: bool,
+    in_todays_order: bool,
 ) -> Result<Vec<Tensor>> {
     let unclear =
         |why: &str| Error::data(format!("the optimizer's variables are of another form: {why}"));
@@ -62,7 +60,7 @@ fn reordered(
     let mut out = vec![iterations];
     out.extend(ours.iter().take(counts).skip(1).map(|(_, value)| value.clone()));
     for (index, (weight, kind)) in slots.into_iter().enumerate() {
-        let at = if by_weight { weight * kinds + kind } else { kind * weights.len() + weight };
+        let at = if in_todays_order { index } else { kind * weights.len() + weight };
         let value = needed.get(at).ok_or_else(|| unclear("one is missing"))?;
         let (name, now) = ours.get(counts + index).ok_or_else(|| unclear("one is missing"))?;
         if now.dims() != value.dims() {

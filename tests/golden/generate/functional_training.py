@@ -87,6 +87,20 @@ def masked_one():
     return keras.Model(x, layers.Dense(CLASSES, activation="softmax", name="a")(layers.Masking(name="masking")(x)))
 
 
+def sequence():
+    """Logits of 4 classes for each of 5 steps."""
+    x = keras.Input((5, 3), name="steps")
+    return keras.Model(x, layers.Dense(4, name="a")(x))
+
+
+def sequences():
+    """Labels from 1 on, of several lengths."""
+    draw = rng(1309)
+    labels = draw.integers(1, 4, (ROWS + VALIDATION_ROWS, 3))
+    labels[np.arange(3)[None, :] >= draw.integers(0, 4, len(labels))[:, None]] = 0
+    return labels
+
+
 def compiled(loss, optimizer=lambda: optimizers.SGD(0.05, momentum=0.9), **more):
     return lambda: {"optimizer": optimizer(), "loss": loss, **more}
 
@@ -120,6 +134,36 @@ def runs(d):
         ),
         "metrics/by_name": Run(two_heads(), compiled([SPARSE, "mse"], metrics={"b": ["mae"], "a": "accuracy"}), x, y),
         "metrics/one_output": Run(two_heads(), compiled([SPARSE, "mse"], metrics={"b": [metrics.MeanAbsoluteError(name="off")]}), x, y),
+        "metrics/losses": Run(
+            two_heads(),
+            compiled(
+                [SPARSE, "mse"],
+                metrics={
+                    "a": [losses.SparseCategoricalCrossentropy(name="own"), losses.sparse_categorical_crossentropy],
+                    "b": [
+                        losses.Huber(), losses.huber, losses.cosine_similarity, losses.MeanSquaredError(reduction="sum"),
+                        metrics.MeanMetricWrapper(losses.huber, name="wrapped", delta=0.3),
+                    ],
+                },
+                weighted_metrics={"b": [losses.log_cosh, metrics.R2Score()]},
+            ),
+            x, y, d.weights,
+        ),
+        "metrics/intersections": Run(
+            two_heads(),
+            compiled(
+                [SPARSE, "mse"],
+                metrics=[
+                    [
+                        metrics.IoU(CLASSES, [0, 2], sparse_y_pred=False),
+                        metrics.MeanIoU(CLASSES, sparse_y_pred=False, ignore_class=1),
+                    ],
+                    [metrics.R2Score(class_aggregation="variance_weighted_average"), "r2_score"],
+                ],
+            ),
+            x, y,
+        ),
+        "loss/ctc": Run(sequence, compiled(losses.CTC(), metrics=[losses.ctc]), [d.steps], [sequences()], d.weights[:1]),
         "sample_weight/list": Run(
             two_heads(),
             compiled([SPARSE, "mse"], metrics=["accuracy", "mae"], weighted_metrics=[["accuracy"], ["mae"]]),

@@ -9,8 +9,9 @@ from keras.src.backend import get_keras_mask, set_keras_mask
 from .common import Group, double, normal, numpy, rng
 
 ABOUT = (
-    "y = layer(x), or layer([x, ..]) of several, with the weights `weights`; `gradient_x` and `gradient_weights` are "
-    "those of sum(y * g) in x and in the trainable weights, `state` the others after the call"
+    "y = layer(x), or layer([x, ..]) of several (of a recurrent layer the others are its initial state), with the weights `weights`; `gradient_x` and `gradient_weights` are "
+    "those of sum(y * g) in x and in the trainable weights, `state` the others after the call; `more` are the outputs after "
+    "the first, whose parts of the sum have the factors `g_more`"
 )
 
 
@@ -18,6 +19,31 @@ def finalize(layer):
     """Normalization keeps constants made from its weights, and makes them anew when it is told to."""
     if isinstance(layer, keras.layers.Normalization):
         layer.finalize_state()
+
+
+def has_states(layer):
+    return isinstance(layer, (keras.layers.RNN, keras.layers.Bidirectional))
+
+
+def called(layer, inputs, training):
+    """All outputs, in a list."""
+    if has_states(layer) and len(inputs) > 1:
+        y = layer(inputs[0], initial_state=list(inputs[1:]), training=training)
+    else:
+        y = layer(inputs[0] if len(inputs) == 1 else inputs, training=training)
+    return keras.tree.flatten(y)
+
+
+def set_float32(config):
+    """Of a layer and those inside it."""
+    if isinstance(config, dict):
+        if isinstance(config.get("config"), dict) and "dtype" in config["config"]:
+            config["config"]["dtype"] = "float32"
+        for value in config.values():
+            set_float32(value)
+    elif isinstance(config, (list, tuple)):
+        for value in config:
+            set_float32(value)
 
 
 class LayerCases:
@@ -56,7 +82,7 @@ class LayerCases:
             config = keras.layers.serialize(layer)
             single = len(inputs) == 1
             shapes = [x.shape for x in inputs]
-            layer.build(shapes[0] if single else shapes)
+            layer.build(shapes[0] if single or has_states(layer) else shapes)
             weights = self.weights(layer)
             layer.set_weights(weights)
             finalize(layer)
@@ -69,36 +95,43 @@ class LayerCases:
                     if mask is not None:
                         set_keras_mask(x, jnp.asarray(mask))
                 with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
-                    y = layer(inputs[0] if single else inputs, training=training)
+                    y = called(layer, inputs, training)
                     # The state of random numbers is no weight.
                     kept = [v for v in layer.weights if not v.trainable]
                     after = [scope.get_current_value(v) for v in kept]
-                    return y, (y, sum(layer.losses, jnp.asarray(0.0)), after, get_keras_mask(y))
+                    return y, (y, sum(layer.losses, jnp.asarray(0.0)), after, get_keras_mask(y[0]))
 
             values = [jnp.asarray(v.value) for v in layer.trainable_variables]
             state = [jnp.asarray(v.value) for v in layer.non_trainable_variables]
             given = [jnp.asarray(x, x.dtype if x.dtype.kind == "i" else jnp.float64) for x in inputs]
             y, (_, added, after, y_mask) = call(values, state, given)
-            g = np.resize(self.pool[::-1], y.shape)
-            total = lambda values, inputs: (lambda y, rest: (jnp.sum(y * g), None))(*call(values, state, inputs))
+            g = [np.resize(np.roll(self.pool[::-1], k), part.shape) for k, part in enumerate(y)]
+
+            def total(values, inputs):
+                y, _ = call(values, state, inputs)
+                return sum(jnp.sum(part * g) for part, g in zip(y, g)), None
+
             floats = all(x.dtype.kind == "f" for x in inputs)
             gradients = jax.grad(total, argnums=(0, 1) if floats else 0, has_aux=True)(values, given)[0]
             gradient_weights, gradient_x = gradients if floats else (gradients, [])
         tensors = {
             "x": list(inputs),
-            "g": g,
+            "g": g[0],
             "weights": weights,
-            "y": numpy(y),
+            "y": numpy(y[0]),
             "gradient_x": [numpy(v) for v in gradient_x],
             "gradient_weights": [numpy(v) for v in gradient_weights],
             "added_loss": numpy(added),
             "state": [numpy(v) for v in after],
         }
+        if len(y) > 1:
+            tensors["more"] = [numpy(part) for part in y[1:]]
+            tensors["g_more"] = g[1:]
         as_numbers = lambda mask: None if mask is None else np.asarray(mask).astype(np.int64)
         if masks:
             tensors["masks"] = [as_numbers(mask) for mask in masks]
         if y_mask is not None:
             tensors["y_mask"] = as_numbers(y_mask)
-        config["config"]["dtype"] = "float32"
+        set_float32(config)
         names = [w.path for w in layer.weights]
         self.group.case(label, config, tensors, training=training, weight_names=names)

@@ -249,10 +249,12 @@ def make(_folder):
     return group
 
 
-def run(cls, arguments, named, initial, gradients, dtype):
+def run(cls, arguments, named, initial, gradients, dtype, excluded):
     """All steps; returns the optimizer, its variables, the trajectory and the finalized weights."""
     keras.backend.clear_session()
     optimizer = cls(**arguments())
+    if excluded:
+        optimizer.exclude_from_weight_decay(var_names=excluded)
     config = keras.optimizers.serialize(optimizer)
     weights = []
     for (scope, name, _), value in zip(named, initial):
@@ -277,10 +279,10 @@ def run(cls, arguments, named, initial, gradients, dtype):
     return config, variables, stacked, [numpy(w) for w in weights]
 
 
-def add(group, label, cls, arguments, named, initial, gradients, steps=True):
-    config, variables, weights, final = run(cls, arguments, named, initial, gradients, np.float32)
+def add(group, label, cls, arguments, named, initial, gradients, steps=True, excluded=None):
+    config, variables, weights, final = run(cls, arguments, named, initial, gradients, np.float32, excluded)
     with double():
-        *_, final64 = run(cls, arguments, named, initial, gradients, np.float64)
+        *_, final64 = run(cls, arguments, named, initial, gradients, np.float64, excluded)
     tensors = {
         "initial": initial,
         "gradients": gradients,
@@ -296,4 +298,5 @@ def add(group, label, cls, arguments, named, initial, gradients, steps=True):
         tensors,
         weight_names=[f"{scope}/{name}" for scope, name, _ in named],
         variable_names=[path for path, _ in variables],
+        **({"exclude_from_weight_decay": excluded} if excluded else {}),
     )

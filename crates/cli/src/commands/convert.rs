@@ -6,6 +6,7 @@ use sconce::core::atomic::{check_writable, write_atomic};
 use sconce::core::{DType, Device, Error, FileSet, Result, Tensor};
 use sconce::train::run_config::{KERAS_ENDINGS, load_model};
 use sconce::train::{LoadOptions, LoadReport, Model, WeightOptions};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Converts models:
@@ -60,8 +61,10 @@ pub fn run(args: &Args) -> Result<()> {
             write_atomic(output, |sink| writeln!(sink, "{text}"))?;
         }
     }
-    for line in report.changes.iter().chain(&report.left_out) {
-        eprintln!("{line}");
+    for (kind, lines) in [("note", &report.changes), ("warning", &report.left_out)] {
+        for line in lines {
+            let _ = writeln!(std::io::stderr(), "{kind}: {line}");
+        }
     }
     crate::print(&output.display().to_string())?;
     if !args.check.is_empty() {
@@ -114,8 +117,10 @@ fn load(args: &Args) -> Result<(Model, LoadReport)> {
         if !KERAS_ENDINGS.contains(&extension(input)) {
             return Ok((load_model(input, &Device::Cpu, 0)?, LoadReport::default()));
         }
-        let compile = Kind::of(&args.output) == Some(Kind::Keras);
-        return Model::load_with_report(input, LoadOptions::new().compile(compile));
+        return match Kind::of(&args.output) {
+            Some(Kind::Keras) => load_with_compile_state(input),
+            _ => Model::load_with_report(input, LoadOptions::new().compile(false)),
+        };
     };
     if extension(input) != "json" {
         let message =
@@ -126,6 +131,16 @@ fn load(args: &Args) -> Result<(Model, LoadReport)> {
     let options = WeightOptions { by_name: args.by_name, skip_mismatch: args.skip_mismatch };
     let left_out = model.load_weights_with(weights, options)?;
     Ok((model, LoadReport { left_out, ..LoadReport::default() }))
+}
+
+/// With the compile state, or without one that cannot be used: the model predicts all the same.
+fn load_with_compile_state(input: &Path) -> Result<(Model, LoadReport)> {
+    Model::load_with_report(input, LoadOptions::new()).or_else(|error| {
+        let without = Model::load_with_report(input, LoadOptions::new().compile(false));
+        let Ok((model, mut report)) = without else { return Err(error) };
+        report.left_out.push(format!("how the model was compiled is left out: {error}"));
+        Ok((model, report))
+    })
 }
 
 /// Statistics of each output of the model and of the file that was made of it.

@@ -25,6 +25,11 @@ fn outputs<'a>(argument: &'a str, graph: &Graph, names: &'a [&'a str]) -> Slots<
     Slots { argument, kind: "output", names, is_dict: graph.output_keys().is_some() }
 }
 
+/// All outputs of a model, for which files are written: those of a dict too have an order in files.
+fn written_outputs<'a>(argument: &'a str, names: &'a [&'a str]) -> Slots<'a> {
+    Slots { argument, kind: "output", names, is_dict: false }
+}
+
 /// Refuses a file that cannot be a trained model.
 fn model_file(path: &Path, endings: &[&str]) -> Result<()> {
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
@@ -38,7 +43,11 @@ fn model_file(path: &Path, endings: &[&str]) -> Result<()> {
         }
         _ => "",
     };
-    let endings = endings.join(" or .");
+    let endings = match endings.split_last() {
+        Some((last, [])) => last.to_string(),
+        Some((last, first)) => format!("{} or .{last}", first.join(", .")),
+        None => String::new(),
+    };
     let message = format!("MODEL must be a .{endings} file, got `{}`{advice}", path.display());
     Err(Error::config("", message))
 }

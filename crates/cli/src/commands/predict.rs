@@ -2,7 +2,7 @@
 
 use super::arrays::{ArrayFile, read};
 use super::predictions::{Predictions, STDOUT};
-use super::{inputs, model_file, outputs};
+use super::{inputs, model_file, written_outputs};
 use sconce::core::atomic::check_writable;
 use sconce::core::{Error, FileSet, Json, Result, device};
 use sconce::train::{LoadOptions, Model};
@@ -48,8 +48,8 @@ pub fn run(args: &Args) -> Result<()> {
     let stdout = [ArrayFile::stdout()];
     let files = match args.output.as_slice() {
         [] if args.json => Vec::new(),
-        [] => outputs("--output", graph, &names).order(&stdout)?,
-        given => outputs("--output", graph, &names).order(given)?,
+        [] => written_outputs("--output", &names).order(&stdout)?,
+        given => written_outputs("--output", &names).order(given)?,
     };
     let made = model.predict_all(&x, batch_size)?;
     let predictions: Vec<Predictions<'_>> = names

@@ -80,9 +80,12 @@ fn models_are_converted() {
     theirs.write(dir.path().join("theirs.safetensors")).unwrap();
     let err = fails(&["convert", "theirs.safetensors", "b.keras"], 1);
     assert!(err.contains("theirs.safetensors: holds weights without an architecture"), "{err}");
-    assert!(fails(&["convert", "m.keras", "m.h5"], 2).contains(".keras, .json or .safetensors"));
     assert!(
-        fails(&["convert", "m.txt", "b.keras"], 2).contains("a .keras, .json or .safetensors file")
+        fails(&["convert", "m.keras", "m.h5"], 2).contains(".weights.h5, .json or .safetensors")
+    );
+    assert!(
+        fails(&["convert", "m.txt", "b.keras"], 2)
+            .contains("a .keras, .h5, .json or .safetensors file")
     );
     assert!(fails(&["convert", "no.keras", "b.keras"], 1).contains("no.keras"));
     assert!(fails(&["convert", "m.keras", "m.json/b.json"], 1).contains("cannot be written"));
@@ -109,7 +112,7 @@ fn summaries_of_every_kind_of_file() {
             "{file}: {out}"
         );
     }
-    assert!(sconce(dir.path(), &["summary", "x.npy"]).fails(2).contains("a .keras, .json or"));
+    assert!(sconce(dir.path(), &["summary", "x.npy"]).fails(2).contains("a .keras, .h5, .json or"));
 }
 
 #[test]
@@ -128,7 +131,7 @@ fn wrong_inputs_are_refused() {
     let err = fails(&["predict", "m.keras", "--input", "x.npy", "--output", "x.npy/p.npy"], 1);
     assert!(err.contains("cannot be written"), "{err}");
     let err = fails(&["predict", "m.json", "--input", "x.npy", "--output", "p.npy"], 2);
-    assert!(err.contains("MODEL must be a .keras or .safetensors file"), "{err}");
+    assert!(err.contains("MODEL must be a .keras, .h5, .hdf5 or .safetensors file"), "{err}");
     let err = fails(&["evaluate", "m.keras", "--x", "x.npy", "--y", "x.npy"], 1);
     assert!(err.contains("[6, 4]"), "{err}");
     sconce(dir.path(), &["convert", "run.json", "plain.keras"]).fails(2);
@@ -195,4 +198,35 @@ fn each_output_has_its_file() {
     let out = sconce(dir.path(), &[&input[..], &outputs].concat()).ok().out;
     assert_eq!(out, "left.npy: [5, 2]\nright.npy: [5, 3]\n");
     assert_eq!(read_npy(dir.path().join("right.npy")).unwrap().dims(), [5, 3]);
+}
+
+/// A file of Keras 1 becomes one of Keras 3 that predicts the same; what was reinterpreted is said.
+#[test]
+fn files_of_older_keras() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/old_files");
+    let old = golden.join("keras_1.h5");
+    let dir = tempfile::tempdir().unwrap();
+    let x = Array2::from_shape_fn((4, 18), |(i, j)| (i * 18 + j) as f32 / 40.0 - 1.0);
+    let x = x.to_tensor().unwrap().reshape((4, 6, 3)).unwrap();
+    write_npy(dir.path().join("x.npy"), &x).unwrap();
+    let old = old.to_str().unwrap();
+    let converted = sconce(dir.path(), &["convert", old, "new.keras", "--check", "x.npy"]).ok();
+    assert!(converted.err.contains("note: Convolution1D is Conv1D"), "{}", converted.err);
+    let statistics: Vec<&str> = converted
+        .out
+        .lines()
+        .filter_map(|line| line.strip_prefix("IN ").or(line.strip_prefix("OUT ")))
+        .collect();
+    assert!(statistics.len() == 2 && statistics[0] == statistics[1], "{}", converted.out);
+    let summary = sconce(dir.path(), &["summary", old]).ok().out;
+    assert!(summary.contains("Written by: Keras 1.2.2 (tensorflow), HDF5"), "{summary}");
+
+    let json = golden.join("weights_alone.json");
+    let weights = golden.join("weights_alone.h5");
+    let (json, weights) = (json.to_str().unwrap(), weights.to_str().unwrap());
+    for out in ["alone.keras", "alone.weights.h5", "alone.safetensors"] {
+        sconce(dir.path(), &["convert", json, out, "--weights", weights]).ok();
+    }
+    let error = sconce(dir.path(), &["convert", weights, "no.keras"]).fails(1);
+    assert!(error.contains("holds weights without a model"), "{error}");
 }

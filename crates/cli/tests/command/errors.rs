@@ -36,7 +36,7 @@ fn wrong_configurations_say_where_and_what_to_do() {
         ("/fit/verbose", json!(7), "fit.verbose", "must be \"auto\", 0 (silent)"),
         ("/fit/validation_split", json!(1.5), "fit.validation_split", "of at least 0 and below 1"),
         ("/model", json!(7), "model", "Keras's JSON of a model, or the path"),
-        ("/model", json!("m.txt"), "model", "read from a .keras, .json or .safetensors file"),
+        ("/model", json!("m.txt"), "model", "read from a .keras, .h5, .json or .safetensors file"),
         (
             "/model/config/layers/1/config/unitss",
             json!(8),
@@ -278,14 +278,14 @@ fn a_run_that_diverges_says_where() {
 fn everything_that_a_model_holds_and_cannot_be_used_is_listed() {
     let mut config = config();
     let layers = config["model"]["config"]["layers"].as_array_mut().unwrap();
-    for (class, name) in [("GRU", "gates"), ("LSTM", "memory")] {
+    for (class, name) in [("Gates", "gates"), ("Memory", "memory")] {
         layers.insert(1, json!({"class_name": class, "config": {"name": name}}));
     }
     let error = error(&config, 2);
     for part in [
         "at `model`: the model holds 2 things that are not supported",
-        "config.layers[1] (layer `memory`): the layer class `LSTM` is not supported",
-        "config.layers[2] (layer `gates`): the layer class `GRU` is not supported",
+        "config.layers[1] (layer `memory`): the layer class `Memory` is not supported",
+        "config.layers[2] (layer `gates`): the layer class `Gates` is not supported",
     ] {
         assert!(error.contains(part), "{part}: {error}");
     }

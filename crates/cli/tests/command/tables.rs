@@ -179,7 +179,10 @@ fn models_and_configurations_are_told_apart() {
             .contains("`m.keras` is a model; CONFIG is a run configuration")
     );
     let text = error(&["predict", "run.json", "--input", "new.csv"]);
-    assert!(text.contains("MODEL must be a .keras or .safetensors file, got `run.json`"), "{text}");
+    assert!(
+        text.contains("MODEL must be a .keras, .h5, .hdf5 or .safetensors file, got `run.json`"),
+        "{text}"
+    );
     assert!(text.contains("train it first"), "{text}");
     sconce(dir.path(), &["convert", "m.keras", "m.json"]).ok();
     assert!(error(&["train", "m.json"]).contains("`m.json` is a model; CONFIG"));

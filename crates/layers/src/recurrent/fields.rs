@@ -242,19 +242,19 @@ pub trait HasFields {
 /// A recurrent layer and its cell, which have the same fields.
 macro_rules! recurrent_layer {
     (
-        $(#[doc = $layer_doc:literal])* $layer:ident;
-        $(#[doc = $cell_doc:literal])* $cell:ident ($name:literal, $cell_name:literal);
+        $(#[$layer_doc:meta])* $layer:ident;
+        $(#[$cell_doc:meta])* $cell:ident ($name:literal, $cell_name:literal);
         $this:ident => $fields:expr;
         $($(#[$attribute:meta])* pub $field:ident: $ty:ty,)*
     ) => {
-        $(#[doc = $cell_doc])*
+        $(#[$cell_doc])*
         #[derive(Clone, Debug, Config)]
         #[config(named)]
         pub struct $cell {
             $($(#[$attribute])* pub $field: $ty,)*
         }
 
-        $(#[doc = $layer_doc])*
+        $(#[$layer_doc])*
         #[derive(Clone, Debug, Config)]
         #[config(named)]
         pub struct $layer {

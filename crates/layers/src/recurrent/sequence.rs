@@ -98,7 +98,7 @@ impl Sequence {
             let known = known.ok_or_else(|| {
                 let message = format!(
                     "a stateful layer must know the number of rows in a batch, its input has shape {}: \
-                     state it with the model's input (`batch_shape`)",
+                     state them with the model's input, as `batch_shape` in JSON or `InputLayer::of`",
                     input.dims
                 );
                 Error::layer("", message)

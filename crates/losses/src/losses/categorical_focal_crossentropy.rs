@@ -4,10 +4,9 @@ use super::categorical_crossentropy::smoothed;
 use super::crossentropy::{classes_axis, logits_of_the_model};
 use super::{Loss, LossFn, PerSample, Reduction};
 use crate::shapes;
-use candle_core::D;
 use sconce_core::{Config, Dims, Result, Tensor};
 use sconce_ops::activations::{Activation, LogSoftmax};
-use sconce_ops::losses::sum_loss;
+use sconce_ops::losses::{probability_sums, sum_loss};
 
 /// `-alpha sum(y_true (1 - p)^gamma ln(p))` over `axis`: what is predicted well counts less. y_true and
 /// y_pred `[batch, .., classes]`, values `[batch, ..]`. Keras's `CategoricalFocalCrossentropy`.
@@ -48,7 +47,7 @@ impl Loss for CategoricalFocalCrossentropy {
         let logits = self.from_logits.unwrap_or(true);
         let y_pred = match logits {
             true => LogSoftmax { axis: -1 }.call(&y_pred)?,
-            false => y_pred.broadcast_div(&y_pred.sum_keepdim(D::Minus1)?)?,
+            false => y_pred.broadcast_div(&probability_sums(&y_pred)?)?,
         };
         let function = sconce_ops::losses::CategoricalFocalCrossentropy {
             gamma: self.gamma,

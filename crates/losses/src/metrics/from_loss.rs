@@ -4,7 +4,7 @@
 use super::{Goal, Metric, MetricFn, MetricState, Metrics, SampleValues, averaged};
 use crate::losses::{LossFn, Losses, Outputs, PerSample, Reduction, reduce};
 use sconce_core::custom_objects::is_registered_as;
-use sconce_core::json::{Map, OBJECT_KEYS};
+use sconce_core::json::{Map, OBJECT_KEYS, only_keys};
 use sconce_core::schema::{self, Definitions};
 use sconce_core::value::mismatch;
 use sconce_core::{ConfigValue, DTypePolicy, Dims, Error, Json, Kind, Result, Tensor};
@@ -179,6 +179,9 @@ fn read_wrapper(config: &Map) -> Result<MetricFn> {
     let of = arguments.shift_remove("fn").ok_or_else(|| {
         Error::config("config", "the required key `fn` is missing: the function whose mean it is")
     })?;
+    if let Json::Object(of) = &of {
+        only_keys(of, &OBJECT_KEYS).map_err(|error| error.under("config.fn"))?;
+    }
     if let Some(dtype) = arguments.shift_remove("dtype") {
         DTypePolicy::from_json(&dtype).map_err(|error| error.under("config.dtype"))?;
     }

@@ -39,8 +39,11 @@ const CLASSES: [(&str, &str); 29] = [
     ("ThresholdedReLU", "ReLU"),
 ];
 
+/// Names or values of then, and those of today.
+type Renamed = &'static [(&'static str, &'static str)];
+
 /// Arguments of another name, by class of Keras 3: (old, Keras 3). Those of every class come last.
-const ARGUMENTS: [(&[&str], &[(&str, &str)]); 14] = [
+const ARGUMENTS: [(&[&str], Renamed); 14] = [
     (&["Dense"], &[("output_dim", "units")]),
     (
         &["Embedding"],
@@ -154,7 +157,7 @@ const TRANSPOSED: [&str; 3] = ["Conv1DTranspose", "Conv2DTranspose", "Conv3DTran
 const SEPARABLE: [&str; 2] = ["SeparableConv1D", "SeparableConv2D"];
 
 /// What a merge of Keras 1 does.
-const MERGES: [(&str, &str, &[(&str, &str)]); 6] = [
+const MERGES: [(&str, &str, Renamed); 6] = [
     ("sum", "Add", &[]),
     ("mul", "Multiply", &[]),
     ("ave", "Average", &[]),
@@ -198,9 +201,6 @@ pub(super) fn translate(
     stated_input(config, class);
     of_class(config, class, &found, is_old);
     map.insert("class_name".to_string(), class.into());
-    if is_old && class == "Activation" {
-        hard_sigmoid(map, changes);
-    }
     Ok(())
 }
 
@@ -406,7 +406,7 @@ fn merge(map: &mut Map<String, Json>, path: &str) -> Result<()> {
 }
 
 /// An Activation layer of the old `hard_sigmoid`, as two layers that compute the same.
-fn hard_sigmoid(map: &mut Map<String, Json>, changes: &mut Changes) {
+pub(super) fn hard_sigmoid(map: &mut Map<String, Json>, changes: &mut Changes) {
     let Some(config) = map.get("config").and_then(Json::as_object) else { return };
     if config.get("activation").and_then(Json::as_str) != Some("hard_sigmoid") {
         return;
@@ -428,4 +428,145 @@ fn hard_sigmoid(map: &mut Map<String, Json>, changes: &mut Changes) {
                  Keras 3".to_string());
     map.insert("class_name".to_string(), "Sequential".into());
     map.insert("config".to_string(), own.into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn translated(class: &str, config: Json) -> Result<Json> {
+        let mut map = Map::new();
+        map.insert("class_name".to_string(), class.into());
+        map.insert("config".to_string(), config);
+        translate(&mut map, true, "config", &mut Changes::default())?;
+        Ok(Json::Object(map))
+    }
+
+    #[test]
+    fn every_renamed_argument() {
+        let convolution = json!({
+            "nb_filter": 3, "nb_row": 2, "nb_col": 1, "subsample": [1, 1], "border_mode": "same", "dim_ordering": "tf",
+            "init": "normal", "W_regularizer": {"name": "L1L2Regularizer", "l1": 0.5, "l2": 0.0},
+            "b_regularizer": null, "W_constraint": {"name": "NonNeg"}, "b_constraint": null, "bias": false,
+            "input_dtype": "float32",
+        });
+        let as_now = json!({
+            "filters": 3, "kernel_size": [2, 1], "strides": [1, 1], "padding": "same", "data_format": "channels_last",
+            "kernel_initializer": "normal",
+            "kernel_regularizer": {"class_name": "L1L2", "config": {"l1": 0.5, "l2": 0.0}},
+            "bias_regularizer": null, "kernel_constraint": {"class_name": "NonNeg", "config": {}},
+            "bias_constraint": null, "use_bias": false,
+        });
+        let mut dilated = convolution.clone();
+        dilated["atrous_rate"] = json!([2, 2]);
+        let mut dilated_now = as_now.clone();
+        dilated_now["dilation_rate"] = json!([2, 2]);
+        let cases = [
+            ("Convolution2D", convolution, "Conv2D", as_now),
+            (
+                "SeparableConvolution2D",
+                json!({"nb_filter": 3, "nb_row": 2, "nb_col": 1, "init": "normal", "bias": false}),
+                "SeparableConv2D",
+                json!({"filters": 3, "kernel_size": [2, 1], "use_bias": false}),
+            ),
+            ("AtrousConvolution2D", dilated, "Conv2D", dilated_now),
+            (
+                "Deconvolution2D",
+                json!({"output_shape": [null, 4, 4, 3]}),
+                "Conv2DTranspose",
+                json!({}),
+            ),
+            (
+                "Convolution3D",
+                json!({"kernel_dim1": 1, "kernel_dim2": 2, "kernel_dim3": 3}),
+                "Conv3D",
+                json!({"kernel_size": [1, 2, 3]}),
+            ),
+            (
+                "Convolution1D",
+                json!({"filter_length": 2, "subsample_length": 1, "input_dim": 3, "input_length": 5}),
+                "Conv1D",
+                json!({"kernel_size": 2, "strides": 1, "batch_input_shape": [null, 5, 3]}),
+            ),
+            (
+                "Dense",
+                json!({"output_dim": 2, "input_dim": 3}),
+                "Dense",
+                json!({"units": 2, "batch_input_shape": [null, 3]}),
+            ),
+            (
+                "TimeDistributedDense",
+                json!({"output_dim": 2, "input_dim": null}),
+                "Dense",
+                json!({"units": 2}),
+            ),
+            (
+                "MaxPooling1D",
+                json!({"pool_length": 2, "stride": 1}),
+                "MaxPooling1D",
+                json!({"pool_size": 2, "strides": 1}),
+            ),
+            (
+                "GlobalAveragePooling2D",
+                json!({"dim_ordering": "th"}),
+                "GlobalAveragePooling2D",
+                json!({"data_format": "channels_first"}),
+            ),
+            ("UpSampling1D", json!({"length": 3}), "UpSampling1D", json!({"size": 3})),
+            ("Dropout", json!({"p": 0.5}), "Dropout", json!({"rate": 0.5})),
+            ("GaussianNoise", json!({"sigma": 0.5}), "GaussianNoise", json!({"stddev": 0.5})),
+            ("LeakyReLU", json!({"alpha": 0.5}), "LeakyReLU", json!({"negative_slope": 0.5})),
+            ("ELU", json!({"alpha": 0.5}), "ELU", json!({"alpha": 0.5})),
+            ("ThresholdedReLU", json!({"theta": 0.5}), "ReLU", json!({"threshold": 0.5})),
+            (
+                "BatchNormalization",
+                json!({"mode": 0, "axis": [3], "beta_init": "zero", "gamma_init": "one", "renorm": false}),
+                "BatchNormalization",
+                json!({"axis": 3, "beta_initializer": "zero", "gamma_initializer": "one"}),
+            ),
+            ("DepthwiseConv2D", json!({"groups": 1}), "DepthwiseConv2D", json!({})),
+            (
+                "GlorotUniform",
+                json!({"seed": null, "dtype": "float32"}),
+                "GlorotUniform",
+                json!({"seed": null}),
+            ),
+            (
+                "VarianceScaling",
+                json!({"distribution": "normal"}),
+                "VarianceScaling",
+                json!({"distribution": "truncated_normal"}),
+            ),
+            (
+                "Dense",
+                json!({"dtype": {"class_name": "Policy", "config": {"name": "float32"}}, "activation": "softmax_v2"}),
+                "Dense",
+                json!({"dtype": "float32", "activation": "softmax"}),
+            ),
+            (
+                "Merge",
+                json!({"name": "m", "mode": "concat", "concat_axis": 1, "mode_type": "raw", "dot_axes": -1}),
+                "Concatenate",
+                json!({"name": "m", "axis": 1}),
+            ),
+        ];
+        for (class, config, class_now, config_now) in cases {
+            let ours = translated(class, config).unwrap();
+            assert_eq!(ours, json!({"class_name": class_now, "config": config_now}), "{class}");
+        }
+    }
+
+    #[test]
+    fn what_changes_the_numbers_is_refused_by_name() {
+        for (class, key, value) in [
+            ("BatchNormalization", "mode", json!(1)),
+            ("BatchNormalization", "renorm", json!(true)),
+            ("DepthwiseConv2D", "groups", json!(2)),
+            ("InputLayer", "ragged", json!(true)),
+            ("Merge", "mode", json!("cos")),
+        ] {
+            let error = translated(class, json!({ key: value })).unwrap_err().to_string();
+            assert!(error.contains(&format!("config.{key}")), "{error}");
+        }
+    }
 }

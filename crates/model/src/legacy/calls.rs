@@ -5,7 +5,7 @@
 
 use sconce_core::{Error, Json, Result};
 use serde_json::{Map, json};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Layers whose further tensors are not inputs but the state to start from.
 const WITH_STATE: [&str; 7] =
@@ -17,6 +17,75 @@ const CONSTANT: &str = "_CONSTANT_VALUE";
 /// Whether a layer's `inbound_nodes` are in the old form.
 pub(super) fn are_old(nodes: &Json) -> bool {
     nodes.as_array().and_then(|nodes| nodes.first()).is_some_and(Json::is_array)
+}
+
+/// Counts the uses of models as layers from 0, as Keras 3 does but for a functional model's outputs.
+///
+/// Keras 1 and 2 counted from 1 a model that had been called once already, when it was made: all of them but
+/// a Sequential that did not know its input.
+pub(super) fn renumber(model: &mut Map<String, Json>) {
+    let Some(config) = model.get_mut("config").and_then(Json::as_object_mut) else { return };
+    let mut inner: HashMap<String, Inner> = HashMap::new();
+    for layer in config.get("layers").and_then(Json::as_array).into_iter().flatten() {
+        let text = |value: Option<&Json>| value.and_then(Json::as_str).map(str::to_string);
+        let class = text(layer.get("class_name")).unwrap_or_default();
+        let is_functional = ["Functional", "Model"].contains(&class.as_str());
+        if let Some(name) = text(layer.get("name"))
+            && (is_functional || class == "Sequential")
+        {
+            inner.insert(name, Inner { is_functional, counts_from_0: false });
+        }
+    }
+    if inner.is_empty() {
+        return;
+    }
+    let mut see = |name: &str, number: &mut Json| {
+        if let Some(model) = inner.get_mut(name) {
+            model.counts_from_0 |= number.as_u64() == Some(0);
+        }
+    };
+    for_uses(config, &mut |name, number, _| see(name, number));
+    for_uses(config, &mut |name, number, is_output| {
+        let (Some(model), Some(now)) = (inner.get(name), number.as_u64()) else { return };
+        let from_0 = if model.counts_from_0 { now } else { now.saturating_sub(1) };
+        *number = (from_0.saturating_add(u64::from(is_output && model.is_functional))).into();
+    });
+}
+
+struct Inner {
+    is_functional: bool,
+    counts_from_0: bool,
+}
+
+/// Calls `see(layer, use, whether it is an output)` for every tensor that the configuration of a model names.
+fn for_uses(config: &mut Map<String, Json>, see: &mut dyn FnMut(&str, &mut Json, bool)) {
+    for (key, value) in config.iter_mut() {
+        match key.as_str() {
+            "output_layers" => for_tensors(value, &mut |name, number| see(name, number, true)),
+            "layers" => {
+                for layer in value.as_array_mut().into_iter().flatten() {
+                    if let Some(nodes) = layer.get_mut("inbound_nodes") {
+                        for_tensors(nodes, &mut |name, number| see(name, number, false));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn for_tensors(value: &mut Json, see: &mut dyn FnMut(&str, &mut Json)) {
+    match value {
+        Json::Array(items) => match items.as_mut_slice() {
+            [Json::String(name), number @ Json::Number(_), Json::Number(_), ..] => {
+                see(name, number);
+                items.iter_mut().skip(3).for_each(|kwargs| for_tensors(kwargs, see));
+            }
+            items => items.iter_mut().for_each(|item| for_tensors(item, see)),
+        },
+        Json::Object(map) => map.values_mut().for_each(|item| for_tensors(item, see)),
+        _ => {}
+    }
 }
 
 /// The calls of a layer in the form of Keras 3. `names` are those of the model's layers.
@@ -138,5 +207,28 @@ mod tests {
         assert_eq!(call["args"][0]["config"]["keras_history"], json!(["a", 0, 0]));
         let state = &call["kwargs"]["initial_state"];
         assert_eq!(state[1]["config"]["keras_history"], json!(["b", 0, 2]));
+    }
+
+    /// Models inside models were called once when they were made, unless they did not know their input.
+    #[test]
+    fn uses_of_models_count_from_0() {
+        for (class, stated, expected_use, expected_output) in
+            [("Model", 1, 0, 1), ("Sequential", 1, 0, 0), ("Sequential", 0, 0, 0)]
+        {
+            let mut model = json!({"class_name": "Model", "config": {
+                "layers": [
+                    {"class_name": class, "name": "inner", "inbound_nodes": [[["a", 0, 0, {}]]]},
+                    {"class_name": "Dense", "name": "b", "inbound_nodes": [[["inner", stated, 0, {}]]]},
+                ],
+                "output_layers": [["inner", stated, 0], ["b", 0, 0]],
+            }});
+            renumber(model.as_object_mut().unwrap());
+            let config = &model["config"];
+            assert_eq!(config["layers"][1]["inbound_nodes"][0][0][1], expected_use, "{class}");
+            assert_eq!(
+                config["output_layers"],
+                json!([["inner", expected_output, 0], ["b", 0, 0]])
+            );
+        }
     }
 }

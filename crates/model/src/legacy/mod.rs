@@ -122,9 +122,13 @@ impl Translator {
                 if map.get("class_name").is_some_and(Json::is_string) {
                     self.object(map, path)?;
                 }
-                for (key, value) in map {
+                for (key, value) in map.iter_mut() {
                     let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                     self.value(value, &path, depth + 1)?;
+                }
+                // Last, since it puts layers of Keras 3 in its place.
+                if self.is_old && is_class(map, "Activation") {
+                    arguments::hard_sigmoid(map, &mut self.changes);
                 }
             }
             Json::Array(items) => {
@@ -139,6 +143,13 @@ impl Translator {
 
     /// A serialized object: a model, a layer, an initializer.
     fn object(&mut self, map: &mut Map<String, Json>, path: &str) -> Result<()> {
+        // "Custom>Attention": TensorFlow's name of a registered class.
+        if let Some(Json::String(name)) = map.get("class_name").cloned()
+            && let Some((_, class)) = name.split_once('>')
+        {
+            map.insert("class_name".to_string(), class.into());
+            map.insert("registered_name".to_string(), name.into());
+        }
         if is_of_the_author(map) {
             return Ok(());
         }
@@ -157,6 +168,9 @@ impl Translator {
         }
         operations::translate(map).map_err(|error| error.under(&place("config")))?;
         arguments::translate(map, self.is_old, &place("config"), &mut self.changes)?;
+        if self.is_old {
+            calls::renumber(map);
+        }
         let names: HashSet<String> = layers_of(map).filter_map(name_of).collect();
         for (index, layer) in layers_of(map).enumerate() {
             let path = place(&format!("config.layers[{index}].inbound_nodes"));
@@ -190,7 +204,7 @@ fn is_of_the_author(map: &Map<String, Json>) -> bool {
     let text = |key: &str| map.get(key).and_then(Json::as_str).unwrap_or_default();
     let foreign =
         !text("module").is_empty() && !format!("{}.", text("module")).starts_with("keras.");
-    foreign || text("registered_name").contains('>') || text("class_name").contains('>')
+    foreign || text("registered_name").contains('>')
 }
 
 /// Tuples and shapes, as Python's JSON encoder of Keras 2 writes them, as lists.

@@ -30,7 +30,7 @@ pub use huber::Huber;
 pub use kl_divergence::KlDivergence;
 pub use log_cosh::LogCosh;
 pub use poisson::Poisson;
-pub use probability_crossentropy::ProbabilityCrossentropy;
+pub use probability_crossentropy::{ProbabilityCrossentropy, probability_sums};
 pub use softmax_crossentropy::SoftmaxCrossentropy;
 pub use squared_error::SquaredError;
 pub use squared_logarithmic_error::SquaredLogarithmicError;

@@ -34,14 +34,14 @@ impl Operation for ProbabilityCrossentropy {
 
     fn forward(&self, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, ())> {
         let p = inputs[0];
-        let q = p.broadcast_div(&p.sum_keepdim(D::Minus1)?)?.clamp(EPSILON, 1.0 - EPSILON)?;
+        let q = p.broadcast_div(&probability_sums(p)?)?.clamp(EPSILON, 1.0 - EPSILON)?;
         one((q.log()? * self.target.weights(p)?)?.sum(D::Minus1)?.neg())
     }
 
     fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
         let gradient = pass.dy()?;
         let p = pass.input(0);
-        let sum = p.sum_keepdim(D::Minus1)?;
+        let sum = probability_sums(p)?;
         let q = p.broadcast_div(&sum)?;
         let kept = q.clamp(EPSILON, 1.0 - EPSILON)?;
         let inside = kept.eq(&q)?.to_dtype(q.dtype())?;
@@ -56,6 +56,20 @@ impl Operation for ProbabilityCrossentropy {
     }
 }
 
+/// What probabilities are divided by: their sum, or 1 where they are all zeros (Keras has not-a-numbers there).
+pub fn probability_sums(p: &Tensor) -> Result<Tensor> {
+    let sum = p.sum_keepdim(D::Minus1)?;
+    let none = sum.detach().eq(&sum.zeros_like()?)?.to_dtype(sum.dtype())?;
+    sum + none
+}
+
+/// As [`probability_sums`], of a row.
+#[inline(always)]
+fn sum_of(p: &[f32]) -> f32 {
+    let sum: f32 = p.iter().sum();
+    if sum == 0.0 { 1.0 } else { sum }
+}
+
 impl Kernel<()> for ProbabilityCrossentropy {
     fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let Input { data: p, dims, .. } = inputs[0];
@@ -68,9 +82,7 @@ impl Kernel<()> for ProbabilityCrossentropy {
             Target::Labels { labels, ignored } => {
                 for_labels(labels, *ignored, (rows, classes), |row, label| {
                     let p = &p[row * classes..(row + 1) * classes];
-                    let loss = |label: usize| {
-                        -math::ln((p[label] / p.iter().sum::<f32>()).clamp(LOW, HIGH))
-                    };
+                    let loss = |label: usize| -math::ln((p[label] / sum_of(p)).clamp(LOW, HIGH));
                     losses.push(label.map_or(0.0, loss));
                 })?;
             }
@@ -82,7 +94,7 @@ impl Kernel<()> for ProbabilityCrossentropy {
                     #[inline(always)]
                     || {
                         for (p, t) in p.chunks_exact(classes).zip(t.chunks_exact(classes)) {
-                            let sum: f32 = p.iter().sum();
+                            let sum = sum_of(p);
                             let log = |p: f32| math::ln((p / sum).clamp(LOW, HIGH));
                             losses.push(-p.iter().zip(t).map(|(p, t)| t * log(*p)).sum::<f32>());
                         }
@@ -105,7 +117,7 @@ impl Kernel<()> for ProbabilityCrossentropy {
                     for_labels(labels, *ignored, (rows, classes), |row, label| {
                         let Some(label) = label else { return };
                         let range = row * classes..(row + 1) * classes;
-                        let sum: f32 = p[range.clone()].iter().sum();
+                        let sum = sum_of(&p[range.clone()]);
                         let q = p[range.start + label] / sum;
                         if (LOW..=HIGH).contains(&q) {
                             let dq = -gradient[row] / q;
@@ -119,7 +131,7 @@ impl Kernel<()> for ProbabilityCrossentropy {
                     for (row, dp) in dp.chunks_exact_mut(classes).enumerate() {
                         let range = row * classes..(row + 1) * classes;
                         let (p, t, g) = (&p[range.clone()], &t[range], gradient[row]);
-                        let sum: f32 = p.iter().sum();
+                        let sum = sum_of(p);
                         let mut inner = 0f32;
                         for ((dp, p), t) in dp.iter_mut().zip(p).zip(t) {
                             let q = p / sum;

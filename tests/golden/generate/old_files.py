@@ -1,0 +1,304 @@
+"""Files of older Keras, what they predict, and where training goes on to. See make_old_golden.py."""
+
+import copy
+import json
+
+import h5py
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from .group import Group
+
+FOLDER = "old_files"
+ROWS = 5
+rng = np.random.default_rng(1501)
+
+
+def normal(shape, scale=1.0):
+    return (scale * rng.standard_normal(shape)).astype(np.float32)
+
+
+def make(folder):
+    group = Group(
+        "old_files",
+        "old_files/FILE was saved by an older Keras, or made by hand as one did (`by`). Loaded it predicts "
+        "`predictions` (one an output) of `x` (one an input); where there is `y`, fit(x, y, shuffle=False, **fit) "
+        "takes it to `final`. `weights_of`: the file holds weights for the model of that JSON",
+        packages=("keras", "tensorflow-cpu", "numpy"),
+    )
+    place = folder / FOLDER
+    place.mkdir(exist_ok=True)
+    for old in place.iterdir():
+        old.unlink()
+    for make_case in CASES:
+        keras.backend.clear_session()
+        make_case(group, place)
+    return group
+
+
+def randomize(model):
+    """Weights without a pattern, so that no exchange of two goes unseen; variances stay positive."""
+    values = []
+    for weight in model.weights:
+        value = normal(weight.shape, 0.5)
+        values.append(np.abs(value) + 0.5 if "variance" in weight.name else value)
+    model.set_weights(values)
+    return model
+
+
+def add(group, name, model, xs, file, by="keras 2.15.0", **extra):
+    predictions = model.predict(xs if len(xs) > 1 else xs[0], verbose=0)
+    predictions = predictions if isinstance(predictions, list) else [predictions]
+    tensors = {"x": xs, "predictions": predictions, **extra.pop("tensors", {})}
+    group.case(name, None, tensors, file=f"{FOLDER}/{file}", by=by, **extra)
+
+
+def save_and_add(group, place, name, model, xs, ending="h5", **extra):
+    file = f"{name}.{ending}"
+    model.save(place / file)
+    add(group, name, model, xs, file, **extra)
+
+
+# ---- whole models of Keras 2.15 ----
+
+
+def trained(group, place):
+    """Compiled with each optimizer, old and new, and trained on with."""
+    old, new = keras.optimizers.legacy, keras.optimizers
+    optimizers = {
+        "adam_legacy": old.Adam(0.02, amsgrad=True),
+        "sgd_legacy": old.SGD(0.05, momentum=0.9, nesterov=True, decay=0.1),
+        "rmsprop_legacy": old.RMSprop(0.01, momentum=0.5, centered=True),
+        "adagrad_legacy": old.Adagrad(0.05),
+        "adam": new.Adam(0.02),
+        "rmsprop": new.RMSprop(0.01, momentum=0.5),
+        "adamax": new.Adamax(0.02),
+    }
+    x, y = normal((12, 3)), normal((12, 2))
+    for name, optimizer in optimizers.items():
+        keras.backend.clear_session()
+        inputs = keras.Input((3,))
+        hidden = layers.Dense(3, activation="tanh", name="hidden")(inputs)
+        model = randomize(keras.Model(inputs, layers.Dense(2, name="out")(hidden)))
+        model.compile(optimizer, "mse", metrics=["mae"])
+        fit = {"batch_size": 4, "epochs": 2}
+        model.fit(x, y, shuffle=False, verbose=0, **fit)
+        for ending in ["h5", "keras"] if name == "adam" else ["h5"]:
+            model.save(place / f"trained_{name}.{ending}")
+        again = keras.models.load_model(place / f"trained_{name}.h5")
+        predictions = again.predict(x, verbose=0)
+        again.fit(x, y, shuffle=False, verbose=0, **fit)
+        for ending in ["h5", "keras"] if name == "adam" else ["h5"]:
+            tensors = {"x": [x], "predictions": [predictions], "y": y, "final": again.get_weights()}
+            group.case(
+                f"trained_{name}_{ending}",
+                None,
+                tensors,
+                file=f"{FOLDER}/trained_{name}.{ending}",
+                by="keras 2.15.0",
+                fit=fit,
+            )
+
+
+def convolutions(group, place):
+    """Kernels of every kind, `groups` where Keras 3 has none, and batch normalization over a list of axes."""
+    model = keras.Sequential([
+        layers.Input((6, 6, 2)),
+        layers.Conv2D(4, 3, padding="same", activation="relu"),
+        layers.BatchNormalization(),
+        layers.DepthwiseConv2D(2, depth_multiplier=2),
+        layers.LeakyReLU(0.1),
+        layers.SeparableConv2D(3, 2, activation="elu"),
+        layers.Conv2DTranspose(2, 2, strides=2),
+        layers.UpSampling2D(),
+        layers.MaxPooling2D(),
+        layers.ThresholdedReLU(0.3),
+        layers.Flatten(),
+        layers.Dense(3, activation="softmax"),
+    ])
+    save_and_add(group, place, "convolutions", randomize(model), [normal((ROWS, 6, 6, 2))])
+
+
+def nested(group, place):
+    """A model in a model, frozen in part: its weights stand in another order in the file."""
+    inner = keras.Sequential(
+        [layers.Input((5,)), layers.Dense(4, name="a"), layers.BatchNormalization(name="b"),
+         layers.Dense(4, name="c"), layers.BatchNormalization(name="d")],
+        name="inner",
+    )
+    x1, x2 = keras.Input((5,), name="left"), keras.Input((5,), name="right")
+    inner.get_layer("b").trainable = False
+    inner.get_layer("c").trainable = False
+    merged = layers.Concatenate()([inner(x1), inner(x2), layers.Dense(2, activation="hard_sigmoid")(x1)])
+    outputs = [layers.Dense(2, name="one")(merged), layers.Activation("hard_sigmoid", name="two")(merged)]
+    model = randomize(keras.Model([x1, x2], outputs))
+    xs = [normal((ROWS, 5), 2.0), normal((ROWS, 5), 2.0)]
+    save_and_add(group, place, "nested", model, xs)
+    save_and_add(group, place, "nested_archive", model, xs, "keras")
+
+
+def operations(group, place):
+    """Operations of TensorFlow as layers."""
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    y = (a + b) * 2.0 - a / (b * b + 1.0)
+    model = keras.Model([a, b], layers.Dense(2)(-y))
+    save_and_add(group, place, "operations", randomize(model), [normal((ROWS, 4)), normal((ROWS, 4))])
+
+
+def weights_alone(group, place):
+    """Weights in the older format, those of objects, and the model beside them."""
+    model = randomize(keras.Sequential([layers.Input((3,)), layers.Dense(4, name="first"), layers.Dense(2, name="last")]))
+    (place / "weights_alone.json").write_text(model.to_json())
+    x = normal((ROWS, 3))
+    for name in ["weights_alone.h5", "weights_alone.weights.h5"]:
+        model.save_weights(place / name)
+        add(group, name, model, [x], name, weights_of=f"{FOLDER}/weights_alone.json")
+
+
+# ---- made by hand ----
+
+
+def by_hand(place, name, config, version, weights, backend=b"tensorflow", chunks=False):
+    """A file of a whole model: `weights` is {layer: [(name, array)]} in order."""
+    with h5py.File(place / name, "w") as file:
+        # Python's byte strings are attributes of fixed length, `str` of variable length.
+        file.attrs["model_config"] = json.dumps(config).encode()
+        if version:
+            file.attrs["keras_version"] = version
+            file.attrs["backend"] = backend
+        group = file.create_group("model_weights")
+        layer_names = [layer.encode() for layer in weights]
+        if chunks:
+            for i, part in enumerate(np.array_split(np.array(layer_names), 2)):
+                group.attrs[f"layer_names{i}"] = part
+        else:
+            group.attrs["layer_names"] = layer_names
+        for layer, arrays in weights.items():
+            inner = group.create_group(layer)
+            inner.attrs["weight_names"] = [weight.encode() for weight, _ in arrays]
+            for weight, array in arrays:
+                options = {"compression": "gzip", "shuffle": True} if chunks and array.ndim else {}
+                inner.create_dataset(weight, data=array, **options)
+
+
+def layer(cls, name, **config):
+    return {"class_name": cls, "config": {"name": name, "trainable": True, **config}}
+
+
+def keras_1(group, place):
+    """The words of Keras 1.2 for a Sequential, kernels of its Convolution1D, a regularizer by name."""
+    model = randomize(keras.Sequential([
+        layers.Input((6, 3)),
+        layers.Conv1D(4, 2, strides=2, padding="same", activation="relu"),
+        layers.Dropout(0.3),
+        layers.MaxPooling1D(2, 1),
+        layers.Flatten(),
+        layers.Dense(3, activation="tanh", use_bias=False),
+        layers.BatchNormalization(epsilon=1e-3),
+        layers.Dense(2, activation="softmax"),
+    ]))
+    kernel, bias, dense, gamma, beta, mean, variance, last, last_bias = model.get_weights()
+    l2 = {"name": "WeightRegularizer", "l1": 0.0, "l2": 0.01}
+    config = {"class_name": "Sequential", "keras_version": "1.2.2", "config": [
+        layer("Convolution1D", "convolution1d_1", batch_input_shape=[None, 6, 3], input_dtype="float32", nb_filter=4,
+              filter_length=2, subsample_length=2, border_mode="same", init="glorot_uniform", activation="relu",
+              W_regularizer=l2, b_regularizer=None, activity_regularizer=None, W_constraint=None, b_constraint=None,
+              bias=True, input_dim=3, input_length=6),
+        layer("Dropout", "dropout_1", p=0.3),
+        layer("MaxPooling1D", "maxpooling1d_1", pool_length=2, stride=1, border_mode="valid"),
+        layer("Flatten", "flatten_1"),
+        layer("Dense", "dense_1", output_dim=3, init="he_normal", activation="tanh", W_regularizer=None,
+              b_regularizer=None, activity_regularizer=None, W_constraint={"name": "MaxNorm", "m": 3, "axis": 0},
+              b_constraint=None, bias=False, input_dim=None),
+        layer("BatchNormalization", "batchnormalization_1", epsilon=1e-3, mode=0, axis=-1, momentum=0.99,
+              gamma_regularizer=None, beta_regularizer=None),
+        layer("Dense", "dense_2", output_dim=2, init="uniform", activation="softmax", W_regularizer=None,
+              b_regularizer=None, activity_regularizer=None, W_constraint=None, b_constraint=None, bias=True,
+              input_dim=None),
+    ]}
+    weights = {
+        "convolution1d_1": [("convolution1d_1_W", kernel[:, None]), ("convolution1d_1_b", bias)],
+        "dropout_1": [], "maxpooling1d_1": [], "flatten_1": [],
+        "dense_1": [("dense_1_W", dense)],
+        "batchnormalization_1": [
+            ("batchnormalization_1_gamma", gamma), ("batchnormalization_1_beta", beta),
+            ("batchnormalization_1_running_mean", mean), ("batchnormalization_1_running_std", variance)],
+        "dense_2": [("dense_2_W", last), ("dense_2_b", last_bias)],
+    }
+    by_hand(place, "keras_1.h5", config, "1.2.2", weights)
+    add(group, "keras_1", model, [normal((ROWS, 6, 3))], "keras_1.h5", by="hand, as keras 1.2.2")
+
+
+def keras_1_theano(group, place):
+    """Channels first, kernels as Theano kept them, a functional model with a Merge."""
+    inputs = keras.Input((5, 5, 2))
+    a = layers.Conv2D(3, (2, 3), activation="relu", name="a")(inputs)
+    b = layers.Conv2D(3, (2, 3), name="b")(inputs)
+    merged = layers.Concatenate(axis=-1)([a, b])
+    outputs = layers.Dense(2)(layers.GlobalAveragePooling2D()(merged))
+    model = randomize(keras.Model(inputs, outputs))
+    values = dict(zip(["a", "a_b", "b", "b_b", "dense", "dense_b"], model.get_weights()))
+    convolution = {
+        "nb_filter": 3, "nb_row": 2, "nb_col": 3, "subsample": [1, 1], "border_mode": "valid", "dim_ordering": "th",
+        "init": "glorot_uniform", "W_regularizer": None, "b_regularizer": None, "activity_regularizer": None,
+        "W_constraint": None, "b_constraint": None, "bias": True}
+    node = lambda config, *inbound: {
+        **config, "name": config["config"]["name"], "inbound_nodes": [[[name, 0, 0] for name in inbound]] if inbound else []}
+    config = {"class_name": "Model", "config": {
+        "name": "model_1",
+        "layers": [
+            node({"class_name": "InputLayer", "config": {
+                "name": "input_1", "batch_input_shape": [None, 2, 5, 5], "input_dtype": "float32", "sparse": False}}),
+            node(layer("Convolution2D", "a", activation="relu", **convolution), "input_1"),
+            node(layer("Convolution2D", "b", activation="linear", **convolution), "input_1"),
+            node({"class_name": "Merge", "config": {
+                "name": "merge_1", "mode": "concat", "mode_type": "raw", "concat_axis": 1, "dot_axes": -1,
+                "output_shape": None, "output_shape_type": "raw", "output_mask": None, "output_mask_type": "raw",
+                "arguments": {}}}, "a", "b"),
+            node(layer("GlobalAveragePooling2D", "pool", dim_ordering="th"), "merge_1"),
+            node(layer("Dense", "dense_1", output_dim=2, init="glorot_uniform", activation="linear",
+                       W_regularizer=None, b_regularizer=None, activity_regularizer=None, W_constraint=None,
+                       b_constraint=None, bias=True, input_dim=None), "pool"),
+        ],
+        "input_layers": [["input_1", 0, 0]],
+        "output_layers": [["dense_1", 0, 0]],
+    }}
+    kernel = lambda name: values[name][::-1, ::-1].transpose(3, 2, 0, 1)
+    weights = {
+        "input_1": [],
+        "a": [("a_W", kernel("a")), ("a_b", values["a_b"])],
+        "b": [("b_W", kernel("b")), ("b_b", values["b_b"])],
+        "merge_1": [], "pool": [],
+        "dense_1": [("dense_1_W", values["dense"]), ("dense_1_b", values["dense_b"])],
+    }
+    by_hand(place, "keras_1_theano.h5", config, "1.2.0", weights, backend=b"theano")
+    x = normal((ROWS, 5, 5, 2))
+    predictions = model.predict(x, verbose=0)
+    tensors = {"x": [x.transpose(0, 3, 1, 2)], "predictions": [predictions]}
+    group.case("keras_1_theano", None, tensors, file=f"{FOLDER}/keras_1_theano.h5", by="hand, as keras 1.2.0")
+
+
+def keras_2_0(group, place):
+    """A list as the configuration of a Sequential, names of layers in two attributes, chunked and packed data."""
+    model = randomize(keras.Sequential([layers.Input((4,)), layers.Dense(3, activation="relu"), layers.Dense(2)]))
+    initializer = {"class_name": "VarianceScaling", "config": {
+        "scale": 1.0, "mode": "fan_avg", "distribution": "normal", "seed": None, "dtype": "float32"}}
+    zeros = {"class_name": "Zeros", "config": {"dtype": "float32"}}
+    dense = {"use_bias": True, "kernel_initializer": initializer, "bias_initializer": zeros,
+             "kernel_regularizer": {"class_name": "L1L2", "config": {"l1": 0.0, "l2": 0.01}},
+             "bias_regularizer": None, "activity_regularizer": None, "kernel_constraint": None, "bias_constraint": None}
+    config = {"class_name": "Sequential", "config": [
+        layer("Dense", "dense_1", batch_input_shape={"class_name": "__tuple__", "items": [None, 4]}, dtype="float32",
+              units=3, activation="relu", **dense),
+        layer("Dense", "dense_2", units=2, activation="linear", **copy.deepcopy(dense)),
+    ]}
+    k1, b1, k2, b2 = model.get_weights()
+    weights = {"dense_1": [("dense_1/kernel:0", k1), ("dense_1/bias:0", b1)],
+               "dense_2": [("dense_2/kernel:0", k2), ("dense_2/bias:0", b2)]}
+    by_hand(place, "keras_2_0.h5", config, "2.0.8", weights, chunks=True)
+    add(group, "keras_2_0", model, [normal((ROWS, 4))], "keras_2_0.h5", by="hand, as keras 2.0.8")
+
+
+CASES = [trained, convolutions, nested, operations, weights_alone, keras_1, keras_1_theano, keras_2_0]
