@@ -18,15 +18,15 @@ fn alphabet() -> Vec<char> {
     letters
 }
 
-/// Characters to logits of the next ones: for training, whole sequences; else one row, one step at a
-/// time, with states that last.
+/// Characters to logits of the next ones.
 fn network(letters: usize, stateful: bool) -> Result<Model> {
-    let dims = if stateful { vec![Some(1), Some(1)] } else { vec![None, Some(STEPS)] };
-    let x = Input::of_layer(InputLayer::of(Dims(dims)).dtype("int64"));
+    let x = Input::of_layer(InputLayer::of(Dims(vec![None, None])).dtype("int64"));
     let h = Embedding::new(letters, 8).name("letters").apply(&x)?;
     let h = LSTM::new(48).return_sequences(true).stateful(stateful).name("memory").apply(&h)?;
     let y = Dense::new(letters).name("next").apply(&h)?;
-    Model::new([&x], [&y])
+    let mut model = Model::new([&x], [&y])?;
+    model.compile(Adam::new(0.01), "sparse_categorical_crossentropy")?;
+    Ok(model)
 }
 
 /// Trains, then continues `start` by a number of characters.
@@ -42,12 +42,10 @@ pub fn generate(start: &str, count: usize) -> Result<String> {
         Ok(Tensor::from_vec(all, (rows, STEPS), &Device::Cpu)?)
     };
     let mut model = network(letters.len(), false)?;
-    model.compile(Adam::new(0.01), "sparse_categorical_crossentropy")?;
     model.fit_with(&windows(0)?, &windows(1)?, Fit::new(40, 16).verbose(Verbose::Silent))?;
 
     let writer = network(letters.len(), true)?;
     writer.network()?.set_weights(&model.network()?.get_weights()?)?;
-    writer.reset_states()?;
     let next = |letter: char| -> Result<char> {
         let x = Tensor::new(&[[index(letter)]], &Device::Cpu)?;
         let best = writer.predict(&x)?.flatten_all()?.argmax(0)?.to_scalar::<u32>()?;

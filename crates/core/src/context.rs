@@ -2,6 +2,7 @@
 
 use crate::{Error, Result, Stream, Tape, random};
 use candle_core::{Tensor, Var};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The context of one forward pass, or of all the forward passes of one training step.
 ///
@@ -16,6 +17,28 @@ pub struct Context {
     tape: Option<Tape>,
     losses: Vec<Tensor>,
     updates: Vec<(Var, Tensor)>,
+    carried: Vec<(Arc<Carried>, Vec<Tensor>)>,
+}
+
+/// What a layer keeps from batch to batch besides its weights, as the states of a stateful recurrent
+/// layer: nothing at first.
+#[derive(Debug, Default)]
+pub struct Carried(Mutex<Vec<Tensor>>);
+
+impl Carried {
+    /// What was kept last.
+    pub fn get(&self) -> Vec<Tensor> {
+        self.lock().clone()
+    }
+
+    /// Forgets it.
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Tensor>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Context {
@@ -92,12 +115,24 @@ impl Context {
         updated.map_or_else(|| var.as_detached_tensor(), |(_, value)| value.clone())
     }
 
-    /// Sets the state updates of the pass.
+    /// What a layer shall keep for the next batch, once the step is done.
+    pub fn carry(&mut self, carried: &Arc<Carried>, values: Vec<Tensor>) {
+        let values = values.iter().map(Tensor::detach).collect();
+        match self.carried.iter_mut().find(|(other, _)| Arc::ptr_eq(other, carried)) {
+            Some((_, old)) => *old = values,
+            None => self.carried.push((carried.clone(), values)),
+        }
+    }
+
+    /// Sets the state updates of the pass, and what layers keep for the next one.
     pub fn apply_updates(&mut self) -> Result<()> {
         for (var, value) in self.updates.drain(..) {
             // `Var::set` refuses a value that shares the variable's memory.
             let value = value.to_dtype(var.dtype())?.force_contiguous()?;
             var.set(&value).map_err(Error::from)?;
+        }
+        for (carried, values) in self.carried.drain(..) {
+            *carried.lock() = values;
         }
         Ok(())
     }

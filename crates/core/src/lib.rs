@@ -28,7 +28,7 @@ pub use args::{Arg, Args, Spec, Value};
 pub use axes::Axes;
 pub use candle_core::{DType, Device, Tensor, Var};
 pub use config::{Config, Registered};
-pub use context::Context;
+pub use context::{Carried, Context};
 pub use custom_objects::CustomObjects;
 pub use dims::Dims;
 pub use error::{Error, Result};

@@ -62,9 +62,6 @@ pub struct WeightSpec {
     pub regularizer: Option<Arc<dyn Regularizer>>,
     /// Projection after each update.
     pub constraint: Option<Arc<dyn Constraint>>,
-    /// Whether it lasts from batch to batch only, as the states of a recurrent layer: it is no weight of
-    /// the model, and in no file.
-    pub transient: bool,
 }
 
 impl WeightSpec {
@@ -78,7 +75,6 @@ impl WeightSpec {
             trainable: true,
             regularizer: None,
             constraint: None,
-            transient: false,
         }
     }
 
@@ -98,12 +94,6 @@ impl WeightSpec {
     pub fn non_trainable(mut self) -> Self {
         self.trainable = false;
         self
-    }
-
-    /// State that lasts from batch to batch only.
-    pub fn transient(mut self) -> Self {
-        self.transient = true;
-        self.non_trainable()
     }
 
     /// Of a type of its own, such as integer state.
@@ -152,8 +142,6 @@ pub struct Weight {
     pub regularizer: Option<Arc<dyn Regularizer>>,
     /// Projection after each update.
     pub constraint: Option<Arc<dyn Constraint>>,
-    /// Whether it lasts from batch to batch only: it is in no store and no file.
-    pub is_transient: bool,
     /// The value without autograd: what layers see of a frozen weight, so that nothing is
     /// differentiated for it.
     untracked: Tensor,
@@ -215,7 +203,6 @@ impl Weight {
             is_state: !spec.trainable,
             regularizer: spec.regularizer,
             constraint: spec.constraint,
-            is_transient: spec.transient,
         })
     }
 

@@ -229,6 +229,11 @@ impl<'a> Call<'a> {
         given.or_else(|| self.args.flat().get(index).and_then(|value| value.mask.as_ref()))
     }
 
+    /// The mask of a tensor in the argument `mask` of the call.
+    pub fn given_mask(&self, index: usize) -> Option<&Tensor> {
+        self.given_masks.get(index).and_then(Option::as_ref)
+    }
+
     /// Sets the masks of the outputs, instead of [`crate::Layer::mask`].
     pub fn set_masks(&mut self, masks: Vec<Option<Tensor>>) {
         self.masks = Some(masks);
@@ -302,6 +307,16 @@ impl<'a> Call<'a> {
         }
         self.scope.context.update(&weight.var, value);
         Ok(())
+    }
+
+    /// What the layer kept of the batch before; empty if it kept nothing.
+    pub fn carried(&self) -> Vec<Tensor> {
+        self.entry.carried().get()
+    }
+
+    /// Keeps tensors for the next batch, until [`LayerEntry::reset_states`].
+    pub fn carry(&mut self, values: Vec<Tensor>) {
+        self.scope.context.carry(self.entry.carried(), values);
     }
 
     /// Adds a differentiable scalar to the loss.

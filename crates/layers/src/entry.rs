@@ -4,7 +4,8 @@
 use crate::layer::{Child, Layer};
 use crate::regularizers::Regularizer;
 use sconce_core::{
-    Args, DTypePolicy, Device, Dims, Error, FirstValues, Result, Spec, Store, Tensor, Weight,
+    Args, Carried, DTypePolicy, Device, Dims, Error, FirstValues, Result, Spec, Store, Tensor,
+    Weight,
 };
 use std::collections::HashMap;
 use std::fmt;
@@ -145,6 +146,7 @@ struct Inner {
     trainable: AtomicBool,
     options: Options,
     built: OnceLock<Built>,
+    carried: Arc<Carried>,
 }
 
 /// The weights of a layer, and what it was first called with.
@@ -167,7 +169,8 @@ impl LayerEntry {
     pub fn new(layer: Arc<dyn Layer>, mut options: Options) -> Self {
         let name = options.name.take().map(OnceLock::from).unwrap_or_default();
         let trainable = AtomicBool::new(options.trainable);
-        Self(Arc::new(Inner { layer, name, trainable, options, built: OnceLock::new() }))
+        let (built, carried) = (OnceLock::new(), Arc::default());
+        Self(Arc::new(Inner { layer, name, trainable, options, built, carried }))
     }
 
     /// The same layer with the same options and name, but weights of its own, as the layers inside it.
@@ -374,7 +377,7 @@ impl LayerEntry {
     pub fn collect(&self, store: &mut Store, scope: &str, trainable: bool) -> Result<()> {
         let path = join(scope, self.name());
         let trainable = trainable && self.is_trainable();
-        for weight in self.weights().iter().filter(|weight| !weight.is_transient) {
+        for weight in self.weights() {
             store.add(format!("{path}/{}", weight.name), weight.clone(), trainable)?;
         }
         for child in self.0.layer.children() {
@@ -402,16 +405,16 @@ impl LayerEntry {
     }
 
     /// Sets the states that last from batch to batch, of stateful recurrent layers here and in the layers
-    /// inside it, to zeros.
-    ///
-    /// # Errors
-    /// If the device refuses.
-    pub fn reset_states(&self) -> Result<()> {
-        for weight in self.weights().iter().filter(|weight| weight.is_transient) {
-            weight.set(&weight.value(false).zeros_like()?)?;
-        }
+    /// inside it, back to none, which are zeros.
+    pub fn reset_states(&self) {
+        self.0.carried.clear();
         let children = self.0.layer.children();
-        children.iter().flat_map(Child::entries).try_for_each(LayerEntry::reset_states)
+        children.iter().flat_map(Child::entries).for_each(LayerEntry::reset_states);
+    }
+
+    /// What the layer keeps from batch to batch; it is no weight, and in no file.
+    pub(crate) fn carried(&self) -> &Arc<Carried> {
+        &self.0.carried
     }
 
     /// Whether two entries are the same layer.

@@ -20,12 +20,7 @@ pub fn summary(network: &Network, width: usize) -> String {
             .collect();
         let mut weights = 0;
         entry.walk("", &mut |_, inner, _| {
-            weights += inner
-                .weights()
-                .iter()
-                .filter(|w| !w.is_transient)
-                .map(|w| w.var.elem_count())
-                .sum::<usize>();
+            weights += inner.weights().iter().map(|w| w.var.elem_count()).sum::<usize>();
         });
         rows.push([
             format!("{} ({})", entry.name(), entry.class_name()),

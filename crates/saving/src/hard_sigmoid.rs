@@ -55,7 +55,7 @@ fn gates(class: &str, activation: bool, recurrent: bool) -> Vec<bool> {
 }
 
 fn scale(entry: &LayerEntry, gates: &[bool]) -> Result<()> {
-    for weight in entry.weights().iter().filter(|weight| !weight.is_transient) {
+    for weight in entry.weights() {
         // "lstm_cell/kernel" of a recurrent layer.
         match weight.name.rsplit('/').next().unwrap_or_default() {
             // Applied before the pointwise kernel.

@@ -160,7 +160,7 @@ fn units<'a>(entry: &'a LayerEntry, frozen: bool, out: &mut Vec<Unit<'a>>) -> Re
     }
     let mut unit = Unit { entry, trainable: Vec::new(), rest: Vec::new() };
     entry.walk("", &mut |_, inner, _| {
-        for weight in inner.weights().iter().filter(|weight| !weight.is_transient) {
+        for weight in inner.weights() {
             match weight.is_state || frozen {
                 true => unit.rest.push(weight.clone()),
                 false => unit.trainable.push(weight.clone()),

@@ -154,11 +154,8 @@ impl Model {
 
     /// Sets the states of stateful recurrent layers to zeros, before sequences that have nothing to do with
     /// the last batch.
-    ///
-    /// # Errors
-    /// If the device refuses.
-    pub fn reset_states(&self) -> Result<()> {
-        self.layers().iter().try_for_each(LayerEntry::reset_states)
+    pub fn reset_states(&self) {
+        self.layers().iter().for_each(LayerEntry::reset_states);
     }
 
     /// Freezes (`false`) or thaws all layers. Takes effect when the model is compiled next, as in

@@ -65,7 +65,7 @@ def sequence_to_sequence():
     """The states of the encoder are where the decoder begins."""
     source = keras.Input((STEPS,), dtype="int64", name="source")
     target = keras.Input((STEPS,), dtype="int64", name="target")
-    x = layers.Embedding(WORDS, 4, mask_zero=True, name="source_words")(source)
+    x = layers.Embedding(WORDS, 4, name="source_words")(source)
     _, h, c = layers.LSTM(5, return_state=True, name="encoder")(x)
     y = layers.Embedding(WORDS, 4, name="target_words")(target)
     y = layers.LSTM(5, return_sequences=True, name="decoder")(y, initial_state=[h, c])
@@ -80,14 +80,6 @@ def language_model():
     return keras.Model(x, words(h, reverse=True))
 
 
-def both_directions():
-    x = keras.Input((STEPS,), dtype="int64", name="text")
-    h = layers.Embedding(WORDS, 4, mask_zero=True, name="words")(x)
-    h = layers.Bidirectional(layers.GRU(3, return_sequences=True), name="both")(h)
-    h = layers.TimeDistributed(layers.Dense(4, activation="tanh"), name="each")(h)
-    return keras.Model(x, layers.Dense(CLASSES, activation="softmax", name="tags")(h))
-
-
 def runs(d):
     text, follows = [d.text[:, :-1].copy()], [d.text[:, 1:].copy()]
     lstm = lambda **more: lambda: layers.LSTM(5, **more)
@@ -100,7 +92,11 @@ def runs(d):
             stack(embedding(), lstm(return_sequences=True), lstm(return_sequences=True), units=WORDS), compiled(), text, follows
         ),
         "classes": Run(stack(embedding(mask_zero=True), lstm()), compiled(), [d.padded], [d.labels]),
-        "tags": Run(both_directions, compiled(), [d.padded], [d.tags]),
+        "tags": Run(
+            stack(embedding(mask_zero=True), lambda: layers.Bidirectional(layers.GRU(3, return_sequences=True)),
+                  lambda: layers.TimeDistributed(layers.Dense(4, activation="tanh"))),
+            compiled(), [d.padded], [d.tags],
+        ),
         "stacked_cells": Run(stack(embedding(), lambda: layers.RNN(cells())), compiled(), text, [d.labels]),
         "series": Run(
             stack(lambda: layers.Masking(), lambda: layers.SimpleRNN(5), shape=(STEPS, 3), units=1, activation=None,

@@ -2,6 +2,7 @@
 //!
 //! Schuster and Paliwal, "Bidirectional recurrent neural networks", 1997.
 
+use super::sequence::used_mask;
 use crate::json::{from_json, to_json};
 use crate::{Call, Child, Layer, LayerEntry};
 use sconce_core::names::snake_case;
@@ -215,13 +216,16 @@ impl Layer for Bidirectional {
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
         let [forward, backward] = self.directions()?;
         let values = call.args().clone();
-        let mask = call.mask(0).cloned();
+        let (mask, used) = (call.mask(0).cloned(), used_mask(call));
         let args = |half: usize| -> Result<Args<Value>> {
             let mut args = Self::args(&values, half)?;
             if let Some(Arg::One(value)) = args.positional.first_mut() {
-                value.mask = mask.clone();
+                value.mask = None;
             }
-            Ok(args)
+            Ok(match &used {
+                Some(mask) => args.named("mask", Value::from(mask.clone())),
+                None => args,
+            })
         };
         let mut first = call.child(forward, args(0)?)?.into_iter();
         let mut second = call.child(backward, args(1)?)?.into_iter();

@@ -277,8 +277,6 @@ impl<const RANK: usize> Layer for ConvLSTM<RANK> {
             }
             specs.push(bias);
         }
-        let state = self.state(x)?;
-        specs.extend(self.sequence().state_weights(x, &[state.clone(), state])?);
         Ok(specs)
     }
 

@@ -268,8 +268,8 @@ macro_rules! recurrent_layer {
             /// Whether it goes from the last step to the first; what comes out is in that order.
             #[config(default = false)]
             pub go_backwards: bool,
-            /// Whether the states of a batch are where the next batch begins, row by row. The number of
-            /// rows must be stated: `Input::batch_shape`.
+            /// Whether the states of a batch are where the next batch begins, row by row, until
+            /// `reset_states`.
             #[config(default = false)]
             pub stateful: bool,
             /// Keras's flag for unrolled loops; results do not depend on it.
@@ -353,10 +353,7 @@ macro_rules! recurrent_layer {
             fn weights(&self, x: &Args<Spec>) -> Result<Vec<WeightSpec>> {
                 let input = $crate::recurrent::sequence::input(x)?;
                 let prefix = concat!($cell_name, "/");
-                let mut specs = self.fields().weights(input.dims.last()?, prefix)?;
-                let batch = input.dims.0.first().copied().flatten();
-                specs.extend(self.sequence().state_weights(input, &self.fields().states(batch))?);
-                Ok(specs)
+                self.fields().weights(input.dims.last()?, prefix)
             }
 
             fn weights_within(&self) -> Option<(&'static str, &'static str)> {

@@ -4,7 +4,7 @@ use super::fields::{Fields, HasFields};
 use super::sequence::{Sequence, input, run, step_input};
 use super::{GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells};
 use crate::{Call, Child, Layer, LayerEntry};
-use sconce_core::{Arg, Args, Config, Dims, Error, Result, Spec, Tensor, Value, WeightSpec};
+use sconce_core::{Arg, Args, Config, Dims, Error, Result, Spec, Tensor, Value};
 use sconce_ops::recurrent::{Steps, choose, unstack};
 use std::sync::Arc;
 
@@ -157,11 +157,6 @@ impl Layer for RNN {
             first.dims = dims;
         }
         Ok(outputs)
-    }
-
-    fn weights(&self, x: &Args<Spec>) -> Result<Vec<WeightSpec>> {
-        let input = input(x)?;
-        self.sequence().state_weights(input, &self.shapes(input)?)
     }
 
     fn children(&self) -> Vec<Child<'_>> {

@@ -1,10 +1,8 @@
 //! How recurrent layers go over a sequence: states, masks, and what comes out.
 
 use crate::Call;
-use crate::initializers::Zeros;
-use sconce_core::{Arg, Args, Dims, Error, Result, Spec, Tensor, WeightSpec};
+use sconce_core::{Args, Dims, Error, Result, Spec, Tensor};
 use sconce_ops::recurrent::Steps;
-use std::sync::Arc;
 
 /// The options of a recurrent layer.
 #[derive(Clone, Copy, Default)]
@@ -88,37 +86,10 @@ impl Sequence {
         Ok(all.map(|dims| input.with_dims(dims.clone())).collect())
     }
 
-    /// The states as weights, which last from batch to batch.
-    pub fn state_weights(&self, input: &Spec, states: &[Dims]) -> Result<Vec<WeightSpec>> {
-        if !self.stateful {
-            return Ok(Vec::new());
-        }
-        let state = |(index, dims): (usize, &Dims)| {
-            let known: Option<Vec<usize>> = dims.0.iter().copied().collect();
-            let known = known.ok_or_else(|| {
-                let message = format!(
-                    "a stateful layer must know the number of rows in a batch, its input has shape {}: \
-                     state them with the model's input, as `batch_shape` in JSON or `InputLayer::of`",
-                    input.dims
-                );
-                Error::layer("", message)
-            })?;
-            let zeros = Arc::new(Zeros::new());
-            Ok(WeightSpec::new(&state_name(index), &known, zeros).transient())
-        };
-        states.iter().enumerate().map(state).collect()
-    }
-
-    /// The states before the first step.
+    /// The states before the first step: those that the call gives, or those that the batch before left,
+    /// or zeros.
     fn first_states(&self, call: &Call<'_>, x: &Tensor, shapes: &[Dims]) -> Result<Vec<Tensor>> {
-        let argument = if self.is_one_step { "states" } else { "initial_state" };
-        let mut given = Vec::new();
-        if let Some(arg) = call.args().at(1, argument) {
-            arg.each(&mut |value| given.push(value.tensor.clone()));
-        } else if let [Arg::List(list)] = call.args().positional.as_slice() {
-            // As in Keras, the states may follow the input in one list.
-            list.iter().skip(1).for_each(|arg| arg.each(&mut |v| given.push(v.tensor.clone())));
-        }
+        let given: Vec<Tensor> = call.tensors().into_iter().skip(1).cloned().collect();
         if given.len() == shapes.len() {
             return Ok(given);
         }
@@ -126,28 +97,33 @@ impl Sequence {
             let message = format!("takes {} states, got {}", shapes.len(), given.len());
             return Err(Error::layer("", message));
         }
-        let state = |(index, dims): (usize, &Dims)| -> Result<Tensor> {
-            let dims: Vec<usize> = dims.0.iter().map(|dim| dim.unwrap_or(0)).collect();
-            if !self.stateful {
-                return Ok(Tensor::zeros(dims, x.dtype(), x.device())?);
-            }
-            let state = call.state(&state_name(index))?;
-            if state.dims() != dims {
-                let message = format!(
-                    "is stateful with {} rows in a batch, got {}; give batches of that size",
-                    state.dims().first().unwrap_or(&0),
-                    x.dim(0)?
-                );
-                return Err(Error::layer("", message));
-            }
-            Ok(state.to_dtype(x.dtype())?)
-        };
-        shapes.iter().enumerate().map(state).collect()
+        let carried = if self.stateful { call.carried() } else { Vec::new() };
+        if carried.is_empty() {
+            let zeros = |dims: &Dims| {
+                let dims: Vec<usize> = dims.0.iter().map(|dim| dim.unwrap_or(0)).collect();
+                Ok(Tensor::zeros(dims, x.dtype(), x.device())?)
+            };
+            return shapes.iter().map(zeros).collect();
+        }
+        if let Some((state, expected)) =
+            carried.iter().zip(shapes).find(|(state, shape)| !shape.fits(state.dims()))
+        {
+            let message = format!(
+                "is stateful: its state of the batch before has shape {:?}, this batch needs {expected}; give                  batches of one size, or call `reset_states` before",
+                state.dims()
+            );
+            return Err(Error::layer("", message));
+        }
+        Ok(carried)
     }
 }
 
-fn state_name(index: usize) -> String {
-    format!("rnn_state_{index}")
+/// The mask that steps are left out by. As in Keras, that which the input carries counts only if the call
+/// gives no states; the argument `mask` always does.
+pub fn used_mask(call: &Call<'_>) -> Option<Tensor> {
+    let has_states = call.tensors().len() > 1;
+    let mask = if has_states { call.given_mask(0) } else { call.mask(0) };
+    mask.cloned()
 }
 
 /// Runs a cell over the sequence x by `cell`, which gives the output and the last states.
@@ -161,16 +137,14 @@ pub fn run(
     let states = sequence.first_states(call, x, shapes)?;
     let mask = if sequence.is_one_step { None } else { call.mask(0).cloned() };
     let steps = Steps {
-        mask: mask.clone(),
+        mask: used_mask(call).filter(|_| !sequence.is_one_step),
         go_backwards: sequence.go_backwards,
         zero_output_for_mask: sequence.zero_output_for_mask,
         return_sequences: sequence.return_sequences,
     };
     let mut outputs = cell(call, steps, &states)?;
     if sequence.stateful {
-        for (index, state) in outputs.iter().skip(1).enumerate() {
-            call.update(&state_name(index), state.clone())?;
-        }
+        call.carry(outputs.iter().skip(1).cloned().collect());
     }
     if !sequence.return_state {
         outputs.truncate(1);
