@@ -3,13 +3,14 @@
 use super::file::{CheckpointFile, Position, SavedCallback, State};
 use crate::callbacks::{Callback, CallbackState};
 use crate::epoch::Training;
-use sconce_core::{Device, Error, Json, Result, Tensor, Weight};
+use sconce_core::context::Carried;
+use sconce_core::{Device, Error, Json, Result, Tensor};
 use sconce_saving::{Array, NamedTensors, network};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const WEIGHTS: &str = "weights";
-const STATES: &str = "states";
+const CARRIED: &str = "carried";
 const OPTIMIZER: &str = "optimizer";
 const METRICS: &str = "metrics";
 const CALLBACKS: &str = "callbacks";
@@ -56,18 +57,15 @@ fn state_of(from: &NamedTensors, group: &str, saved: &SavedCallback) -> Result<C
 }
 
 impl Training<'_> {
-    /// The states of recurrent layers that last from batch to batch, which no file of a model holds, by
-    /// path.
-    fn layer_states(&self) -> BTreeMap<String, Arc<Weight>> {
-        let mut states = BTreeMap::new();
+    /// What layers keep from batch to batch, such as the states of stateful recurrent ones, by path.
+    fn carried(&self) -> BTreeMap<String, Arc<Carried>> {
+        let mut carried = BTreeMap::new();
         for layer in self.model.layers() {
             layer.walk("", &mut |path, layer, _| {
-                for weight in layer.weights().iter().filter(|weight| weight.is_transient) {
-                    states.insert(format!("{path}/{}", weight.name), weight.clone());
-                }
+                carried.insert(format!("{CARRIED}/{path}"), layer.carried().clone());
             });
         }
-        states
+        carried
     }
 
     /// Everything that decides how the run goes on, copied.
@@ -79,9 +77,8 @@ impl Training<'_> {
                 tensors.insert(format!("{WEIGHTS}/{}", weight.path), array)?;
             }
         }
-        for (path, state) in self.layer_states() {
-            let array = Array::from_tensor(&state.value(false).detach())?;
-            tensors.insert(format!("{STATES}/{path}"), array)?;
+        for (group, carried) in self.carried() {
+            insert(&mut tensors, &group, &carried.get())?;
         }
         let compiled = self.model.compiled.as_ref();
         if let Some(optimizer) = compiled.and_then(|compiled| compiled.optimizer_state()) {
@@ -138,11 +135,9 @@ impl Training<'_> {
             }
             network::from_named(network, &weights)?;
         }
-        for (path, state) in self.layer_states() {
-            let array = tensors.get(&format!("{STATES}/{path}")).ok_or_else(|| {
-                Error::data(format!("it holds no state of the recurrent layer `{path}`"))
-            })?;
-            state.set(&array.to_tensor(&Device::Cpu)?)?;
+        for (group, carried) in self.carried() {
+            let states = tensors.numbered(&group).into_iter();
+            carried.set(states.map(|a| a.to_tensor(self.model.device())).collect::<Result<_>>()?);
         }
         if let Some(compiled) = &mut self.model.compiled
             && compiled.optimizer_state().is_some()

@@ -6,7 +6,7 @@ use crate::optimizers::{Adam, Optimizer, OptimizerExt, SGD};
 use crate::schedules::CosineDecay;
 use crate::{CancelToken, Compile, Fit, History, Sequential, Verbose};
 use sconce_core::{Device, Result, Stream, Tensor};
-use sconce_layers::{BatchNormalization, Dense, Dropout};
+use sconce_layers::{BatchNormalization, Dense, Dropout, LayerExt, SimpleRNN};
 use std::path::Path;
 
 const ROWS: usize = 50;
@@ -377,12 +377,9 @@ fn states_of_recurrent_layers_go_on() {
     let x = x.reshape((32, 3, 1)).unwrap();
     let y = x.sum(1).unwrap();
     let run = |folder: Option<(&Path, bool)>, lost: Option<usize>| {
-        let layers = serde_json::json!({"class_name": "Sequential", "config": {"layers": [
-            {"class_name": "InputLayer", "config": {"batch_shape": [4, 3, 1]}},
-            {"class_name": "SimpleRNN", "config": {"units": 4, "stateful": true}},
-            {"class_name": "Dense", "config": {"units": 1}},
-        ]}});
-        let mut model = Sequential::from_json(&layers.to_string()).unwrap();
+        let mut model = Sequential::new()
+            .add(SimpleRNN::new(4).stateful(true).input_shape([3, 1]))
+            .add(Dense::new(1));
         model.compile(Adam::new(0.01), "mse").unwrap();
         let mut fit = Fit::new(2, 4).shuffle(false).verbose(Verbose::Silent);
         if let Some((folder, resume)) = folder {
