@@ -31,6 +31,11 @@ impl Carried {
         self.lock().clone()
     }
 
+    /// Sets it, to what a checkpoint held.
+    pub fn set(&self, values: Vec<Tensor>) {
+        *self.lock() = values;
+    }
+
     /// Forgets it.
     pub fn clear(&self) {
         self.lock().clear();

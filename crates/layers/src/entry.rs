@@ -412,8 +412,8 @@ impl LayerEntry {
         children.iter().flat_map(Child::entries).for_each(LayerEntry::reset_states);
     }
 
-    /// What the layer keeps from batch to batch; it is no weight, and in no file.
-    pub(crate) fn carried(&self) -> &Arc<Carried> {
+    /// What the layer keeps from batch to batch; it is no weight, and in no file of a model.
+    pub fn carried(&self) -> &Arc<Carried> {
         &self.0.carried
     }
 

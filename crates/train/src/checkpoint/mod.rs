@@ -17,9 +17,10 @@
 //!   array in the order of their names (each with its length before it).
 //!
 //! The arrays are `weights/{path}` (in the types they have, batch statistics included),
-//! `optimizer/{i}` (Keras's `optimizer.variables` in order), `metrics/{i}/{j}` (sums of the running
-//! epoch), `callbacks/{i}/{j}` (such as the best weights) and `step/{j}` (of a training step of your
-//! own). The state holds
+//! `carried/{path}/{i}` (states of stateful recurrent layers), `optimizer/{i}` (Keras's
+//! `optimizer.variables` in order), `metrics/{i}/{j}` (sums of the running epoch),
+//! `callbacks/{i}/{j}` (such as the best weights) and `step/{j}` (of a training step of your own). The
+//! state holds
 //!
 //! - `position`: `epoch`, `batch` (from 0: all before are done) and `stopped` (the reason for which a
 //!   callback has stopped the run, or `null`);

@@ -3,10 +3,14 @@
 use super::file::{CheckpointFile, Position, SavedCallback, State};
 use crate::callbacks::{Callback, CallbackState};
 use crate::epoch::Training;
+use sconce_core::context::Carried;
 use sconce_core::{Device, Error, Json, Result, Tensor};
 use sconce_saving::{Array, NamedTensors, network};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const WEIGHTS: &str = "weights";
+const CARRIED: &str = "carried";
 const OPTIMIZER: &str = "optimizer";
 const METRICS: &str = "metrics";
 const CALLBACKS: &str = "callbacks";
@@ -53,6 +57,17 @@ fn state_of(from: &NamedTensors, group: &str, saved: &SavedCallback) -> Result<C
 }
 
 impl Training<'_> {
+    /// What layers keep from batch to batch, such as the states of stateful recurrent ones, by path.
+    fn carried(&self) -> BTreeMap<String, Arc<Carried>> {
+        let mut carried = BTreeMap::new();
+        for layer in self.model.layers() {
+            layer.walk("", &mut |path, layer, _| {
+                carried.insert(format!("{CARRIED}/{path}"), layer.carried().clone());
+            });
+        }
+        carried
+    }
+
     /// Everything that decides how the run goes on, copied.
     pub(crate) fn snapshot(&self, conditions: Json) -> Result<CheckpointFile> {
         let mut tensors = NamedTensors::new();
@@ -61,6 +76,9 @@ impl Training<'_> {
                 let array = Array::from_tensor(&weight.var.as_tensor().detach())?;
                 tensors.insert(format!("{WEIGHTS}/{}", weight.path), array)?;
             }
+        }
+        for (group, carried) in self.carried() {
+            insert(&mut tensors, &group, &carried.get())?;
         }
         let compiled = self.model.compiled.as_ref();
         if let Some(optimizer) = compiled.and_then(|compiled| compiled.optimizer_state()) {
@@ -116,6 +134,10 @@ impl Training<'_> {
                 }
             }
             network::from_named(network, &weights)?;
+        }
+        for (group, carried) in self.carried() {
+            let states = tensors.numbered(&group).into_iter();
+            carried.set(states.map(|a| a.to_tensor(self.model.device())).collect::<Result<_>>()?);
         }
         if let Some(compiled) = &mut self.model.compiled
             && compiled.optimizer_state().is_some()

@@ -6,7 +6,7 @@ use crate::optimizers::{Adam, Optimizer, OptimizerExt, SGD};
 use crate::schedules::CosineDecay;
 use crate::{CancelToken, Compile, Fit, History, Sequential, Verbose};
 use sconce_core::{Device, Result, Stream, Tensor};
-use sconce_layers::{BatchNormalization, Dense, Dropout};
+use sconce_layers::{BatchNormalization, Dense, Dropout, LayerExt, SimpleRNN};
 use std::path::Path;
 
 const ROWS: usize = 50;
@@ -368,4 +368,32 @@ fn model_checkpoints_by_batch_go_on() {
     let mut both = [names("first"), names("second")].concat();
     both.sort();
     assert_eq!(both, names("whole"));
+}
+
+/// States that last from batch to batch are in no file of a model, and in a checkpoint all the same.
+#[test]
+fn states_of_recurrent_layers_go_on() {
+    let x = Tensor::arange(0f32, 96.0, &Device::Cpu).unwrap().affine(0.01, 0.0).unwrap();
+    let x = x.reshape((32, 3, 1)).unwrap();
+    let y = x.sum(1).unwrap();
+    let run = |folder: Option<(&Path, bool)>, lost: Option<usize>| {
+        let mut model = Sequential::new()
+            .add(SimpleRNN::new(4).stateful(true).input_shape([3, 1]))
+            .add(Dense::new(1));
+        model.compile(Adam::new(0.01), "mse").unwrap();
+        let mut fit = Fit::new(2, 4).shuffle(false).verbose(Verbose::Silent);
+        if let Some((folder, resume)) = folder {
+            fit = fit.checkpoint(Checkpoint::new(folder).every_steps(3)).resume(resume);
+        }
+        if let Some(at) = lost {
+            fit = fit.callback(failing(at));
+        }
+        model.fit_with(&x, &y, fit).map(|history| (text(&history), weights(&model)))
+    };
+    let expected = run(None, None).unwrap();
+    for lost in [5, 11] {
+        let dir = tempfile::tempdir().unwrap();
+        run(Some((dir.path(), false)), Some(lost)).unwrap_err();
+        assert_eq!(run(Some((dir.path(), true)), None).unwrap(), expected);
+    }
 }
