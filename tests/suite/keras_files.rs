@@ -214,9 +214,14 @@ fn keras_opens_models_of_several_outputs() {
         "merged",
         "images",
         "steps",
+        "encoder",
+        "gpt",
+        "grouped",
+        "compared",
     ];
     let mut count = 0;
-    let groups = ["functional_training", "layer_training", "sequence_training"];
+    let groups =
+        ["functional_training", "layer_training", "sequence_training", "attention_training"];
     for case in groups.into_iter().flat_map(golden::load) {
         if !names.contains(&case.name()) {
             continue;

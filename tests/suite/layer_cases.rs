@@ -13,6 +13,8 @@ pub struct LayerCase {
     pub config: Json,
     /// Shape of one sample of each input.
     pub samples: Vec<&'static [usize]>,
+    /// Whether each input is an argument of its own, instead of all in a list.
+    pub spread: bool,
     /// Names and shapes of the weights, in Keras's order.
     pub weights: &'static [(&'static str, &'static [usize])],
 }
@@ -23,12 +25,22 @@ pub fn case(
     sample: &'static [usize],
     weights: &'static [(&'static str, &'static [usize])],
 ) -> LayerCase {
-    LayerCase { class_name, config, samples: vec![sample], weights }
+    LayerCase { class_name, config, samples: vec![sample], spread: false, weights }
 }
 
 /// A layer that merges several inputs.
 pub fn merging(class_name: &'static str, config: Json, samples: &[&'static [usize]]) -> LayerCase {
-    LayerCase { class_name, config, samples: samples.to_vec(), weights: &[] }
+    LayerCase { class_name, config, samples: samples.to_vec(), spread: false, weights: &[] }
+}
+
+/// A layer that is called with a query and a value.
+fn attending(
+    class_name: &'static str,
+    config: Json,
+    weights: &'static [(&'static str, &'static [usize])],
+) -> LayerCase {
+    let list = matches!(class_name, "Attention" | "AdditiveAttention");
+    LayerCase { class_name, config, samples: vec![&[2, 3], &[4, 3]], spread: !list, weights }
 }
 
 pub fn cases() -> Vec<LayerCase> {
@@ -45,6 +57,14 @@ pub fn cases() -> Vec<LayerCase> {
         case("ActivityRegularization", json!({"l1": 0.1, "l2": 0.2}), &[3], &[]),
         merging("Add", json!({}), &[&[2, 3], &[2, 3], &[3]]),
         case("AlphaDropout", json!({"rate": 0.4}), &[5], &[]),
+        attending("AdditiveAttention", json!({}), &[("scale", &[3])]),
+        attending("AdditiveAttention", json!({"use_scale": false}), &[]),
+        attending("Attention", json!({}), &[]),
+        attending(
+            "Attention",
+            json!({"use_scale": true, "score_mode": "concat", "dropout": 0.3}),
+            &[("scale", &[]), ("concat_score_weight", &[])],
+        ),
         merging("Average", json!({}), &[&[2, 3], &[2, 1]]),
         case(
             "BatchNormalization",
@@ -93,6 +113,41 @@ pub fn cases() -> Vec<LayerCase> {
             json!({"groups": -1, "axis": 1, "scale": false}),
             &[2, 3],
             &[("beta", &[2])],
+        ),
+        // Biases of keys change no softmax, so that a step may leave them as they are.
+        attending(
+            "GroupQueryAttention",
+            json!({"head_dim": 2, "num_query_heads": 4, "num_key_value_heads": 2, "use_bias": false}),
+            &[
+                ("query/kernel", &[3, 4, 2]),
+                ("key/kernel", &[3, 2, 2]),
+                ("value/kernel", &[3, 2, 2]),
+                ("attention_output/kernel", &[4, 2, 3]),
+            ],
+        ),
+        attending(
+            "MultiHeadAttention",
+            json!({"num_heads": 2, "key_dim": 3, "value_dim": 2, "use_gate": true, "use_bias": false}),
+            &[
+                ("query/kernel", &[3, 2, 3]),
+                ("key/kernel", &[3, 2, 3]),
+                ("gate/kernel", &[3, 2, 2]),
+                ("value/kernel", &[3, 2, 2]),
+                ("attention_output/kernel", &[2, 2, 3]),
+            ],
+        ),
+        attending(
+            "MultiHeadAttention",
+            json!({
+                "num_heads": 1, "key_dim": 2, "dropout": 0.3, "use_bias": false,
+                "output_shape": [2, 2], "sliding_window": 2,
+            }),
+            &[
+                ("query/kernel", &[3, 1, 2]),
+                ("key/kernel", &[3, 1, 2]),
+                ("value/kernel", &[3, 1, 2]),
+                ("attention_output/kernel", &[1, 2, 2, 2]),
+            ],
         ),
         case("Identity", json!({}), &[2, 2], &[]),
         case("LayerNormalization", json!({}), &[2, 3], &[("gamma", &[3]), ("beta", &[3])]),
@@ -178,13 +233,17 @@ fn samples(case: &LayerCase, dtype: DType) -> Vec<Tensor> {
 }
 
 /// One argument, or a list of several.
-fn args<T>(mut all: Vec<T>) -> Args<T> {
-    if all.len() == 1 { Args::one(all.remove(0)) } else { Args::list(all) }
+fn args<T>(case: &LayerCase, mut all: Vec<T>) -> Args<T> {
+    match all.len() {
+        1 => Args::one(all.remove(0)),
+        _ if case.spread => all.into_iter().fold(Args::new(), Args::tensor),
+        _ => Args::list(all),
+    }
 }
 
 fn specs(case: &LayerCase, dtype: DType) -> Args<Spec> {
     let spec = |sample: &&[usize]| Spec { dims: Dims::batch_of(sample), dtype };
-    args(case.samples.iter().map(spec).collect())
+    args(case, case.samples.iter().map(spec).collect())
 }
 
 /// A model of the layer before a dense layer, so that everything can be trained.
@@ -200,10 +259,7 @@ fn model(case: &LayerCase) -> Model {
             return Model::new([&x], [&end(&x)?]);
         }
         let inputs: Vec<SymbolicTensor> = case.samples.iter().map(Input::new).collect();
-        let y = match inputs.as_slice() {
-            [one] => entry.apply_all(one)?.remove(0),
-            several => entry.apply_all(several)?.remove(0),
-        };
+        let y = (&entry).apply_all(args(case, inputs.clone()))?.remove(0);
         Model::new(&inputs, [&end(&y)?])
     };
     build().unwrap_or_else(|error| panic!("{}: {error}", case.class_name))
@@ -218,7 +274,7 @@ fn every_row_has_a_case_and_keras_s_numbers() {
     let groups = ["layers"].into_iter().chain(crate::layer_numbers::GROUPS);
     let forward: Vec<String> = groups.flat_map(configs).collect();
     let training: Vec<String> =
-        ["training", "layer_training", "image_training", "sequence_training"]
+        ["training", "layer_training", "attention_training", "image_training", "sequence_training"]
             .into_iter()
             .flat_map(configs)
             .collect();
@@ -339,7 +395,7 @@ fn gradients_agree_with_finite_differences() {
         let build = BuildOptions { device: &Device::Cpu, first: FirstValues::Seed(3) };
         entry.build(&specs(&case, DType::F64), "", build).unwrap();
         let scalar = |cx: &mut Context, x: Vec<Tensor>| -> Tensor {
-            let args = args(x.into_iter().map(Value::from).collect());
+            let args = args(&case, x.into_iter().map(Value::from).collect());
             let y = Scope::new(cx, None).run(&entry, args, 7).unwrap().remove(0).tensor;
             let g = sconce::ops::gradient_check::sample("g", y.dims()).unwrap();
             // An input layer declares float32, and gives that.

@@ -10,8 +10,9 @@ use sconce_testkit::golden::{self, Case};
 use serde_json::Value as Json;
 
 /// The groups, by rooms of the layers.
-pub const GROUPS: [&str; 9] = [
+pub const GROUPS: [&str; 10] = [
     "layers_activation",
+    "layers_attention",
     "layers_core",
     "layers_images",
     "layers_merging",
@@ -22,11 +23,19 @@ pub const GROUPS: [&str; 9] = [
     "layers_reshaping",
 ];
 
-fn args<T>(mut all: Vec<T>) -> Args<T> {
-    match all.len() {
+/// Inputs as the case calls its layer with them: each an argument, or all in one; and its flags.
+fn args<T>(case: &Case, mut all: Vec<T>) -> Args<T> {
+    let mut args = match all.len() {
         1 => Args::one(all.remove(0)),
+        _ if case.field("spread") == &Json::Bool(true) => {
+            all.into_iter().fold(Args::new(), Args::tensor)
+        }
         _ => Args::list(all),
+    };
+    for (name, flag) in case.field("flags").as_object().into_iter().flatten() {
+        args = args.value(name, flag.clone());
     }
+    args
 }
 
 /// The layer of a case, which computes in a type.
@@ -65,7 +74,7 @@ fn compare(case: &Case, dtype: DType, tolerance: f64) {
     let inputs: Vec<Tensor> = some(case, "x").iter().map(given).collect();
     let spec = |x: &Tensor| Spec { dims: Dims::batch_of(&x.dims()[1..]), dtype: x.dtype() };
     let build = BuildOptions { device: &Device::Cpu, first: FirstValues::Zeros };
-    let specs = args(inputs.iter().map(spec).collect());
+    let specs = args(case, inputs.iter().map(spec).collect());
     entry.build(&specs, "", build).unwrap();
     let mut store = Store::new();
     entry.collect(&mut store, "", true).unwrap();
@@ -83,7 +92,12 @@ fn compare(case: &Case, dtype: DType, tolerance: f64) {
     let mask = |mask: Option<Tensor>| mask.map(|mask| mask.to_dtype(DType::U8).unwrap());
     let value = |(tensor, m): (&Tensor, _)| Value { tensor: tensor.clone(), mask: mask(m) };
     let values: Vec<Value> = inputs.iter().zip(masks).map(value).collect();
-    let run = Scope::new(&mut cx, None).run(&entry, args(values), 7);
+    let mut values = args(case, values);
+    if case.has("attention_mask") {
+        let seen = case.tensor("attention_mask").to_dtype(DType::U8).unwrap();
+        values = values.named("attention_mask", seen.into());
+    }
+    let run = Scope::new(&mut cx, None).run(&entry, values, 7);
     let mut outputs = run.unwrap_or_else(|error| panic!("{}: {error}", case.name()));
     let promised = entry.outputs(&specs).unwrap();
     assert_eq!(promised.len(), outputs.len(), "{}", case.name());
@@ -146,6 +160,15 @@ fn calls_give_keras_s_numbers() {
         for case in golden::load(group) {
             // Keras computes these in float32 whatever the policy.
             let rounded = case.name().starts_with("GlobalAveragePooling")
+                || [
+                    "attention/concat",
+                    "additive",
+                    "multi_head",
+                    "group_query",
+                    "time_distributed/batch",
+                ]
+                .iter()
+                .any(|name| case.name().starts_with(name))
                 || case.tensor("y").dtype() == DType::F32;
             compare(&case, DType::F64, if rounded { 2e-6 } else { tolerance });
             compare(&case, DType::F32, 2e-5);

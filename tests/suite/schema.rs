@@ -173,7 +173,7 @@ fn validator() -> Validator {
 
 /// What the program refuses and the schema does not: whole numbers beyond 64 bits, endings of files,
 /// values that depend on each other, and the few rules that no attribute of the derive states.
-const LEFT_TO_THE_PROGRAM: [&str; 20] = [
+const LEFT_TO_THE_PROGRAM: [&str; 22] = [
     "1e+30",
     "a file of",
     "one ASCII character",
@@ -194,6 +194,8 @@ const LEFT_TO_THE_PROGRAM: [&str; 20] = [
     "is for `multi_label` true only",
     "must be classes below",
     "must hold at least one class",
+    "must be at least one cell",
+    "must be a multiple of num_key_value_heads",
 ];
 
 /// Empty lists of files are refused where the files are read.

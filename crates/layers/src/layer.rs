@@ -96,6 +96,12 @@ pub trait Layer: Configured {
         Ok(Vec::new())
     }
 
+    /// Where Keras keeps weights that are named with a prefix: `("query", "query_dense")` says that
+    /// `query/kernel` is a weight of an object called `query` in the attribute `query_dense`.
+    fn weight_groups(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
     /// Where Keras's files keep the weights, if not with the layer itself: in the object of an attribute,
     /// of a class, such as the cell of an LSTM. Their names begin with that of the object.
     fn weights_within(&self) -> Option<(&'static str, &'static str)> {

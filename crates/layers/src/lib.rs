@@ -4,6 +4,7 @@
 //! maths, its tests, and one line in the table below.
 
 pub mod activation_layers;
+pub mod attention;
 pub mod call;
 mod constant_value;
 pub mod constraints;
@@ -30,6 +31,9 @@ mod seed;
 pub mod spatial;
 
 pub use crate::activation_layers::{ELU, LeakyReLU, PReLU, ReLU, Softmax};
+pub use crate::attention::{
+    AdditiveAttention, Attention, GroupQueryAttention, MultiHeadAttention, ScoreMode,
+};
 pub use crate::convolution::{
     Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D,
     DepthwiseConv2D, SeparableConv1D, SeparableConv2D,
@@ -108,7 +112,9 @@ sconce_core::registry! { Layers(Layer):
     Activation [];
     ActivityRegularization [];
     Add [];
+    AdditiveAttention [];
     AlphaDropout [];
+    Attention [];
     Average [];
     BatchNormalization [];
     Bidirectional [];
@@ -127,6 +133,7 @@ sconce_core::registry! { Layers(Layer):
     GaussianDropout [];
     GaussianNoise [];
     GroupNormalization [];
+    GroupQueryAttention [];
     GRU [];
     GRUCell [];
     Identity [];
@@ -138,6 +145,7 @@ sconce_core::registry! { Layers(Layer):
     Masking [];
     Maximum [];
     Minimum [];
+    MultiHeadAttention [];
     Multiply [];
     Normalization [];
     Permute [];

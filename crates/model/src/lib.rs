@@ -12,6 +12,7 @@ mod schema;
 mod shared;
 pub mod summary;
 pub mod symbolic;
+pub mod symbolic_operations;
 
 pub use architecture::Architecture;
 pub use graph::{EdgeId, Graph, Node};

@@ -15,8 +15,7 @@
 
 use crate::graph::{EdgeId, Graph, infer};
 use crate::layer_order::{Call, functional_order};
-use sconce_core::{Arg, Args, Dims, Error, Result, Spec};
-use sconce_layers::operations::{self, Operand};
+use sconce_core::{Args, Dims, Error, Result, Spec};
 use sconce_layers::{InputLayer, LayerEntry};
 use std::collections::HashMap;
 use std::fmt;
@@ -324,52 +323,4 @@ fn sorted_nodes(
     let mut nodes: Vec<_> = nodes.into_values().collect();
     nodes.sort_by_key(|node| node.number);
     Ok(nodes)
-}
-
-/// An operator between symbolic tensors, or one and a number.
-fn operate(
-    operation: LayerEntry,
-    a: Operand<&SymbolicTensor>,
-    b: Operand<&SymbolicTensor>,
-) -> Result<SymbolicTensor> {
-    let arg = |operand: Operand<&SymbolicTensor>| match operand {
-        Operand::Tensor(tensor) => Arg::One(tensor.clone()),
-        Operand::Number(number) => Arg::Json(number),
-    };
-    (&operation).apply(Args::new().arg(arg(a)).arg(arg(b)))
-}
-
-macro_rules! operators {
-    ($($trait:ident $method:ident $layer:ident),*) => {$(
-        impl std::ops::$trait for &SymbolicTensor {
-            type Output = Result<SymbolicTensor>;
-            fn $method(self, other: Self) -> Self::Output {
-                let layer = operations::$layer {};
-                operate(layer.into(), Operand::Tensor(self), Operand::Tensor(other))
-            }
-        }
-        impl std::ops::$trait<f64> for &SymbolicTensor {
-            type Output = Result<SymbolicTensor>;
-            fn $method(self, other: f64) -> Self::Output {
-                let layer = operations::$layer {};
-                operate(layer.into(), Operand::Tensor(self), Operand::Number(other.into()))
-            }
-        }
-        impl std::ops::$trait<&SymbolicTensor> for f64 {
-            type Output = Result<SymbolicTensor>;
-            fn $method(self, other: &SymbolicTensor) -> Self::Output {
-                let layer = operations::$layer {};
-                operate(layer.into(), Operand::Number(self.into()), Operand::Tensor(other))
-            }
-        }
-    )*};
-}
-
-operators!(Add add Add, Sub sub Subtract, Mul mul Multiply, Div div TrueDivide);
-
-impl std::ops::Neg for &SymbolicTensor {
-    type Output = Result<SymbolicTensor>;
-    fn neg(self) -> Self::Output {
-        operations::Negative {}.apply(self)
-    }
 }

@@ -21,6 +21,8 @@ pub enum Operator {
     Maximum,
     /// The smaller of both. Where they are equal, each gets half of the gradient.
     Minimum,
+    /// `a^b`. Of a negative `a` it is defined for whole `b`, and has no gradient in `b`.
+    Power,
 }
 
 /// `a (operator) b`, differentiable in both.
@@ -49,6 +51,7 @@ impl Operation for Arithmetic {
             Operator::Divide => "divide",
             Operator::Maximum => "maximum",
             Operator::Minimum => "minimum",
+            Operator::Power => "power",
         }
     }
 
@@ -61,6 +64,7 @@ impl Operation for Arithmetic {
             Operator::Divide => a.broadcast_div(b),
             Operator::Maximum => a.broadcast_maximum(b),
             Operator::Minimum => a.broadcast_minimum(b),
+            Operator::Power => power(a, b),
         })
     }
 
@@ -72,6 +76,7 @@ impl Operation for Arithmetic {
                 Operator::Multiply => dy.broadcast_mul(b)?,
                 Operator::Divide => dy.broadcast_div(b)?,
                 Operator::Maximum | Operator::Minimum => (dy * share(a, b, pass.output(0))?)?,
+                Operator::Power => (dy * power(a, &(b - 1.0)?)?)?.broadcast_mul(b)?,
             };
             pass.give(0, sum_to(&da, a.shape())?)?;
         }
@@ -83,6 +88,10 @@ impl Operation for Arithmetic {
                 Operator::Divide => (dy * pass.output(0))?.broadcast_div(b)?.neg()?,
                 Operator::Maximum | Operator::Minimum => {
                     (dy - (dy * share(a, b, pass.output(0))?)?)?
+                }
+                Operator::Power => {
+                    let log = a.eq(0.0)?.where_cond(&a.zeros_like()?, &a.log()?)?;
+                    (dy * pass.output(0))?.broadcast_mul(&log)?
                 }
             };
             pass.give(1, sum_to(&db, b.shape())?)?;
@@ -106,6 +115,7 @@ impl Kernel<()> for Arithmetic {
             // As candle compares: a NaN on either side is the result.
             Operator::Maximum => map2(a, b, |a, b| if a > b || a.is_nan() { a } else { b }),
             Operator::Minimum => map2(a, b, |a, b| if a < b || a.is_nan() { a } else { b }),
+            Operator::Power => map2(a, b, f32::powf),
         };
         Ok((vec![(y, Shape::from(inputs[0].dims))], ()))
     }
@@ -134,6 +144,9 @@ impl Kernel<()> for Arithmetic {
                 Operator::Divide => with(b, &|dy, b| map2(dy, b, |dy, b| dy / b))?,
                 Operator::Maximum => chosen(a, b)?,
                 Operator::Minimum => chosen(b, a)?,
+                Operator::Power => with_slice(a, |a| {
+                    with(b, &|dy, b| map3(dy, a, b, |dy, a, b| dy * b * a.powf(b - 1.0)))
+                })?,
             };
             pass.give(0, da)?;
         }
@@ -147,6 +160,9 @@ impl Kernel<()> for Arithmetic {
                 })?,
                 Operator::Maximum => chosen(b, a)?,
                 Operator::Minimum => chosen(a, b)?,
+                Operator::Power => with_slice(pass.output(0), |y| {
+                    with(a, &|dy, a| map3(dy, y, a, |dy, y, a| dy * y * log_or_zero(a)))
+                })?,
             };
             pass.give(1, db)?;
         }
@@ -159,6 +175,25 @@ impl Kernel<()> for Arithmetic {
 fn share(a: &Tensor, b: &Tensor, y: &Tensor) -> Result<Tensor> {
     let is = |t: &Tensor| t.broadcast_as(y.shape())?.eq(y)?.to_dtype(y.dtype());
     (is(a)? - is(b)?)?.affine(0.5, 0.5)
+}
+
+/// `a^b` of tensors. For a < 0 the sign is that of whole exponents; others give NaN.
+fn power(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let size = a.abs()?.log()?.broadcast_mul(b)?.exp()?;
+    let (a, b) = (a.broadcast_as(size.shape())?, b.broadcast_as(size.shape())?);
+    let one = size.ones_like()?;
+    // 0 ln(0) is no number.
+    let size = b.eq(0.0)?.where_cond(&one, &size)?;
+    let half = (&b * 0.5)?;
+    let odd = half.floor()?.ne(&half)?;
+    let signed = odd.where_cond(&size.neg()?, &size)?;
+    let signed = b.floor()?.eq(&b)?.where_cond(&signed, &(one * f64::NAN)?)?;
+    a.lt(0.0)?.where_cond(&signed, &size)
+}
+
+/// `ln(a)`, and 0 for a = 0, where JAX gives `a^b` no slope in b.
+fn log_or_zero(a: f32) -> f32 {
+    if a == 0.0 { 0.0 } else { a.ln() }
 }
 
 /// The sum over the axes that broadcasting added or stretched: the gradient of a tensor of this shape.
@@ -204,6 +239,30 @@ mod tests {
                 // Away from 0, which is no divisor.
                 let b = (sample("b", b).unwrap() * 0.2).unwrap().affine(1.0, 1.5).unwrap();
                 check_operation(make, &[sample("a", a).unwrap(), b]).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn powers_have_gradients_in_base_and_exponent() {
+        for (a, b) in [(&[2, 3][..], &[2, 3][..]), (&[2, 3], &[3]), (&[], &[2])] {
+            let make = || Arithmetic { operator: Operator::Power, one_shape: a == b };
+            let a = sample("a", a).unwrap().affine(0.2, 1.0).unwrap();
+            check_operation(make, &[a, sample("b", b).unwrap()]).unwrap();
+        }
+    }
+
+    #[test]
+    fn powers_of_negative_numbers_and_zero() {
+        let a = Tensor::new(&[-2f64, -2.0, -2.0, 0.0, 0.0, 0.0], &Device::Cpu).unwrap();
+        let b = Tensor::new(&[3f64, -2.0, 0.5, 0.0, 2.0, -1.0], &Device::Cpu).unwrap();
+        for dtype in [DType::F32, DType::F64] {
+            let [a, b] = [&a, &b].map(|t| t.to_dtype(dtype).unwrap());
+            let y = arithmetic(Operator::Power, &a, &b).unwrap().to_dtype(DType::F64).unwrap();
+            let y = y.to_vec1::<f64>().unwrap();
+            for (y, expected) in y.iter().zip([-8.0, 0.25, f64::NAN, 1.0, 0.0, f64::INFINITY]) {
+                let near = (y - expected).abs() < 1e-6 || *y == expected;
+                assert!(near || y.is_nan() && expected.is_nan(), "{y} {expected} in {dtype:?}");
             }
         }
     }

@@ -209,7 +209,7 @@ macro_rules! comparisons {
 impl<'a> Number for Expression<'a> {
     type Mask = Comparison<'a>;
 
-    functions! { abs sqrt recip exp tanh }
+    functions! { abs sqrt recip exp sin cos tanh }
 
     fn ln(self) -> Self {
         self.map(Tensor::log)

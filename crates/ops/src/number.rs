@@ -33,12 +33,16 @@ pub trait Number:
     fn exp(self) -> Self;
     /// `e^x - 1`, exact near 0 for x <= 0. Above 0 it may lose digits.
     fn exp_m1(self) -> Self;
-    /// `x^exponent` for x >= 0.
+    /// `x^exponent`; for x < 0, of whole exponents.
     fn powf(self, exponent: f64) -> Self;
     /// `ln(x)`.
     fn ln(self) -> Self;
     /// `ln(1 + x)` for x in 0..=1, exact near 0.
     fn ln_1p(self) -> Self;
+    /// `sin(x)`.
+    fn sin(self) -> Self;
+    /// `cos(x)`.
+    fn cos(self) -> Self;
     /// `tanh(x)`.
     fn tanh(self) -> Self;
     /// `x - tanh(x)`.
@@ -177,6 +181,8 @@ impl Number for Scalar {
         abs f32::abs;
         sqrt f32::sqrt;
         recip f32::recip;
+        sin f32::sin;
+        cos f32::cos;
         exp math::exp;
         exp_m1 math::exp_m1;
         ln math::ln;

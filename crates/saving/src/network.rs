@@ -85,44 +85,57 @@ fn saved(entry: &LayerEntry, paths: &Paths<'_>) -> Result<Saved> {
         let key = paths.get(&Arc::as_ptr(weight)).map_or_else(String::new, |path| path.to_string());
         Variable { key, trainable: !weight.is_state }
     };
-    let children = match entry.downcast::<GraphLayer>().and_then(|m| Some((m, m.graph()?))) {
-        Some((model, graph)) => {
-            let layers = saved_layers(graph, model.architecture(), paths)?;
-            vec![("layers".to_string(), Child::Many(layers))]
-        }
-        None => {
-            let child = |child: layers::Child<'_>| {
-                Ok(match child {
-                    layers::Child::One(attribute, entry) => {
-                        (attribute.to_string(), Child::One(saved(entry, paths)?))
-                    }
-                    layers::Child::Many(attribute, entries) => {
-                        let list = entries.into_iter().map(|e| saved(e, paths));
-                        (attribute.to_string(), Child::Many(list.collect::<Result<_>>()?))
-                    }
-                })
-            };
-            entry.layer().children().into_iter().map(child).collect::<Result<_>>()?
-        }
-    };
-    let mut children: Vec<(String, Child)> = children;
-    let weights = || entry.weights().iter();
-    let mut variables: Vec<Variable> = weights().map(variable).collect();
-    if let Some((attribute, class_name)) = entry.layer().weights_within() {
-        let within = Saved {
-            id: weights().next().map_or(0, |weight| Arc::as_ptr(weight).cast::<()>() as usize),
-            class_name: class_name.to_string(),
-            name: sconce_core::names::snake_case(class_name),
-            variables: std::mem::take(&mut variables),
-            children: Vec::new(),
+    let mut children: Vec<(String, Child)> =
+        match entry.downcast::<GraphLayer>().and_then(|m| Some((m, m.graph()?))) {
+            Some((model, graph)) => {
+                let layers = saved_layers(graph, model.architecture(), paths)?;
+                vec![("layers".to_string(), Child::Many(layers))]
+            }
+            None => {
+                let child = |child: layers::Child<'_>| {
+                    Ok(match child {
+                        layers::Child::One(attribute, entry) => {
+                            (attribute.to_string(), Child::One(saved(entry, paths)?))
+                        }
+                        layers::Child::Many(attribute, entries) => {
+                            let list = entries.into_iter().map(|e| saved(e, paths));
+                            (attribute.to_string(), Child::Many(list.collect::<Result<_>>()?))
+                        }
+                    })
+                };
+                entry.layer().children().into_iter().map(child).collect::<Result<_>>()?
+            }
         };
-        children.push((attribute.to_string(), Child::One(within)));
+    let group = |weights: Vec<&Arc<Weight>>, class_name: &str, name: String| Saved {
+        // The address of a weight is that of no layer.
+        id: weights.first().map_or(0, |weight| Arc::as_ptr(weight).cast::<()>() as usize),
+        class_name: class_name.to_string(),
+        name,
+        variables: weights.into_iter().map(variable).collect(),
+        children: Vec::new(),
+    };
+    let mut own: Vec<&Arc<Weight>> = entry.weights().iter().collect();
+    if let Some((attribute, class_name)) = entry.layer().weights_within() {
+        let inside = std::mem::take(&mut own);
+        let group = group(inside, class_name, sconce_core::names::snake_case(class_name));
+        children.push((attribute.to_string(), Child::One(group)));
+    }
+    for (prefix, attribute) in entry.layer().weight_groups() {
+        let is_inside = |weight: &&Arc<Weight>| {
+            weight.name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let (inside, rest): (Vec<_>, Vec<_>) = own.into_iter().partition(is_inside);
+        own = rest;
+        if !inside.is_empty() {
+            let group = group(inside, "", prefix.to_string());
+            children.push((attribute.to_string(), Child::One(group)));
+        }
     }
     Ok(Saved {
         id: entry.id(),
         class_name: entry.class_name().to_string(),
         name: entry.name().to_string(),
-        variables,
+        variables: own.into_iter().map(variable).collect(),
         children,
     })
 }

@@ -118,13 +118,21 @@ impl Walk {
     fn list(&mut self, list: &[Saved], path: &str) {
         let mut used: HashMap<String, usize> = HashMap::new();
         for object in list {
-            let class = snake_case(&object.class_name);
+            let class = python_class(&object.class_name);
             // An object written elsewhere uses up its number here all the same.
             let count = used.entry(class.clone()).or_default();
             let name = if *count == 0 { class } else { format!("{class}_{count}") };
             *count += 1;
             self.object(object, &join(path, &name));
         }
+    }
+}
+
+/// The class in snake case, as Python calls it: Keras exports one under another name.
+fn python_class(class_name: &str) -> String {
+    match class_name {
+        "GroupQueryAttention" => "grouped_query_attention".to_string(),
+        other => snake_case(other),
     }
 }
 

@@ -15,12 +15,14 @@ pub mod prelude {
         Spec, Tensor, Value, WeightSpec,
     };
     pub use crate::data::{ToArray, ToTensor};
+    pub use crate::layers::operations::{self, Index};
     pub use crate::layers::{
-        Activation, ActivityRegularization, Add, AlphaDropout, Average, BatchNormalization, Call,
-        Child, Concatenate, Configured, Cropping1D, Cropping2D, Cropping3D, CustomScaleLayer,
-        Dense, Dot, Dropout, ELU, EinsumDense, Flatten, GaussianDropout, GaussianNoise,
-        GroupNormalization, Identity, InputLayer, Layer, LayerEntry, LayerExt, LayerNormalization,
-        LayerScale, LeakyReLU, Masking, Maximum, Minimum, Multiply, Normalization, PReLU, Permute,
+        Activation, ActivityRegularization, Add, AdditiveAttention, AlphaDropout, Attention,
+        Average, BatchNormalization, Call, Child, Concatenate, Configured, Cropping1D, Cropping2D,
+        Cropping3D, CustomScaleLayer, Dense, Dot, Dropout, ELU, EinsumDense, Flatten,
+        GaussianDropout, GaussianNoise, GroupNormalization, GroupQueryAttention, Identity,
+        InputLayer, Layer, LayerEntry, LayerExt, LayerNormalization, LayerScale, LeakyReLU,
+        Masking, Maximum, Minimum, MultiHeadAttention, Multiply, Normalization, PReLU, Permute,
         RMSNormalization, ReLU, RepeatVector, Rescaling, Reshape, Softmax, SpatialDropout1D,
         SpatialDropout2D, SpatialDropout3D, StochasticDepth, Subtract, UnitNormalization,
         UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,

@@ -105,6 +105,7 @@ fn functional_runs_end_as_in_keras() {
     let mut cases = golden::load("functional_training");
     assert!(cases.len() >= 20);
     cases.extend(golden::load("layer_training"));
+    cases.extend(golden::load("attention_training"));
     cases.extend(golden::load("sequence_training"));
     let mut wrong = Vec::new();
     for case in cases {

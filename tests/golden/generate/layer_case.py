@@ -25,12 +25,14 @@ def has_states(layer):
     return isinstance(layer, (keras.layers.RNN, keras.layers.Bidirectional))
 
 
-def called(layer, inputs, training):
+def called(layer, inputs, spread, **more):
     """All outputs, in a list."""
     if has_states(layer) and len(inputs) > 1:
-        y = layer(inputs[0], initial_state=list(inputs[1:]), training=training)
+        y = layer(inputs[0], initial_state=list(inputs[1:]), **more)
+    elif spread:
+        y = layer(*inputs, **more)
     else:
-        y = layer(inputs[0] if len(inputs) == 1 else inputs, training=training)
+        y = layer(inputs[0] if len(inputs) == 1 else inputs, **more)
     return keras.tree.flatten(y)
 
 
@@ -74,15 +76,18 @@ class LayerCases:
             values.append(value)
         return values
 
-    def add(self, label, make_layer, *inputs, masks=None, training=False):
-        """`inputs`: the tensors; `masks`: one for each, or None."""
+    def add(self, label, make_layer, *inputs, masks=None, training=False, spread=False, attention_mask=None, **flags):
+        """`inputs`: the tensors; `masks`: one for each, or None; `spread`: each input is an argument of its own."""
         keras.backend.clear_session()
         with double():
             layer = make_layer()
             config = keras.layers.serialize(layer)
             single = len(inputs) == 1
             shapes = [x.shape for x in inputs]
-            layer.build(shapes[0] if single or has_states(layer) else shapes)
+            if spread:
+                layer.build(*shapes)
+            else:
+                layer.build(shapes[0] if single or has_states(layer) else shapes)
             weights = self.weights(layer)
             layer.set_weights(weights)
             finalize(layer)
@@ -95,7 +100,8 @@ class LayerCases:
                     if mask is not None:
                         set_keras_mask(x, jnp.asarray(mask))
                 with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
-                    y = called(layer, inputs, training)
+                    given = {} if attention_mask is None else {"attention_mask": jnp.asarray(attention_mask)}
+                    y = called(layer, inputs, spread, training=training, **given, **flags)
                     # The state of random numbers is no weight.
                     kept = [v for v in layer.weights if not v.trainable]
                     after = [scope.get_current_value(v) for v in kept]
@@ -130,8 +136,11 @@ class LayerCases:
         as_numbers = lambda mask: None if mask is None else np.asarray(mask).astype(np.int64)
         if masks:
             tensors["masks"] = [as_numbers(mask) for mask in masks]
+        if attention_mask is not None:
+            tensors["attention_mask"] = as_numbers(attention_mask)
         if y_mask is not None:
             tensors["y_mask"] = as_numbers(y_mask)
         set_float32(config)
         names = [w.path for w in layer.weights]
-        self.group.case(label, config, tensors, training=training, weight_names=names)
+        call = {"spread": spread, "flags": flags} if spread or flags else {}
+        self.group.case(label, config, tensors, training=training, weight_names=names, **call)

@@ -1,36 +1,59 @@
-//! Arithmetic between tensors, or a tensor and a number, with NumPy's broadcasting.
+//! Functions of two operands with NumPy's broadcasting: arithmetic, comparisons, logic.
 
-use super::Operand;
-use crate::{Call, Layer};
-use sconce_core::{Arg, Args, Config, DType, Device, Dims, Error, Result, Spec, Tensor, Value};
+use super::arguments::{Operand, Type, broadcast, common, device, operands};
+use super::{Operation, one};
+use sconce_core::{Args, Config, DType, Result, Spec, Tensor, Value};
+use sconce_ops::Operation as _;
+use sconce_ops::activations::Map;
 use sconce_ops::arithmetic::{Operator, arithmetic};
+use sconce_ops::functions::PowerOf;
+
+/// What is computed of two operands.
+#[derive(Clone, Copy)]
+enum Binary {
+    Arithmetic(Operator),
+    Power,
+    FloorDivide,
+    Mod,
+    Comparison(Relation),
+    Logic(Connective),
+}
+
+#[derive(Clone, Copy)]
+enum Relation {
+    Equal,
+    NotEqual,
+    Greater,
+    GreaterEqual,
+    Less,
+    LessEqual,
+}
+
+#[derive(Clone, Copy)]
+enum Connective {
+    And,
+    Or,
+    Xor,
+}
 
 macro_rules! binary {
-    ($($(#[$doc:meta])* $name:ident: $operator:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident: $binary:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, Config)]
         #[config(module = "keras.src.ops.numpy")]
         pub struct $name {}
 
-        impl Layer for $name {
-            fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
-                binary_outputs(Operator::$operator, stringify!($name), x)
+        impl Operation for $name {
+            const ARGUMENTS: &'static [&'static str] = &["x1", "x2"];
+
+            fn infer(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
+                let operands = operands(x, ["x1", "x2"])?;
+                let dims = broadcast(&operands.each_ref().map(Operand::dims))?;
+                one(Spec { dims, dtype: $binary.result(operands.each_ref().map(Operand::ty)) })
             }
 
-            fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
-                binary_call(Operator::$operator, call)
-            }
-
-            fn arguments(&self) -> &'static [&'static str] {
-                &["x1", "x2"]
-            }
-
-            fn supports_masking(&self) -> bool {
-                true
-            }
-
-            fn casts_integers(&self) -> bool {
-                false
+            fn compute(&self, x: &Args<Value>) -> Result<Vec<Tensor>> {
+                $binary.compute(x).and_then(one)
             }
         }
     )*};
@@ -38,153 +61,119 @@ macro_rules! binary {
 
 binary! {
     /// `x1 + x2`. Keras: `ops.add`.
-    Add: Add;
+    Add: Binary::Arithmetic(Operator::Add);
     /// `x1 - x2`. Keras: `ops.subtract`.
-    Subtract: Subtract;
+    Subtract: Binary::Arithmetic(Operator::Subtract);
     /// `x1 x2`. Keras: `ops.multiply`.
-    Multiply: Multiply;
-    /// `x1 / x2`. Keras: `ops.true_divide`.
-    TrueDivide: Divide;
+    Multiply: Binary::Arithmetic(Operator::Multiply);
+    /// `x1 / x2`, a float also of integers. Keras: `ops.true_divide`.
+    TrueDivide: Binary::Arithmetic(Operator::Divide);
+    /// `x1 / x2`, a float also of integers. Keras: `ops.divide`.
+    Divide: Binary::Arithmetic(Operator::Divide);
+    /// The larger of both. Where they are equal, each gets half of the gradient. Keras: `ops.maximum`.
+    Maximum: Binary::Arithmetic(Operator::Maximum);
+    /// The smaller of both. Where they are equal, each gets half of the gradient. Keras: `ops.minimum`.
+    Minimum: Binary::Arithmetic(Operator::Minimum);
+    /// `x1^x2`; of a negative x1 for whole x2. Keras: `ops.power`.
+    Power: Binary::Power;
+    /// `x1 / x2` rounded down. Keras: `ops.floor_divide`.
+    FloorDivide: Binary::FloorDivide;
+    /// What is left of x1 after whole multiples of x2, with the sign of x2. Keras: `ops.mod`.
+    Mod: Binary::Mod;
+    /// Where x1 = x2. Keras: `ops.equal`.
+    Equal: Binary::Comparison(Relation::Equal);
+    /// Where x1 and x2 differ. Keras: `ops.not_equal`.
+    NotEqual: Binary::Comparison(Relation::NotEqual);
+    /// Where x1 > x2. Keras: `ops.greater`.
+    Greater: Binary::Comparison(Relation::Greater);
+    /// Where x1 >= x2. Keras: `ops.greater_equal`.
+    GreaterEqual: Binary::Comparison(Relation::GreaterEqual);
+    /// Where x1 < x2. Keras: `ops.less`.
+    Less: Binary::Comparison(Relation::Less);
+    /// Where x1 <= x2. Keras: `ops.less_equal`.
+    LessEqual: Binary::Comparison(Relation::LessEqual);
+    /// Where neither x1 nor x2 is 0. Keras: `ops.logical_and`.
+    LogicalAnd: Binary::Logic(Connective::And);
+    /// Where x1 or x2 is not 0. Keras: `ops.logical_or`.
+    LogicalOr: Binary::Logic(Connective::Or);
+    /// Where one of x1 and x2 is 0 and the other is not. Keras: `ops.logical_xor`.
+    LogicalXor: Binary::Logic(Connective::Xor);
 }
 
-/// `-x`. Keras: `ops.negative`.
-#[derive(Clone, Debug, Config)]
-#[config(module = "keras.src.ops.numpy")]
-pub struct Negative {}
-
-impl Layer for Negative {
-    fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
-        Ok(vec![x.single("Negative")?.clone()])
-    }
-
-    fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
-        let x = call.single()?;
-        let minus = Tensor::new(-1f32, x.device())?.to_dtype(x.dtype())?;
-        Ok(vec![arithmetic(Operator::Multiply, x, &minus)?])
-    }
-
-    fn arguments(&self) -> &'static [&'static str] {
-        &["x"]
-    }
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
-
-    fn casts_integers(&self) -> bool {
-        false
-    }
-}
-
-/// The two operands, at least one of which is a tensor.
-fn operands<T>(x: &Args<T>) -> Result<[Operand<&T>; 2]> {
-    let operand = |index: usize, name: &str| match x.at(index, name) {
-        Some(Arg::One(tensor)) => Ok(Operand::Tensor(tensor)),
-        Some(Arg::Json(number)) if number.is_number() => Ok(Operand::Number(number.clone())),
-        _ => Err(Error::layer("", format!("argument {name} must be a tensor or a number"))),
-    };
-    match [operand(0, "x1")?, operand(1, "x2")?] {
-        [Operand::Number(_), Operand::Number(_)] => {
-            Err(Error::layer("", "one of the operands must be a tensor"))
+impl Binary {
+    /// The type of the result.
+    fn result(self, types: [Type; 2]) -> DType {
+        match (self, common(types)) {
+            (Self::Comparison(_) | Self::Logic(_), _) => DType::U8,
+            (Self::Arithmetic(Operator::Divide), dtype) if !dtype.is_float() => DType::F32,
+            (_, dtype) => dtype,
         }
-        operands => Ok(operands),
     }
-}
 
-/// The type of a result: a float one if there is one, or if there is a division or a number with a
-/// point; else the integer type that holds both.
-fn result_type<T>(
-    operator: Operator,
-    [a, b]: &[Operand<&T>; 2],
-    dtype_of: impl Fn(&T) -> DType,
-) -> DType {
-    let dtype = |operand: &Operand<&T>| match operand {
-        Operand::Tensor(tensor) => Some(dtype_of(tensor)),
-        Operand::Number(number) if number.is_f64() => Some(DType::F32),
-        Operand::Number(_) => None,
-    };
-    let common = match (dtype(a), dtype(b)) {
-        (Some(a), Some(b)) => common_type(a, b),
-        (Some(one), None) | (None, Some(one)) => one,
-        (None, None) => DType::F32,
-    };
-    match operator {
-        Operator::Divide if !common.is_float() => DType::F32,
-        _ => common,
-    }
-}
-
-fn common_type(a: DType, b: DType) -> DType {
-    match (a, b) {
-        _ if a == b => a,
-        // A tensor of a wider float type is not narrowed by a number.
-        _ if a.is_float() && b.is_float() => {
-            if a == DType::F32 {
-                b
-            } else {
-                a
+    fn compute(self, x: &Args<Value>) -> Result<Tensor> {
+        let operands = operands(x, ["x1", "x2"])?;
+        let types = operands.each_ref().map(Operand::ty);
+        let device = device(x);
+        let dtype = match self {
+            Self::Comparison(_) | Self::Logic(_) => common(types),
+            _ => self.result(types),
+        };
+        let both = |dtype: DType| -> Result<[Tensor; 2]> {
+            let [a, b] = &operands;
+            Ok([a.tensor(dtype, &device)?, b.tensor(dtype, &device)?])
+        };
+        Ok(match self {
+            Self::Arithmetic(operator) => {
+                let [a, b] = both(dtype)?;
+                arithmetic(operator, &a, &b)?
             }
-        }
-        _ if a.is_float() => a,
-        _ if b.is_float() => b,
-        (DType::U8, other) | (other, DType::U8) => other,
-        (DType::I16, DType::I32) | (DType::I32, DType::I16) => DType::I32,
-        _ => DType::I64,
-    }
-}
-
-fn binary_outputs(operator: Operator, name: &str, x: &Args<Spec>) -> Result<Vec<Spec>> {
-    let operands = operands(x)?;
-    let dims = match &operands {
-        [Operand::Tensor(a), Operand::Tensor(b)] => {
-            broadcast(&a.dims, &b.dims).ok_or_else(|| {
-                Error::layer(
-                    "",
-                    format!(
-                        "{name}: shapes {} and {} cannot be broadcast together",
-                        a.dims, b.dims
-                    ),
-                )
-            })?
-        }
-        [Operand::Tensor(one), _] | [_, Operand::Tensor(one)] => one.dims.clone(),
-        _ => Dims::default(),
-    };
-    Ok(vec![Spec { dims, dtype: result_type(operator, &operands, |spec| spec.dtype) }])
-}
-
-fn binary_call(operator: Operator, call: &Call<'_>) -> Result<Vec<Tensor>> {
-    let operands = operands(call.args())?;
-    let dtype = result_type(operator, &operands, |value| value.tensor.dtype());
-    let device = call.tensors().first().map_or(Device::Cpu, |t| t.device().clone());
-    let tensor = |operand: &Operand<&Value>| -> Result<Tensor> {
-        Ok(match operand {
-            Operand::Tensor(value) => value.tensor.to_dtype(dtype)?,
-            Operand::Number(number) => match number.as_i64() {
-                Some(whole) => Tensor::new(whole, &device)?.to_dtype(dtype)?,
-                None => {
-                    Tensor::new(number.as_f64().unwrap_or(f64::NAN), &device)?.to_dtype(dtype)?
+            Self::Power => {
+                // Of integers in f64, which has room for what i32 can hold.
+                let wide = if dtype.is_float() { dtype } else { DType::F64 };
+                let [a, b] = both(wide)?;
+                let constant = matches!(&operands[1], Operand::Constant(_)) && b.rank() == 0;
+                let y = match constant {
+                    true => {
+                        let exponent = b.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+                        Map(PowerOf(exponent)).apply(&[&a])?
+                    }
+                    false => arithmetic(Operator::Power, &a, &b)?,
+                };
+                y.to_dtype(dtype)?
+            }
+            Self::FloorDivide | Self::Mod => {
+                let wide = if dtype.is_float() { dtype } else { DType::F64 };
+                let [a, b] = both(wide)?;
+                let quotient = a.detach().broadcast_div(&b.detach())?.floor()?;
+                let y = match self {
+                    Self::Mod => {
+                        let multiple = arithmetic(Operator::Multiply, &quotient, &b)?;
+                        arithmetic(Operator::Subtract, &a, &multiple)?
+                    }
+                    _ => quotient,
+                };
+                y.to_dtype(dtype)?
+            }
+            Self::Comparison(relation) => {
+                let [a, b] = both(dtype)?.map(|t| t.detach());
+                match relation {
+                    Relation::Equal => a.broadcast_eq(&b)?,
+                    Relation::NotEqual => a.broadcast_ne(&b)?,
+                    Relation::Greater => a.broadcast_gt(&b)?,
+                    Relation::GreaterEqual => a.broadcast_ge(&b)?,
+                    Relation::Less => a.broadcast_lt(&b)?,
+                    Relation::LessEqual => a.broadcast_le(&b)?,
                 }
-            },
+            }
+            Self::Logic(connective) => {
+                let [a, b] = both(dtype)?.map(|t| t.detach().ne(0f64));
+                let (a, b) = (a?, b?);
+                match connective {
+                    Connective::And => a.broadcast_minimum(&b)?,
+                    Connective::Or => a.broadcast_maximum(&b)?,
+                    Connective::Xor => a.broadcast_ne(&b)?,
+                }
+            }
         })
-    };
-    let [a, b] = &operands;
-    Ok(vec![arithmetic(operator, &tensor(a)?, &tensor(b)?)?])
-}
-
-/// The shape of a result; `None` if the shapes do not go together.
-fn broadcast(a: &Dims, b: &Dims) -> Option<Dims> {
-    let rank = a.rank().max(b.rank());
-    let axis = |dims: &Dims, i: usize| match (i + dims.rank()).checked_sub(rank) {
-        Some(i) => dims.0.get(i).copied().flatten(),
-        None => Some(1),
-    };
-    (0..rank)
-        .map(|i| match (axis(a, i), axis(b, i)) {
-            (Some(1), other) | (other, Some(1)) => Some(other),
-            (None, other) | (other, None) => Some(other),
-            (Some(a), Some(b)) => (a == b).then_some(Some(a)),
-        })
-        .collect::<Option<Vec<_>>>()
-        .map(Dims)
+    }
 }

@@ -20,7 +20,7 @@ use crate::Call;
 use sconce_core::{Error, Result, Stream, Tensor};
 
 /// The random stream of a call, under a seed of the layer's own if it has one.
-fn stream(call: &Call<'_>, seed: Option<u64>) -> Stream {
+pub(crate) fn stream(call: &Call<'_>, seed: Option<u64>) -> Stream {
     let stream = call.stream(0);
     match seed {
         Some(seed) => stream.reseeded(seed),

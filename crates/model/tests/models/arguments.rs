@@ -95,7 +95,11 @@ fn arguments_that_a_layer_does_not_have_are_refused() {
     );
     let operator = sconce_layers::operations::Add {}.name("sum");
     let error = operator.apply(Args::one(x.clone()).arg(Arg::Json(json!("two")))).unwrap_err();
-    assert_eq!(error.to_string(), "layer `sum`: argument x2 must be a tensor or a number");
+    assert_eq!(
+        error.to_string(),
+        "layer `sum`: argument x2: must be a tensor, a number, or nested lists of numbers that are all of one length at \
+         each depth, found \"two\""
+    );
 }
 
 /// Keras writes these keywords at every call of a model that it was given no mask for.

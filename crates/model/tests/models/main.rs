@@ -8,6 +8,7 @@ mod dtypes;
 mod errors;
 mod masks;
 mod nested;
+mod operations;
 mod properties;
 mod state;
 mod stubs;

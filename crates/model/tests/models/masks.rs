@@ -76,9 +76,12 @@ fn masks_are_made_passed_on_and_ended() {
     assert_eq!(seen(|x, _| shows(&made(x))), (vec![1.0, 0.0], Some(MADE.to_vec())));
     let through = |x: &SymbolicTensor, _: &SymbolicTensor| {
         let h = Dense::new(1).apply(&made(x)).unwrap();
-        shows(&(&Identity::new().apply(&h).unwrap() * 2.0).unwrap())
+        shows(&Identity::new().apply(&h).unwrap())
     };
     assert_eq!(seen(through), (vec![1.0, 0.0], Some(MADE.to_vec())));
+    // As in Keras, operations pass no masks on.
+    let operator = |x: &SymbolicTensor, _: &SymbolicTensor| shows(&(&made(x) * 2.0).unwrap());
+    assert_eq!(seen(operator), (vec![9.0, 9.0], None));
     let ended = |x: &SymbolicTensor, _: &SymbolicTensor| shows(&Plain.apply(&made(x)).unwrap());
     assert_eq!(seen(ended), (vec![9.0, 9.0], None));
 }

@@ -1,0 +1,107 @@
+"""Training runs of models with attention and with plain operations, in the form of `functional_training`."""
+
+import keras
+import numpy as np
+from keras import layers, ops, optimizers
+
+from .common import Group, normal, rng
+from .functional_training import CLASSES, ROWS, VALIDATION_ROWS, Run, add
+
+SPARSE = "sparse_categorical_crossentropy"
+STEPS, WORDS = 6, 7
+
+
+def make(_folder):
+    group = Group(
+        "attention_training",
+        "model.fit(x, y, shuffle=False, **fit), lists in the order of the model's inputs and outputs, from the "
+        "weights `initial` ends with the weights `final`",
+    )
+    data = Data(rng(1503))
+    for label, run in runs(data).items():
+        add(group, label, run)
+    return group
+
+
+class Data:
+    def __init__(self, draw):
+        rows = ROWS + VALIDATION_ROWS
+        self.labels = draw.integers(0, CLASSES, rows)
+        self.steps = (normal(draw, (rows, STEPS, 3)) + self.labels[:, None, None]).astype(np.float32)
+        # Steps that are padded are zero, and each row keeps its first one.
+        keep = np.arange(STEPS)[None, :] < draw.integers(1, STEPS + 1, rows)[:, None]
+        self.padded = self.steps * keep[:, :, None].astype(np.float32)
+        # Each word follows from the one before, as a rule.
+        words = [draw.integers(0, WORDS, rows)]
+        for _ in range(STEPS):
+            words.append((words[-1] * 3 + (draw.uniform(size=rows) < 0.2)) % WORDS)
+        self.words = np.stack(words, axis=1)
+        time = np.arange(STEPS + 1)[None, :] * 0.7 + draw.uniform(0, 6, rows)[:, None]
+        self.waves = np.sin(time)[:, :, None].astype(np.float32)
+
+
+def compiled(loss=SPARSE, optimizer=lambda: optimizers.SGD(0.05, momentum=0.9), **more):
+    more.setdefault("metrics", ["accuracy"] if loss == SPARSE else None)
+    return lambda: {"optimizer": optimizer(), "loss": loss, **more}
+
+
+def block(h, name, attend):
+    """A block of a Transformer, normalized before each part."""
+    h = layers.Add(name=f"{name}_add")([h, attend(layers.LayerNormalization(name=f"{name}_norm")(h))])
+    y = layers.LayerNormalization(name=f"{name}_norm_2")(h)
+    y = layers.Dense(8, activation="gelu", name=f"{name}_wide")(y)
+    return layers.Add(name=f"{name}_add_2")([h, layers.Dense(4, name=f"{name}_narrow")(y)])
+
+
+def encoder(use_bias=True):
+    """Classes of padded sequences."""
+    x = keras.Input((STEPS, 3), name="steps")
+    h = layers.Dense(4, name="features")(layers.Masking(name="masking")(x))
+    h = block(h, "block", lambda h: layers.MultiHeadAttention(2, 3, use_bias=use_bias, name="heads")(h, h))
+    h = layers.GlobalAveragePooling1D(name="mean")(h)
+    return keras.Model(x, layers.Dense(CLASSES, activation="softmax", name="a")(h))
+
+
+def gpt():
+    """The next word at each step, of words and positions that are counted within the model."""
+    ids = keras.Input((STEPS,), dtype="int32", name="ids")
+    places = ops.cumsum(ops.ones_like(ids), axis=1) - 1
+    h = layers.Dense(4, use_bias=False, name="words")(ops.one_hot(ids, WORDS))
+    h = h + layers.Dense(4, use_bias=False, name="places")(ops.one_hot(places, STEPS))
+    for i in range(2):
+        attend = lambda h: layers.MultiHeadAttention(2, 2, name=f"heads_{i}")(h, h, use_causal_mask=True)
+        h = block(h, f"block_{i}", attend)
+    return keras.Model(ids, layers.Dense(WORDS, activation="softmax", name="a")(layers.LayerNormalization(name="end")(h)))
+
+
+def grouped():
+    """Two values of a series from those before, by heads that share keys, with a gate and a window."""
+    x = keras.Input((STEPS, 1), name="waves")
+    h = layers.Dense(4, name="features")(x)
+    h = h + layers.GroupQueryAttention(2, 4, 2, use_gate=True, sliding_window=4, name="heads")(h, h, use_causal_mask=True)
+    h = ops.concatenate([h[:, -1], ops.mean(h, axis=1), ops.max(h, axis=1)], axis=-1)
+    return keras.Model(x, layers.Dense(1, name="a")(h))
+
+
+def compared():
+    """Attention and additive attention over the steps of another sequence."""
+    x, other = keras.Input((STEPS, 3), name="steps"), keras.Input((STEPS, 3), name="other")
+    q, v = layers.Dense(4, name="q")(x), layers.Dense(4, name="v")(layers.Masking(name="masking")(other))
+    a = layers.Attention(use_scale=True, score_mode="dot", name="dot")([q, v])
+    b = layers.AdditiveAttention(name="additive")([q, v, layers.Dense(4, name="k")(other)])
+    h = ops.stack([a, b, ops.tanh(a) * ops.sigmoid(b)], axis=2)
+    left, right = ops.split(ops.reshape(h, (-1, STEPS, 12)), 2, axis=-1)
+    h = ops.where(left > 0, left, ops.exp(ops.clip(right, -2.0, 1.0)) - 1.0)
+    return keras.Model([x, other], layers.Dense(CLASSES, activation="softmax", name="a")(ops.transpose(h, (0, 2, 1))[..., -1]))
+
+
+def runs(d):
+    adam = lambda: optimizers.Adam(0.01)
+    return {
+        "encoder": Run(encoder, compiled(), [d.padded], [d.labels]),
+        # The gradient of a key's bias is 0 but for rounding, which Adam makes as large as any other.
+        "encoder/adam": Run(lambda: encoder(use_bias=False), compiled(optimizer=adam), [d.padded], [d.labels]),
+        "gpt": Run(gpt, compiled(), [d.words[:, :-1]], [d.words[:, 1:]]),
+        "grouped": Run(grouped, compiled("mse"), [d.waves[:, :-1]], [d.waves[:, -1]]),
+        "compared": Run(compared, compiled(), [d.steps, d.padded], [d.labels]),
+    }
