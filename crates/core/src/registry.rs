@@ -2,7 +2,7 @@
 //! by name, JSON in both directions, nearest names in errors, and the list that tests walk.
 //!
 //! Separation of concerns: an [`Entry`] is one row of a table; a [`Kind`] is a table; a
-//! [`Part`](crate::Part) is one configured member of it, as a builder or a JSON document states it.
+//! [`Part`] is one configured member of it, as a builder or a JSON document states it.
 //! Members of the user's own stand in no table; [`CustomObjects`](crate::CustomObjects) knows them.
 
 use crate::config::Config;

@@ -6,7 +6,7 @@
 //!
 //! The maths of a cell is a [`Cell`]: one step in differentiable operations, which the composed form
 //! runs step by step, and differentiates step by step from the saved states; and, where there is one,
-//! a [`fused::FusedCell`], the same step in loops on the CPU.
+//! a `fused::FusedCell`, the same step in loops on the CPU.
 
 mod conv_lstm;
 mod fused;

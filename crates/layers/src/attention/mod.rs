@@ -1,6 +1,6 @@
 //! Attention: sequences that look at each other.
 //!
-//! One layer a file. [`masks`] are what all of them read of a call; [`heads`] are the projections and
+//! One layer a file. `masks.rs` is what all of them read of a call; `heads.rs` holds the projections and
 //! the scores of layers with several heads.
 
 pub mod additive_attention;

@@ -5,9 +5,9 @@
 //! | `keras_version` and `backend` beside `class_name` | in a file's metadata |
 //! | a Sequential's `config` is its list of layers (until 2.2.2) | `{"name", "layers"}` |
 //! | `batch_input_shape` of an InputLayer | `batch_shape` |
-//! | a call is `[[layer, use, output, kwargs], ..]` ([`calls`]) | `{"args": [..], "kwargs": {..}}` |
-//! | arguments and classes of other names ([`arguments`]) | |
-//! | operations of TensorFlow as layers ([`operations`]) | operations of `keras.ops` |
+//! | a call is `[[layer, use, output, kwargs], ..]` (`calls.rs`) | `{"args": [..], "kwargs": {..}}` |
+//! | arguments and classes of other names (`arguments.rs`) | |
+//! | operations of TensorFlow as layers (`operations.rs`) | operations of `keras.ops` |
 //! | `hard_sigmoid(x)` is `clip(0.2x + 0.5, 0, 1)` | `clip(x/6 + 0.5, 0, 1)` |
 //!
 //! Source: `get_config` of the classes, `engine/topology.py` of Keras 1.2, `legacy/interfaces.py` of Keras
