@@ -17,6 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 from keras import activations, constraints, initializers, losses, metrics, optimizers, regularizers
+from keras.saving import deserialize_keras_object
 from keras.src import activations as all_activations
 from keras.src import constraints as all_constraints
 from keras.src import initializers as all_initializers
@@ -45,7 +46,8 @@ def main():
         objects = json.load(file)
     written, names = {}, {}
     for kind, (module, table) in KINDS.items():
-        read = lambda document: module.get(document) if isinstance(document, str) else module.deserialize(document)
+        # As `compile_from_config` does; `losses.deserialize` does not know CategoricalGeneralizedCrossEntropy.
+        read = lambda document: module.get(document) if isinstance(document, str) else deserialize_keras_object(document)
         written[kind] = [module.serialize(read(document)) for document in objects[kind]]
         public = {name for name in dir(module) if not name.startswith("_")} - OTHERS
         names[kind] = sorted(public | set(table.ALL_OBJECTS_DICT if table else {}))

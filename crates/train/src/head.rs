@@ -237,21 +237,13 @@ impl Head {
             return Ok(());
         }
         let tensor = y_pred.tensor.detach();
-        // As in Keras, a mask changes weighted metrics only.
-        let weight = match (sample_weight, &y_pred.mask) {
-            (Some(weight), Some(mask)) => {
-                let mask = mask.to_dtype(weight.dtype())?;
-                let weight = match weight.rank() < mask.rank() {
-                    true => weight.reshape((weight.elem_count(), 1))?.broadcast_mul(&mask)?,
-                    false => (weight * mask)?,
-                };
-                Some(weight)
-            }
-            (weight, _) => weight.cloned(),
-        };
         for tracked in &mut self.tracked {
-            let weight = if tracked.weighted { weight.as_ref() } else { None };
-            tracked.state.update(y_true, &tensor, weight)?;
+            let weight = if tracked.weighted { sample_weight } else { None };
+            let masked = match &y_pred.mask {
+                Some(mask) if tracked.state.takes_mask() => Some(masked_weight(weight, mask)?),
+                _ => None,
+            };
+            tracked.state.update(y_true, &tensor, masked.as_ref().or(weight))?;
         }
         Ok(())
     }
@@ -299,6 +291,16 @@ fn unique_names(metrics: &[(&str, &str, bool)]) -> Vec<String> {
     metrics.iter().map(unique).collect()
 }
 
+/// The weights of a metric with a mask: those of masked steps are 0. Keras's `apply_mask`.
+fn masked_weight(weight: Option<&Tensor>, mask: &Tensor) -> Result<Tensor> {
+    let Some(weight) = weight else { return Ok(mask.to_dtype(DType::F32)?) };
+    let mask = mask.to_dtype(weight.dtype())?;
+    if weight.rank() >= mask.rank() {
+        return Ok((weight * mask)?);
+    }
+    Ok(weight.reshape((weight.elem_count(), 1))?.broadcast_mul(&mask)?)
+}
+
 /// A mask `[batch, time]` in the shape of the values of a loss.
 fn mask_for(mask: &Tensor, values: &Tensor, output: &str) -> Result<Tensor> {
     let mask = mask.to_dtype(values.dtype())?;
@@ -342,17 +344,17 @@ mod tests {
         assert!((loss - std::f32::consts::LN_2).abs() < 1e-6, "{loss}");
     }
 
-    /// As Keras's `MeanMetricWrapper` with `apply_mask`: steps count by their row's weight if they are
-    /// not masked.
+    /// As Keras's `MeanMetricWrapper` with `apply_mask`: masked steps do not count, the others by their
+    /// row's weight. `RootMeanSquaredError` is none: it counts all steps.
     #[test]
-    fn masks_change_weighted_metrics_only() {
+    fn masks_exclude_steps_from_means() {
         let y_true = tensor(&[0.0; 4], &[2, 2, 1]);
         let y_pred = Value {
             tensor: tensor(&[1.0, 3.0, 2.0, 6.0], &[2, 2, 1]),
             mask: Some(Tensor::new(&[[1u8, 0], [1, 1]], &Device::Cpu).unwrap()),
         };
         for weight in [tensor(&[1.0, 2.0], &[2]), tensor(&[1.0, 1.0, 2.0, 2.0], &[2, 2])] {
-            let metrics = || vec![MetricFn::from("mae")];
+            let metrics = || vec!["mae".into(), "root_mean_squared_error".into()];
             let mut head = Head::new("a".to_string(), false, None, None, metrics(), metrics());
             let target = Target {
                 name: "y".to_string(),
@@ -363,10 +365,11 @@ mod tests {
             };
             head.bind(&target, false).unwrap();
             head.update(&y_true, &y_pred, Some(&weight)).unwrap();
-            let results: Vec<f64> =
-                head.tracked.iter().map(|tracked| tracked.state.result().unwrap()).collect();
-            let [plain, weighted] = results[..] else { panic!("{results:?}") };
-            assert!((plain - 3.0).abs() < 1e-6 && (weighted - 3.4).abs() < 1e-6, "{results:?}");
+            let results = head.tracked.iter().map(|tracked| tracked.state.result().unwrap());
+            let expected = [3.0, 12.5f64.sqrt(), 3.4, 15f64.sqrt()];
+            for (result, expected) in results.zip(expected) {
+                assert!((result - expected).abs() < 1e-6, "{result}, expected {expected}");
+            }
         }
     }
 

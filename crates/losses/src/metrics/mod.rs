@@ -208,6 +208,12 @@ pub trait MetricState: Send + Sync {
         Ok(vec![self.result()?])
     }
 
+    /// Whether a mask of the predictions excludes their masked steps, as from every mean over samples.
+    /// Default: `false`, as in Keras's metrics that count.
+    fn takes_mask(&self) -> bool {
+        false
+    }
+
     /// Empties the state.
     fn reset(&mut self);
 
@@ -225,6 +231,12 @@ pub trait MetricState: Send + Sync {
 pub trait SampleValues: Send + Sync + 'static {
     /// The value of each sample, `[batch, ..]`.
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<PerSample>;
+
+    /// Whether a mask of the predictions excludes their masked steps. Default: `true`, as in Keras's
+    /// `MeanMetricWrapper`.
+    fn takes_mask(&self) -> bool {
+        true
+    }
 
     /// The metric as a function of the mean of the values. Default: the mean itself.
     fn finish(&self, mean: f64) -> f64 {
@@ -263,6 +275,10 @@ impl<V: SampleValues> MetricState for Averaged<V> {
 
     fn result(&self) -> Result<f64> {
         Ok(self.values.finish(self.mean.result()?))
+    }
+
+    fn takes_mask(&self) -> bool {
+        self.values.takes_mask()
     }
 
     fn reset(&mut self) {

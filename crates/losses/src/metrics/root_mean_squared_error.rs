@@ -23,6 +23,11 @@ impl SampleValues for RootMeanSquaredError {
         Ok((y_pred.sub(&y_true.to_dtype(y_pred.dtype())?)?).sqr()?.into())
     }
 
+    /// Keras's is no `MeanMetricWrapper`.
+    fn takes_mask(&self) -> bool {
+        false
+    }
+
     fn finish(&self, mean: f64) -> f64 {
         mean.sqrt()
     }
