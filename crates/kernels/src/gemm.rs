@@ -1,6 +1,7 @@
 //! Matrix products on slices: `gemm` (candle's own), cut by shape and run on candle's pool.
 
 use super::threads::{Shared, parallel};
+use std::ops::Range;
 
 /// Operations (multiply and add count as two) below which a product runs on one thread.
 const SERIAL: usize = 2_000_000;
@@ -16,6 +17,8 @@ pub struct Matrix<'a> {
     data: &'a [f32],
     rows: usize,
     columns: usize,
+    /// Distance between rows of the matrix that this is a view of.
+    stride: usize,
     transposed: bool,
 }
 
@@ -26,8 +29,18 @@ impl<'a> Matrix<'a> {
             data,
             rows,
             columns,
+            stride: columns,
             transposed: false,
         })
+    }
+
+    /// Some of the columns of a matrix that is not transposed. Returns `None` if it does not have them.
+    pub fn column_range(self, range: Range<usize>) -> Option<Self> {
+        if self.transposed || range.start > range.end || range.end > self.columns {
+            return None;
+        }
+        let data = self.data.get(range.start..).unwrap_or(&[]);
+        Some(Self { data, columns: range.len(), ..self })
     }
 
     /// The transposed view.
@@ -47,7 +60,8 @@ impl<'a> Matrix<'a> {
 
     /// Distance between columns and between rows, in elements.
     fn strides(&self) -> (isize, isize) {
-        if self.transposed { (self.rows as isize, 1) } else { (1, self.columns as isize) }
+        let stride = self.stride as isize;
+        if self.transposed { (stride, 1) } else { (1, stride) }
     }
 }
 
@@ -80,7 +94,7 @@ pub fn product(out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>, accumulate: bool) 
         let count = step.min(long - start);
         let (rows, columns, row, column) =
             if by_rows { (count, n, start, 0) } else { (m, count, 0, start) };
-        // SAFETY: `Matrix::new` and the check above make every element that gemm reads or writes,
+        // SAFETY: `Matrix::new`, `column_range` and the check above make every element that gemm reads or writes,
         // (row + i, column + j) with i < rows, j < columns and inner index < k, lie inside its
         // slice. Parts write disjoint rows or disjoint columns of `out`, through raw pointers
         // only, while `out` is borrowed mutably; `a` and `b` cannot overlap it.

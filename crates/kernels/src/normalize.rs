@@ -7,7 +7,7 @@
 //! depend on the number of threads.
 
 use super::threads::for_parts_of;
-use super::{CHUNK, for_parts, lane_sum, vectorized};
+use super::{CHUNK, build_parts, for_parts, lane_sum, vectorized, zeros};
 
 /// How the values of a tensor fall into sets. Its axes are `[samples, positions, groups, channels,
 /// inner]`; a set holds the values of one sample and one group. Scale and shift are per channel of all
@@ -140,14 +140,12 @@ impl Sets {
 
     /// Runs `body(segment, out)` for every segment of a result of as many values.
     fn map(&self, body: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
-        let mut out = vec![0.0; self.len()];
         let segment = self.segment();
-        for_parts(&mut out, self.per_part() * segment, |start, part| {
+        build_parts(self.len(), self.per_part() * segment, |start, part| {
             for (i, out) in part.chunks_mut(segment.max(1)).enumerate() {
                 body(start / segment + i, out);
             }
-        });
-        out
+        })
     }
 }
 
@@ -178,7 +176,7 @@ fn normalize_rows(
     beta: Option<&[f32]>,
 ) -> Normalized {
     let rows = x.len() / width.max(1);
-    let mut y = vec![0.0; x.len()];
+    let mut y = zeros(x.len());
     let mut moments = vec![0.0; 2 * rows];
     let (gamma, beta) = (or(gamma, 1.0, width), or(beta, 0.0, width));
     let per_part = (CHUNK / width.max(1)).max(1);
@@ -559,7 +557,7 @@ fn rows_backward(
 ) -> NormalizedGradients {
     let per_part = (CHUNK / width.max(1)).max(1);
     let parts = x.len().div_ceil((per_part * width).max(1));
-    let mut dx = vec![0.0; x.len()];
+    let mut dx = zeros(x.len());
     let mut sums = vec![0.0; parts * 2 * width];
     let gamma = or(gamma, 1.0, width);
     let center = statistics.center;

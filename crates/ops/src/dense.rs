@@ -6,7 +6,9 @@ use crate::activations::Activation;
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
-use sconce_kernels::{Matrix, for_chunks, product, vectorized, with_slice};
+use sconce_kernels::{
+    CHUNK, Matrix, build_parts, for_chunks, map, product, vectorized, with_slice, zeros,
+};
 use std::sync::Arc;
 
 /// `f(x kernel + bias)`. On the CPU in f32, an activation that fuses runs inside.
@@ -104,15 +106,22 @@ impl Kernel<()> for Dense {
     fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let (x, w) = (inputs[0], inputs[1]);
         let (rows, inner, units) = sizes(x.dims, w.dims)?;
+        let has_bias = inputs.len() > 2;
         let mut y = match inputs.get(2) {
-            Some(bias) if bias.data.len() == units => bias.data.repeat(rows),
+            Some(bias) if bias.data.len() == units => {
+                let part = (CHUNK / units.max(1)).max(1) * units;
+                build_parts(rows * units, part, |_, part| {
+                    let rows = part.chunks_exact_mut(units);
+                    rows.for_each(|row| row.copy_from_slice(bias.data));
+                })
+            }
             Some(bias) => {
                 bail!("dense: a bias of shape {:?} does not fit {units} units", bias.dims)
             }
-            None => vec![0.0; rows * units],
+            None => zeros(rows * units),
         };
         let fits = match (Matrix::new(x.data, rows, inner), Matrix::new(w.data, inner, units)) {
-            (Some(x), Some(w)) => product(&mut y, x, w, true),
+            (Some(x), Some(w)) => product(&mut y, x, w, has_bias),
             _ => false,
         };
         if !fits {
@@ -134,7 +143,11 @@ impl Kernel<()> for Dense {
             let chained;
             let dz = match &self.activation {
                 Some(activation) => {
-                    let mut dz = dy.to_vec();
+                    let mut dz = map(
+                        dy,
+                        #[inline(always)]
+                        |dy| dy,
+                    );
                     with_slice(y, |y| {
                         activation.chain_in_place(y, &mut dz);
                         Ok(())
