@@ -52,9 +52,17 @@ pub fn lane_sum<const N: usize>(values: [&[f32]; N], f: impl Fn([f32; N]) -> f32
     for (i, sum) in lanes[..len % 16].iter_mut().enumerate() {
         *sum += f(rest.map(|values| values[i]));
     }
+    joined(&lanes, |a, b| a + b)
+}
+
+/// The lanes in one, halves first. Not inlined: the compiler would take the loops that fill the lanes apart, to
+/// one value at a time.
+#[inline(never)]
+fn joined(lanes: &[f32; 16], join: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = *lanes;
     for width in [8, 4, 2, 1] {
         for lane in 0..width {
-            lanes[lane] += lanes[lane + width];
+            lanes[lane] = join(lanes[lane], lanes[lane + width]);
         }
     }
     lanes[0]
@@ -75,10 +83,5 @@ pub fn lane_max(values: &[f32]) -> f32 {
     if whole.is_empty() {
         return rest;
     }
-    for width in [8, 4, 2, 1] {
-        for lane in 0..width {
-            lanes[lane] = larger(lanes[lane], lanes[lane + width]);
-        }
-    }
-    larger(lanes[0], rest)
+    larger(joined(&lanes, larger), rest)
 }

@@ -239,7 +239,7 @@ impl Heads<'_> {
                         #[inline(always)]
                         || {
                             for (p, ds) in p.iter_mut().zip(ds) {
-                                *p = math::exp(*p - sum);
+                                *p = math::exp_of_negative(*p - sum);
                                 *ds = *p * (*ds - inner);
                             }
                         },
@@ -319,23 +319,29 @@ struct Head<'a> {
 /// Scores to `e^(score - highest)`. Gives the factor of what was added up before under a lower highest
 /// score, and the sum.
 fn probabilities(row: &mut [f32], highest: &mut f32) -> (f32, f32) {
+    let before = *highest;
+    // Each loop by itself: together in one function the compiler takes the lanes apart.
+    let now = before.max(vectorized(
+        #[inline(always)]
+        || lane_max(row),
+    ));
+    if now == f32::NEG_INFINITY {
+        // All hidden, or not a number.
+        let hidden = row.iter().all(|score| *score == f32::NEG_INFINITY);
+        let value = if hidden { 0.0 } else { f32::NAN };
+        row.fill(value);
+        return (1.0, value);
+    }
+    *highest = now;
     vectorized(
         #[inline(always)]
-        || {
-            let before = *highest;
-            let now = before.max(lane_max(row));
-            if now == f32::NEG_INFINITY {
-                // All hidden, or not a number.
-                let hidden = row.iter().all(|score| *score == f32::NEG_INFINITY);
-                let value = if hidden { 0.0 } else { f32::NAN };
-                row.fill(value);
-                return (1.0, value);
-            }
-            *highest = now;
-            row.iter_mut().for_each(|score| *score = math::exp(*score - now));
-            (math::exp(before - now), lane_sum([row], |[value]| value))
-        },
-    )
+        || row.iter_mut().for_each(|score| *score = math::exp_of_negative(*score - now)),
+    );
+    let sum = vectorized(
+        #[inline(always)]
+        || lane_sum([row], |[value]| value),
+    );
+    (math::exp_of_negative(before - now), sum)
 }
 
 /// The mean of all values.
