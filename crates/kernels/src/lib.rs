@@ -55,6 +55,25 @@ pub fn lane_sum<const N: usize>(values: [&[f32]; N], f: impl Fn([f32; N]) -> f32
     joined(&lanes, |a, b| a + b)
 }
 
+/// [`lane_sum`] in a function of its own, compiled for the widest vectors: in one with more loops the compiler
+/// takes the lanes apart.
+#[inline(always)]
+pub fn row_sum<const N: usize>(values: [&[f32]; N], f: impl Fn([f32; N]) -> f32) -> f32 {
+    vectorized(
+        #[inline(always)]
+        || lane_sum(values, f),
+    )
+}
+
+/// [`lane_max`] in a function of its own, as [`row_sum`].
+#[inline(always)]
+pub fn row_max(values: &[f32]) -> f32 {
+    vectorized(
+        #[inline(always)]
+        || lane_max(values),
+    )
+}
+
 /// The lanes in one, halves first. Not inlined: the compiler would take the loops that fill the lanes apart, to
 /// one value at a time.
 #[inline(never)]

@@ -6,8 +6,8 @@ use crate::op::{Input, Kernel, Values};
 use candle_core::{Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
 use sconce_kernels::{
-    Matrix, build_parts, for_parts, lane_max, lane_sum, math, product, vectorized, with_slice,
-    zeros,
+    Matrix, build_parts, for_parts, lane_sum, math, product, row_max, row_sum, vectorized,
+    with_slice, zeros,
 };
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -320,11 +320,7 @@ struct Head<'a> {
 /// score, and the sum.
 fn probabilities(row: &mut [f32], highest: &mut f32) -> (f32, f32) {
     let before = *highest;
-    // Each loop by itself: together in one function the compiler takes the lanes apart.
-    let now = before.max(vectorized(
-        #[inline(always)]
-        || lane_max(row),
-    ));
+    let now = before.max(row_max(row));
     if now == f32::NEG_INFINITY {
         // All hidden, or not a number.
         let hidden = row.iter().all(|score| *score == f32::NEG_INFINITY);
@@ -337,11 +333,7 @@ fn probabilities(row: &mut [f32], highest: &mut f32) -> (f32, f32) {
         #[inline(always)]
         || row.iter_mut().for_each(|score| *score = math::exp_of_negative(*score - now)),
     );
-    let sum = vectorized(
-        #[inline(always)]
-        || lane_sum([row], |[value]| value),
-    );
-    (math::exp_of_negative(before - now), sum)
+    (math::exp_of_negative(before - now), row_sum([row], |[value]| value))
 }
 
 /// The mean of all values.
