@@ -6,9 +6,7 @@ use crate::activations::Activation;
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
-use sconce_kernels::{
-    CHUNK, Matrix, build_parts, for_chunks, map, product, vectorized, with_slice, zeros,
-};
+use sconce_kernels::{Matrix, for_chunks, map, product, product_rows, vectorized, with_slice};
 use std::sync::Arc;
 
 /// `f(x kernel + bias)`. On the CPU in f32, an activation that fuses runs inside.
@@ -106,30 +104,30 @@ impl Kernel<()> for Dense {
     fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let (x, w) = (inputs[0], inputs[1]);
         let (rows, inner, units) = sizes(x.dims, w.dims)?;
-        let has_bias = inputs.len() > 2;
-        let mut y = match inputs.get(2) {
-            Some(bias) if bias.data.len() == units => {
-                let part = (CHUNK / units.max(1)).max(1) * units;
-                build_parts(rows * units, part, |_, part| {
-                    let rows = part.chunks_exact_mut(units);
-                    rows.for_each(|row| row.copy_from_slice(bias.data));
-                })
-            }
-            Some(bias) => {
-                bail!("dense: a bias of shape {:?} does not fit {units} units", bias.dims)
-            }
-            None => zeros(rows * units),
-        };
-        let fits = match (Matrix::new(x.data, rows, inner), Matrix::new(w.data, inner, units)) {
-            (Some(x), Some(w)) => product(&mut y, x, w, has_bias),
-            _ => false,
-        };
-        if !fits {
-            bail!("{MISFIT}")
+        let bias = inputs.get(2).map(|bias| bias.data);
+        if let Some(bias) = inputs.get(2).filter(|bias| bias.data.len() != units) {
+            bail!("dense: a bias of shape {:?} does not fit {units} units", bias.dims)
         }
-        if let Some(activation) = &self.activation {
-            activation.map_in_place(&mut y);
-        }
+        let finish = |y: &mut [f32]| {
+            if let Some(bias) = bias {
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for row in y.chunks_exact_mut(units.max(1)) {
+                            row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+                        }
+                    },
+                );
+            }
+            if let Some(activation) = &self.activation {
+                activation.map_in_place(y);
+            }
+        };
+        let y = match (Matrix::new(x.data, rows, inner), Matrix::new(w.data, inner, units)) {
+            (Some(x), Some(w)) => product_rows(x, w, finish),
+            _ => None,
+        };
+        let Some(y) = y else { bail!("{MISFIT}") };
         Ok((vec![(y, shape(x.dims, units))], ()))
     }
 
