@@ -52,7 +52,8 @@ pub struct Steps {
     pub mask: Option<Tensor>,
     /// From the last step to the first; what comes out is in the order of computation.
     pub go_backwards: bool,
-    /// Whether the output of a step that does not count is 0 instead of that of the step before.
+    /// Whether the output of a step that does not count is 0 instead of that of the step before. Before the
+    /// first step that counts it is 0 in any case.
     pub zero_output_for_mask: bool,
     /// Whether all outputs come out instead of the last.
     pub return_sequences: bool,
@@ -71,6 +72,19 @@ impl Steps {
         let mut dims = vec![1; rank];
         dims[0] = counts.dim(0)?;
         counts.reshape(dims).map(Some)
+    }
+
+    /// Which rows put out a state at the step that is computed as number `step`, not 0, likewise; `None`:
+    /// all.
+    pub fn shows(&self, step: usize, count: usize, rank: usize) -> Result<Option<Tensor>> {
+        let (Some(mask), false) = (&self.mask, self.zero_output_for_mask) else {
+            return self.counts(self.place(step, count), rank);
+        };
+        let start = if self.go_backwards { count - 1 - step } else { 0 };
+        let any = mask.narrow(1, start, step + 1)?.ne(0.0)?.max_keepdim(1)?;
+        let mut dims = vec![1; rank];
+        dims[0] = any.dim(0)?;
+        any.reshape(dims).map(Some)
     }
 }
 
@@ -201,17 +215,16 @@ impl<C: Cell> Operation for Recurrent<C> {
             let place = self.steps.place(step, count);
             let before = states;
             states = self.cell.step(&Self::at(z, place)?, &before, &weights)?;
-            let mut output = None;
             if let Some(counts) = self.steps.counts(place, before[0].rank())? {
                 for (new, old) in states.iter_mut().zip(&before) {
                     *new = choose(&counts, new, old)?;
                 }
-                if self.steps.zero_output_for_mask {
-                    output = Some(choose(&counts, &states[0], &states[0].zeros_like()?)?);
-                }
             }
             if self.steps.return_sequences || step + 1 == count {
-                outputs.push(output.unwrap_or_else(|| states[0].clone()));
+                outputs.push(match self.steps.shows(step, count, before[0].rank())? {
+                    Some(shows) => choose(&shows, &states[0], &states[0].zeros_like()?)?,
+                    None => states[0].clone(),
+                });
             }
             saved.push(before);
         }
@@ -245,11 +258,9 @@ impl<C: Cell> Operation for Recurrent<C> {
                 _ => None,
             };
             if let Some(dy) = dy {
-                let dy = match &counts {
-                    Some(counts) if self.steps.zero_output_for_mask => {
-                        choose(counts, &dy, &dy.zeros_like()?)?
-                    }
-                    _ => dy,
+                let dy = match self.steps.shows(step, count, before[0].rank())? {
+                    Some(shows) => choose(&shows, &dy, &dy.zeros_like()?)?,
+                    None => dy,
                 };
                 d_states[0] = (&d_states[0] + dy)?;
             }

@@ -107,9 +107,11 @@ impl RNN {
             }
             let is_last = step + 1 == count;
             if let Some(counts) = steps.counts(place, output.rank())? {
-                let other = match steps.zero_output_for_mask {
-                    true => output.zeros_like()?,
-                    false => states[output_state].clone(),
+                let (zeros, shows) =
+                    (output.zeros_like()?, steps.shows(step, count, output.rank())?);
+                let other = match shows.filter(|_| !steps.zero_output_for_mask) {
+                    Some(shows) => choose(&shows, &states[output_state], &zeros)?,
+                    None => zeros,
                 };
                 output = choose(&counts, &output, &other)?;
             }

@@ -8,7 +8,7 @@ use serde_json::{Map, json};
 use std::collections::{HashMap, HashSet};
 
 /// Layers whose further tensors are not inputs but the state to start from.
-const WITH_STATE: [&str; 7] =
+pub(super) const WITH_STATE: [&str; 7] =
     ["LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM2D", "StackedRNNCells"];
 
 /// What stands for a layer where an argument is a number.
@@ -149,7 +149,7 @@ fn input(tensor: &Json) -> Result<Json> {
     }
 }
 
-fn reference(name: &Json, number: &Json, output: &Json) -> Json {
+pub(super) fn reference(name: &Json, number: &Json, output: &Json) -> Json {
     let history = [name, number, output];
     json!({"class_name": "__keras_tensor__", "config": {"keras_history": history}})
 }

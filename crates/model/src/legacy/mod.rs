@@ -7,6 +7,7 @@
 //! | `batch_input_shape` of an InputLayer | `batch_shape` |
 //! | a call is `[[layer, use, output, kwargs], ..]` (`calls.rs`) | `{"args": [..], "kwargs": {..}}` |
 //! | arguments and classes of other names (`arguments.rs`) | |
+//! | masks of recurrent layers that start from states (`state_masks.rs`) | stated at the call |
 //! | operations of TensorFlow as layers (`operations.rs`) | operations of `keras.ops` |
 //! | `hard_sigmoid(x)` is `clip(0.2x + 0.5, 0, 1)` | `clip(x/6 + 0.5, 0, 1)` |
 //!
@@ -16,6 +17,7 @@
 mod arguments;
 mod calls;
 mod operations;
+mod state_masks;
 
 use sconce_core::{Error, Json, Result};
 use serde_json::{Map, json};
@@ -175,6 +177,14 @@ impl Translator {
         for (index, layer) in layers_of(map).enumerate() {
             let path = place(&format!("config.layers[{index}].inbound_nodes"));
             calls::translate(layer, &names).map_err(|error| error.under(&path))?;
+        }
+        let layers = map.get_mut("config").and_then(|config| config.get_mut("layers"));
+        if let (true, Some(Json::Array(layers))) = (self.is_old, layers) {
+            for name in state_masks::state(layers) {
+                self.changes.add(format!(
+                    "the mask of `{name}`, which Keras 3 loses beside initial states, is stated at its call"
+                ));
+            }
         }
         Ok(())
     }

@@ -72,6 +72,14 @@ pub fn add_product(out: &mut [f32], rows: &[f32], count: usize, kernel: &[f32]) 
     }
 }
 
+/// Which steps count.
+struct Mask {
+    /// `[batch, steps]`.
+    counts: Vec<bool>,
+    /// The first step that counts of each row, in the order of computation.
+    first: Vec<usize>,
+}
+
 /// Lengths of a call.
 #[derive(Clone, Copy)]
 struct Plan {
@@ -142,8 +150,8 @@ impl<C: Cell> Recurrent<C> {
         }
     }
 
-    /// Which steps count, `[batch, steps]`.
-    fn mask(&self, plan: Plan) -> Result<Option<Vec<bool>>> {
+    /// Which steps count.
+    fn mask(&self, plan: Plan) -> Result<Option<Mask>> {
         let Some(mask) = &self.steps.mask else { return Ok(None) };
         if mask.dims() != [plan.batch, plan.steps] {
             bail!(
@@ -155,7 +163,12 @@ impl<C: Cell> Recurrent<C> {
             )
         }
         let counts = mask.flatten_all()?.ne(0.0)?.to_dtype(DType::U8)?.to_vec1::<u8>()?;
-        Ok(Some(counts.into_iter().map(|count| count != 0).collect()))
+        let counts: Vec<bool> = counts.into_iter().map(|count| count != 0).collect();
+        let steps = plan.steps;
+        let first = |row: &[bool]| (0..steps).find(|step| row[self.steps.place(*step, steps)]);
+        let first =
+            counts.chunks_exact(steps.max(1)).map(|row| first(row).unwrap_or(steps)).collect();
+        Ok(Some(Mask { counts, first }))
     }
 }
 
@@ -191,7 +204,14 @@ impl<C: Cell> Kernel<Saved> for Recurrent<C> {
                     return;
                 }
                 let counts = |row: usize| {
-                    mask.as_ref().is_none_or(|mask| mask[(block * ROWS + row) * steps + place])
+                    mask.as_ref()
+                        .is_none_or(|mask| mask.counts[(block * ROWS + row) * steps + place])
+                };
+                let shows = |row: usize| match &mask {
+                    Some(mask) if !self.steps.zero_output_for_mask => {
+                        step >= mask.first[block * ROWS + row]
+                    }
+                    _ => counts(row),
                 };
                 for row in (0..rows).filter(|row| !counts(*row)) {
                     for state in 0..C::STATES {
@@ -202,7 +222,7 @@ impl<C: Cell> Kernel<Saved> for Recurrent<C> {
                 if self.steps.return_sequences || step + 1 == steps {
                     let at = if self.steps.return_sequences { step } else { 0 };
                     for (row, h) in new.chunks_exact(units).take(rows).enumerate() {
-                        if counts(row) || !self.steps.zero_output_for_mask {
+                        if shows(row) {
                             let to = (row * outputs + at) * units;
                             y[to..to + units].copy_from_slice(h);
                         }
@@ -268,13 +288,20 @@ impl<C: Cell> Kernel<Saved> for Recurrent<C> {
                         None => &start,
                     };
                     let counts = |row: usize| {
-                        mask.as_ref().is_none_or(|mask| mask[(block * ROWS + row) * steps + place])
+                        mask.as_ref()
+                            .is_none_or(|mask| mask.counts[(block * ROWS + row) * steps + place])
+                    };
+                    let shows = |row: usize| match &mask {
+                        Some(mask) if !self.steps.zero_output_for_mask => {
+                            step >= mask.first[block * ROWS + row]
+                        }
+                        _ => counts(row),
                     };
                     let outputs = if self.steps.return_sequences { steps } else { 1 };
                     if !dy.is_empty() && (self.steps.return_sequences || step + 1 == steps) {
                         let at = if self.steps.return_sequences { step } else { 0 };
                         for (row, dh) in d.chunks_exact_mut(units).take(rows).enumerate() {
-                            if counts(row) || !self.steps.zero_output_for_mask {
+                            if shows(row) {
                                 let from = ((block * ROWS + row) * outputs + at) * units;
                                 for (d, dy) in dh.iter_mut().zip(&dy[from..from + units]) {
                                     *d += dy;
