@@ -158,9 +158,15 @@ impl OptimizerState {
 
     /// The learning rate of the next update; NaN of a `MultiOptimizer`, whose optimizers have one each.
     pub fn learning_rate(&self) -> f64 {
+        self.learning_rate_before(0)
+    }
+
+    /// The learning rate so many updates before the next one: what its schedule gave then, or the rate as
+    /// it is now.
+    pub fn learning_rate_before(&self, updates: u64) -> f64 {
         match self.inner.as_slice() {
-            [] => self.rate.at(self.iterations),
-            [inner] if self.rule.dynamic_scale().is_some() => inner.learning_rate(),
+            [] => self.rate.at(self.iterations.saturating_sub(updates)),
+            [inner] if self.rule.dynamic_scale().is_some() => inner.learning_rate_before(updates),
             _ => f64::NAN,
         }
     }

@@ -135,6 +135,7 @@ impl<'a> Training<'a> {
                 DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
                 DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
             },
+            configuration: self.fit.configuration.take(),
             ..RunInfo::default()
         });
         if settings.is_none() && !self.fit.fingerprints {
