@@ -298,9 +298,15 @@ fn optimizer_of(model: &Model) -> Result<&OptimizerState> {
     })
 }
 
-/// The learning rate, as Keras's callbacks that change it add it to the logs.
+/// The learning rate, as Keras's callbacks that change it add it to the logs: of a MultiOptimizer the rate
+/// of each optimizer in it.
 fn learning_rate_log(model: &Model) -> Result<Logs> {
-    Ok(Logs(vec![("learning_rate".to_string(), optimizer_of(model)?.learning_rate())]))
+    Ok(Logs(optimizer_of(model)?.learning_rates()))
+}
+
+/// Of which optimizer a learning rate of this name is, as Keras says it: nothing where there is one only.
+fn of_optimizer(name: &str) -> String {
+    name.strip_prefix("learning_rate_").map(|name| format!(" {name}")).unwrap_or_default()
 }
 
 /// Warns during a run: a program that listens to the library's events gets one, anyone else who is

@@ -124,10 +124,8 @@ impl TensorBoard {
     fn epoch_end(&mut self, epoch: usize, logs: &Logs, run: &Run<'_>) -> Result<()> {
         let step = epoch as u64;
         let mut logs = logs.clone();
-        if let Ok(optimizer) = optimizer_of(run.model)
-            && optimizer.learning_rate().is_finite()
-        {
-            logs.set("learning_rate", optimizer.learning_rate());
+        if let Ok(optimizer) = optimizer_of(run.model) {
+            optimizer.learning_rates().iter().for_each(|(name, rate)| logs.set(name, *rate));
         }
         if let (true, Some((since, batches))) = (self.write_steps_per_second, self.since) {
             let seconds = since.elapsed().as_secs_f64();
