@@ -6,10 +6,11 @@ use crate::summary::summary;
 use sconce_core::{
     Context, DType, Device, Error, FirstValues, Json, Parameter, Result, Spec, Store, Tensor, Value,
 };
+use sconce_layers::call::Observe;
 use sconce_layers::{BuildOptions, Scope};
 use std::sync::Arc;
-
 use std::time::{Duration, Instant};
+
 /// A graph and its weights, which clones share.
 #[derive(Clone)]
 pub struct Network {
@@ -72,6 +73,17 @@ impl Network {
         self.graph.run(inputs, &mut Scope::new(cx, None))
     }
 
+    /// As [`Network::forward_masked`]; `observe` sees the outputs of every layer, with its path.
+    pub fn forward_observed<'a>(
+        &self,
+        inputs: &[Tensor],
+        cx: &'a mut Context,
+        observe: &'a mut Observe<'a>,
+    ) -> Result<Vec<Value>> {
+        let inputs = inputs.iter().cloned().map(Value::from).collect();
+        self.graph.run(inputs, &mut Scope::new(cx, Some(observe)))
+    }
+
     /// The path of the first layer whose output has a value that is not finite.
     pub fn first_non_finite(&self, inputs: &[Tensor], cx: &mut Context) -> Result<Option<String>> {
         let mut first = None;
@@ -88,18 +100,6 @@ impl Network {
         Ok(first)
     }
 
-    /// Keras's JSON of the model.
-    pub fn to_json(&self) -> Result<Json> {
-        self.architecture.to_json(Some(&self.graph))
-    }
-
-    /// The table of layers, shapes and numbers of weights, `width` columns wide at most.
-    pub fn summary(&self, width: usize) -> String {
-        summary(self, width)
-    }
-
-    /// Replaces the weight at a path.
-    pub fn set_weight(&self, path: &str, value: &Tensor) -> Result<()> {
     /// How long each layer takes for input arrays, layers inside it included: those used several times
     /// stand as often.
     pub fn layer_times(
@@ -123,6 +123,18 @@ impl Network {
         Ok(times)
     }
 
+    /// Keras's JSON of the model.
+    pub fn to_json(&self) -> Result<Json> {
+        self.architecture.to_json(Some(&self.graph))
+    }
+
+    /// The table of layers, shapes and numbers of weights, `width` columns wide at most.
+    pub fn summary(&self, width: usize) -> String {
+        summary(self, width)
+    }
+
+    /// Replaces the weight at a path.
+    pub fn set_weight(&self, path: &str, value: &Tensor) -> Result<()> {
         self.store.get(path)?.set(value)
     }
 
