@@ -20,6 +20,25 @@ class Clock(keras.callbacks.Callback):
         self.times.append(time.perf_counter() - self.start)
 
 
+class Positions(layers.Layer):
+    def build(self, shape):
+        self.positions = self.add_weight(shape=shape[1:], initializer="uniform", name="positions")
+
+    def call(self, x):
+        return x + self.positions
+
+
+def convolved(x, filters, size, strides):
+    x = layers.Conv2D(filters, size, strides, padding="same", use_bias=False)(x)
+    return layers.BatchNormalization()(x)
+
+
+def residual(x, filters, strides):
+    body = convolved(layers.ReLU()(convolved(x, filters, 3, strides)), filters, 3, 1)
+    same = x.shape[-1] == filters
+    return layers.ReLU()(body + (x if same else convolved(x, filters, 1, strides)))
+
+
 workload, epochs = sys.argv[1], int(sys.argv[2])
 random = np.random.default_rng(0)
 if workload == "seed":
@@ -33,6 +52,28 @@ elif workload == "cnn":
          layers.Conv2D(64, 3, activation="relu"), layers.MaxPooling2D(2), layers.Flatten(), layers.Dropout(0.5),
          layers.Dense(10)]
     )
+    optimizer = keras.optimizers.Adam(1e-3)
+elif workload == "resnet":
+    x, y, batch = random.random((1024, 32, 32, 3), dtype="f"), random.integers(0, 10, 1024), 64
+    image = keras.Input((32, 32, 3))
+    h = layers.ReLU()(convolved(image, 16, 3, 1))
+    for filters, strides in [(16, 1), (16, 1), (32, 2), (32, 1), (64, 2), (64, 1)]:
+        h = residual(h, filters, strides)
+    model = keras.Model(image, layers.Dense(10)(layers.GlobalAveragePooling2D()(h)))
+    optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
+elif workload == "lstm":
+    x, y, batch = random.integers(0, 10000, (2000, 100)), random.integers(0, 2, 2000), 32
+    model = keras.Sequential(
+        [keras.Input((100,), dtype="int32"), layers.Embedding(10000, 128), layers.LSTM(64), layers.Dense(2)]
+    )
+    optimizer = keras.optimizers.Adam(1e-3)
+elif workload == "transformer":
+    x, y, batch = random.integers(0, 20000, (1000, 200)), random.integers(0, 2, 1000), 32
+    tokens = keras.Input((200,), dtype="int32")
+    h = Positions()(layers.Embedding(20000, 64)(tokens))
+    h = layers.LayerNormalization()(h + layers.MultiHeadAttention(4, 16)(h, h))
+    h = layers.LayerNormalization()(h + layers.Dense(64)(layers.Dense(128, activation="relu")(h)))
+    model = keras.Model(tokens, layers.Dense(2)(layers.GlobalAveragePooling1D()(h)))
     optimizer = keras.optimizers.Adam(1e-3)
 else:
     x, y, batch = random.random((20000, 784), dtype="f"), random.integers(0, 10, 20000), 128

@@ -1,16 +1,17 @@
 //! Side-by-side benchmarks: the same training runs by Sconce, through its public `fit`, and by its
 //! peers, in turns in one run.
 //!
-//!     cargo run --release -p sconce-bench -- [seed] [mlp] [cnn] [--json] [--peers PYTHON]
+//!     cargo run --release -p sconce-bench -- [seed] [mlp] [cnn] [resnet] [lstm] [transformer] [--json] [--peers PYTHON]
 //!
 //! With `--features rust-peers` the peers in Rust, rustyml and burn, always take part, except in `--json`.
 
+mod models;
 mod peers;
 #[cfg(feature = "rust-peers")]
 mod rust_peers;
 mod workloads;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,8 +61,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> sconce::core::Result<()> {
-    let all = [Workload::Seed, Workload::Mlp, Workload::Cnn];
-    let chosen = if arguments.workloads.is_empty() { &all[..] } else { &arguments.workloads };
+    let all = Workload::value_variants();
+    let chosen = if arguments.workloads.is_empty() { all } else { &arguments.workloads };
     let mut lines = Vec::new();
     for workload in chosen {
         let mut results: Vec<(String, Option<Timing>)> = vec![("Sconce".to_string(), None)];

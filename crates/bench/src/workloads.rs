@@ -1,6 +1,7 @@
 //! The workloads, trained by Sconce's public `fit`.
 
-use ndarray::{Array1, Array2, ArrayD};
+use crate::models;
+use ndarray::{Array1, Array2};
 use sconce::core::Stream;
 use sconce::prelude::*;
 use sconce::train::Run;
@@ -16,6 +17,12 @@ pub enum Workload {
     Mlp,
     /// Two convolutions with pooling on 28 x 28 pixels, Adam, batches of 128.
     Cnn,
+    /// Six residual blocks with batch normalization on 32 x 32 pixels, SGD with momentum, batches of 64.
+    Resnet,
+    /// Embedding and LSTM over 100 steps, Adam, batches of 32.
+    Lstm,
+    /// A transformer block over 200 tokens, Adam, batches of 32.
+    Transformer,
 }
 
 /// Microseconds a step.
@@ -43,6 +50,9 @@ impl Workload {
             Self::Seed => "seed",
             Self::Mlp => "mlp",
             Self::Cnn => "cnn",
+            Self::Resnet => "resnet",
+            Self::Lstm => "lstm",
+            Self::Transformer => "transformer",
         }
     }
 
@@ -54,6 +64,15 @@ impl Workload {
             Self::Cnn => {
                 "28x28x1, conv 3x3 32, pool, conv 3x3 64, pool, Adam 0.001, 4,000 rows, batch 128"
             }
+            Self::Resnet => {
+                "32x32x3, 16/32/64 filters, two blocks each, SGD 0.05 momentum 0.9, 1,024 rows, batch 64"
+            }
+            Self::Lstm => {
+                "100 of 10,000 words, 128 wide, LSTM 64, Adam 0.001, 2,000 rows, batch 32"
+            }
+            Self::Transformer => {
+                "200 of 20,000 words, 64 wide, 4 heads, feed-forward 128, Adam 0.001, 1,000 rows, batch 32"
+            }
         }
     }
 
@@ -61,8 +80,8 @@ impl Workload {
     pub fn epochs(self) -> usize {
         match self {
             Self::Seed => 10,
-            Self::Mlp => 4,
-            Self::Cnn => 4,
+            Self::Mlp | Self::Cnn => 4,
+            Self::Resnet | Self::Lstm | Self::Transformer => 3,
         }
     }
 
@@ -72,6 +91,9 @@ impl Workload {
             Self::Seed => (10_000, 32, 32),
             Self::Mlp => (20_000, 784, 128),
             Self::Cnn => (4_000, 784, 128),
+            Self::Resnet => (1_024, 3_072, 64),
+            Self::Lstm => (2_000, 100, 32),
+            Self::Transformer => (1_000, 200, 32),
         }
     }
 
@@ -80,7 +102,16 @@ impl Workload {
         match self {
             Self::Seed => &[64],
             Self::Mlp => &[512, 512],
-            Self::Cnn => &[],
+            _ => &[],
+        }
+    }
+
+    /// The number of classes, and of words if the features are words.
+    fn ranges(self) -> (u64, Option<u64>) {
+        match self {
+            Self::Lstm => (2, Some(10_000)),
+            Self::Transformer => (2, Some(20_000)),
+            _ => (10, None),
         }
     }
 
@@ -93,42 +124,28 @@ impl Workload {
     /// Features and labels.
     pub fn data(self) -> (Array2<f32>, Array1<i64>) {
         let (rows, features, _) = self.sizes();
+        let (classes, words) = self.ranges();
         let mut stream = Stream::named(0, self.name());
-        let x = match self {
-            Self::Seed => Array2::from_shape_simple_fn((rows, features), || stream.normal() as f32),
-            _ => Array2::from_shape_simple_fn((rows, features), || stream.uniform()),
-        };
-        (x, Array1::from_shape_simple_fn(rows, || stream.below(10) as i64))
+        let x = Array2::from_shape_simple_fn((rows, features), || match (words, self) {
+            (Some(words), _) => stream.below(words) as f32,
+            (None, Self::Seed) => stream.normal() as f32,
+            (None, _) => stream.uniform(),
+        });
+        (x, Array1::from_shape_simple_fn(rows, || stream.below(classes) as i64))
     }
 
     /// Trains once.
     pub fn run(self) -> Result<Timing> {
         let (x, y) = self.data();
-        let (rows, _, batch) = self.sizes();
+        let (rows, features, batch) = self.sizes();
+        let x = Tensor::from_iter(x, &Device::Cpu)?;
         let x = match self {
-            Self::Cnn => x.into_shape_with_order(vec![rows, 28, 28, 1]),
-            _ => Ok(x.into_dyn()),
+            Self::Cnn => x.reshape((rows, 28, 28, 1))?,
+            Self::Resnet => x.reshape((rows, 32, 32, 3))?,
+            Self::Lstm | Self::Transformer => x.reshape((rows, features))?.to_dtype(DType::I64)?,
+            Self::Seed | Self::Mlp => x.reshape((rows, features))?,
         };
-        let x: ArrayD<f32> = x.map_err(|e| Error::data(e.to_string()))?;
-        let loss = "sparse_categorical_crossentropy";
-        let mut model = Sequential::new();
-        if self == Self::Cnn {
-            model = model
-                .add(Conv2D::new(32, 3).activation("relu"))
-                .add(MaxPooling2D::new(2))
-                .add(Conv2D::new(64, 3).activation("relu"))
-                .add(MaxPooling2D::new(2))
-                .add(Flatten::new())
-                .add(Dropout::new(0.5));
-        }
-        for units in self.hidden() {
-            model = model.add(Dense::new(*units).activation("relu"));
-        }
-        let mut model = model.add(Dense::new(10));
-        match self {
-            Self::Seed => model.compile(SGD::new(0.01).clipnorm(1.0), loss)?,
-            _ => model.compile(Adam::new(0.001), loss)?,
-        }
+        let mut model = models::model(self)?;
         let clock = Clock::default();
         let fit = Fit::new(self.epochs(), batch).verbose(Verbose::Silent).callback(clock.clone());
         model.fit_with(&x, &y, fit)?;

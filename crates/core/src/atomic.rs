@@ -28,14 +28,52 @@ pub fn write_atomic(
         let opened = OpenOptions::new().write(true).open(&target.path);
         return opened.and_then(|file| fill(&file, write)).map_err(|e| failed(path, &e));
     }
-    target.make_folder().map_err(|e| failed(path, &e))?;
-    let temporary = Temporary::create(target.folder()).map_err(|e| failed(path, &e))?;
-    let written = fill(&temporary.file, write)
-        .and_then(|()| temporary.file.sync_all())
-        .and_then(|()| target.copy_permissions_to(&temporary.file))
-        .and_then(|()| temporary.rename_to(&target.path))
-        .and_then(|()| sync_folder(target.folder()));
-    written.map_err(|e| failed(path, &e))
+    replace(&mut Disk, &target, write).map_err(|e| failed(path, &e))
+}
+
+/// The calls that make a file last; tests have them fail.
+trait Durable {
+    /// Writes a file's content to the disk.
+    fn sync_file(&mut self, file: &File) -> io::Result<()>;
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Makes a rename itself durable.
+    fn sync_folder(&mut self, folder: &Path) -> io::Result<()>;
+}
+
+struct Disk;
+
+impl Durable for Disk {
+    fn sync_file(&mut self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    /// Windows has no such call.
+    fn sync_folder(&mut self, folder: &Path) -> io::Result<()> {
+        if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+    }
+}
+
+fn replace(
+    disk: &mut impl Durable,
+    target: &Target,
+    write: impl FnOnce(&mut dyn Sink) -> io::Result<()>,
+) -> io::Result<()> {
+    target.make_folder()?;
+    let mut temporary = Temporary::create(target.folder())?;
+    fill(&temporary.file, write)?;
+    disk.sync_file(&temporary.file)?;
+    target.copy_permissions_to(&temporary.file)?;
+    if let Some(path) = &temporary.path {
+        disk.rename(path, &target.path)?;
+    }
+    temporary.path = None;
+    disk.sync_folder(target.folder())
 }
 
 /// Checks that [`write_atomic`] could write `path`, before hours of training end in an error. Nothing
@@ -134,14 +172,6 @@ impl Temporary {
             }
         }
     }
-
-    fn rename_to(mut self, target: &Path) -> io::Result<()> {
-        if let Some(path) = &self.path {
-            fs::rename(path, target)?;
-        }
-        self.path = None;
-        Ok(())
-    }
 }
 
 impl Drop for Temporary {
@@ -158,11 +188,6 @@ fn fill(file: &File, write: impl FnOnce(&mut dyn Sink) -> io::Result<()>) -> io:
     // What is still buffered after an error must not be written by the buffer's own drop.
     let _ = buffered.into_parts();
     written
-}
-
-/// Makes the rename itself durable. Windows has no such call.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 fn failed(path: &Path, error: &io::Error) -> Error {
@@ -211,6 +236,68 @@ mod tests {
         assert!(error.contains("model.keras") && error.contains("free some space"), "{error}");
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(dir.path()), ["model.keras"]);
+    }
+
+    /// The calls in their order; one of them fails.
+    #[derive(Default)]
+    struct Faulty {
+        calls: Vec<&'static str>,
+        fails: &'static str,
+    }
+
+    impl Faulty {
+        fn call(&mut self, name: &'static str) -> io::Result<()> {
+            self.calls.push(name);
+            if self.fails == name { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+    }
+
+    impl Durable for Faulty {
+        fn sync_file(&mut self, file: &File) -> io::Result<()> {
+            assert_eq!(file.metadata()?.len(), 3, "all is written before it is synced");
+            self.call("sync file")
+        }
+
+        fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+            self.call("rename")?;
+            fs::rename(from, to)
+        }
+
+        fn sync_folder(&mut self, folder: &Path) -> io::Result<()> {
+            assert_eq!(names(folder), ["model.keras"], "the folder is synced after the rename");
+            self.call("sync folder")
+        }
+    }
+
+    #[test]
+    fn a_file_is_synced_before_it_is_renamed_and_its_folder_after() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.keras");
+        for (fails, calls, left) in [
+            ("sync file", &["sync file"][..], b"old"),
+            ("rename", &["sync file", "rename"], b"old"),
+            ("sync folder", &["sync file", "rename", "sync folder"], b"new"),
+            ("", &["sync file", "rename", "sync folder"], b"new"),
+        ] {
+            fs::write(&path, b"old").unwrap();
+            let mut disk = Faulty { fails, ..Faulty::default() };
+            let target = Target::find(&path).unwrap();
+            let result = replace(&mut disk, &target, |sink| sink.write_all(b"new"));
+            assert_eq!(result.is_ok(), fails.is_empty());
+            assert_eq!(disk.calls, calls);
+            assert_eq!(fs::read(&path).unwrap(), left);
+            assert_eq!(names(dir.path()), ["model.keras"]);
+        }
+    }
+
+    /// What cannot be synced says so: the calls reach the system.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn files_and_folders_are_really_synced() {
+        let (_reader, writer) = io::pipe().unwrap();
+        let pipe = File::from(std::os::fd::OwnedFd::from(writer));
+        assert!(Disk.sync_file(&pipe).is_err());
+        assert!(Disk.sync_folder(Path::new("/proc")).is_err());
     }
 
     #[test]

@@ -17,8 +17,8 @@ pub mod update;
 pub mod windows;
 
 pub use gather::gather_rows;
-pub use gemm::{Matrix, product};
-pub use map::{map, map2, map3};
+pub use gemm::{Matrix, product, product_rows};
+pub use map::{build_parts, build_parts_of, map, map2, map3, zeros};
 pub use mapped_file::MappedFile;
 pub use slices::{slice_of, with_labels, with_slice, with_slice_mut};
 pub use threads::{CHUNK, for_chunks, for_parts, for_parts_of, for_rows, parallel};
@@ -52,9 +52,36 @@ pub fn lane_sum<const N: usize>(values: [&[f32]; N], f: impl Fn([f32; N]) -> f32
     for (i, sum) in lanes[..len % 16].iter_mut().enumerate() {
         *sum += f(rest.map(|values| values[i]));
     }
+    joined(&lanes, |a, b| a + b)
+}
+
+/// [`lane_sum`] in a function of its own, compiled for the widest vectors: in one with more loops the compiler
+/// takes the lanes apart.
+#[inline(always)]
+pub fn row_sum<const N: usize>(values: [&[f32]; N], f: impl Fn([f32; N]) -> f32) -> f32 {
+    vectorized(
+        #[inline(always)]
+        || lane_sum(values, f),
+    )
+}
+
+/// [`lane_max`] in a function of its own, as [`row_sum`].
+#[inline(always)]
+pub fn row_max(values: &[f32]) -> f32 {
+    vectorized(
+        #[inline(always)]
+        || lane_max(values),
+    )
+}
+
+/// The lanes in one, halves first. Not inlined: the compiler would take the loops that fill the lanes apart, to
+/// one value at a time.
+#[inline(never)]
+fn joined(lanes: &[f32; 16], join: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = *lanes;
     for width in [8, 4, 2, 1] {
         for lane in 0..width {
-            lanes[lane] += lanes[lane + width];
+            lanes[lane] = join(lanes[lane], lanes[lane + width]);
         }
     }
     lanes[0]
@@ -75,10 +102,5 @@ pub fn lane_max(values: &[f32]) -> f32 {
     if whole.is_empty() {
         return rest;
     }
-    for width in [8, 4, 2, 1] {
-        for lane in 0..width {
-            lanes[lane] = larger(lanes[lane], lanes[lane + width]);
-        }
-    }
-    larger(lanes[0], rest)
+    larger(joined(&lanes, larger), rest)
 }

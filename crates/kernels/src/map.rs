@@ -1,7 +1,7 @@
 //! New vectors made in one pass over slices: nothing is copied first or written twice. The functions
 //! given must be `#[inline(always)]` plain arithmetic that vectorises; what they capture, they own.
 
-use super::{for_chunks, vectorized};
+use super::{CHUNK, for_chunks, for_parts_of, vectorized};
 use std::mem::MaybeUninit;
 
 /// `f(a[i])` for every `i`.
@@ -57,6 +57,45 @@ pub fn map3(
     )
 }
 
+/// Zeros, written on all threads.
+pub fn zeros(len: usize) -> Vec<f32> {
+    build_parts(len, CHUNK, |_, _| {})
+}
+
+/// A vector of which `body(start, part)` changes the zeros of each part of `part` values, on all threads if
+/// there is more than one: a part is filled and changed while it is in the cache.
+pub fn build_parts(len: usize, part: usize, body: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    let [values] = build_parts_of([(len, part)], |index, [values]| body(index * part, values));
+    values
+}
+
+/// As [`build_parts`], of several vectors, each with its length and that of its parts: `body(part, parts)`.
+pub fn build_parts_of<const N: usize>(
+    lengths: [(usize, usize); N],
+    body: impl Fn(usize, [&mut [f32]; N]) + Sync,
+) -> [Vec<f32>; N] {
+    let mut vectors = lengths.map(|(len, _)| Vec::with_capacity(len));
+    let mut slices = vectors.each_mut().map(|vector| (vector.spare_capacity_mut(), 0));
+    for ((slice, size), (len, part)) in slices.iter_mut().zip(lengths) {
+        (*slice, *size) = (&mut std::mem::take(slice)[..len], part);
+    }
+    for_parts_of(slices, |index, parts| {
+        body(
+            index,
+            parts.map(|part| {
+                part.fill(MaybeUninit::new(0.0));
+                // SAFETY: the line before writes every element of the part.
+                unsafe { part.assume_init_mut() }
+            }),
+        );
+    });
+    for (vector, (len, _)) in vectors.iter_mut().zip(lengths) {
+        // SAFETY: the parts of a vector are the first `len` places of its capacity, and each is filled.
+        unsafe { vector.set_len(len) };
+    }
+    vectors
+}
+
 /// A vector whose chunks `write(start, chunk)` fills; it must write every element.
 #[inline(always)]
 fn build(len: usize, write: impl Fn(usize, &mut [MaybeUninit<f32>]) + Copy + Sync) -> Vec<f32> {
@@ -77,6 +116,25 @@ fn build(len: usize, write: impl Fn(usize, &mut [MaybeUninit<f32>]) + Copy + Syn
 mod tests {
     use super::*;
     use crate::threads::CHUNK;
+
+    #[test]
+    fn parts_of_zeros_are_changed() {
+        for len in [0, 1, CHUNK, 2 * CHUNK + 3] {
+            assert_eq!(zeros(len), vec![0.0; len]);
+            let built = build_parts(len, 7, |start, part| {
+                part.iter_mut().zip(start..).for_each(|(value, i)| *value += i as f32);
+            });
+            assert_eq!(built, (0..len).map(|i| i as f32).collect::<Vec<_>>());
+        }
+        let built = build_parts_of([(2, 1), (9, 2), (0, 1)], |index, [a, b, c]| {
+            assert!(c.is_empty());
+            a.fill(1.0);
+            b.fill(index as f32);
+        });
+        let right: [Vec<f32>; 3] =
+            [vec![1.0; 2], vec![0.0, 0.0, 1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0], vec![]];
+        assert_eq!(built, right);
+    }
 
     #[test]
     fn every_element_is_written() {

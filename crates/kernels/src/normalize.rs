@@ -7,7 +7,7 @@
 //! depend on the number of threads.
 
 use super::threads::for_parts_of;
-use super::{CHUNK, for_parts, lane_sum, vectorized};
+use super::{CHUNK, build_parts, for_parts, lane_sum, row_sum, vectorized, zeros};
 
 /// How the values of a tensor fall into sets. Its axes are `[samples, positions, groups, channels,
 /// inner]`; a set holds the values of one sample and one group. Scale and shift are per channel of all
@@ -140,14 +140,12 @@ impl Sets {
 
     /// Runs `body(segment, out)` for every segment of a result of as many values.
     fn map(&self, body: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
-        let mut out = vec![0.0; self.len()];
         let segment = self.segment();
-        for_parts(&mut out, self.per_part() * segment, |start, part| {
+        build_parts(self.len(), self.per_part() * segment, |start, part| {
             for (i, out) in part.chunks_mut(segment.max(1)).enumerate() {
                 body(start / segment + i, out);
             }
-        });
-        out
+        })
     }
 }
 
@@ -178,7 +176,7 @@ fn normalize_rows(
     beta: Option<&[f32]>,
 ) -> Normalized {
     let rows = x.len() / width.max(1);
-    let mut y = vec![0.0; x.len()];
+    let mut y = zeros(x.len());
     let mut moments = vec![0.0; 2 * rows];
     let (gamma, beta) = (or(gamma, 1.0, width), or(beta, 0.0, width));
     let per_part = (CHUNK / width.max(1)).max(1);
@@ -187,22 +185,21 @@ fn normalize_rows(
         |part, [y, moments]| {
             let (gamma, beta) = (gamma.as_slice(), beta.as_slice());
             let x = &x[part * per_part * width..][..y.len()];
-            vectorized(
-                #[inline(always)]
-                || {
-                    let rows = y.chunks_exact_mut(width).zip(x.chunks_exact(width));
-                    for ((y, x), moments) in rows.zip(moments.chunks_exact_mut(2)) {
-                        let mean = if center { lane_sum([x], |[x]| x) / width as f32 } else { 0.0 };
-                        let square = |[x]: [f32; 1]| (x - mean) * (x - mean);
-                        let variance = lane_sum([x], square) / width as f32;
-                        let inverse = 1.0 / (variance + epsilon).sqrt();
+            let rows = y.chunks_exact_mut(width).zip(x.chunks_exact(width));
+            for ((y, x), moments) in rows.zip(moments.chunks_exact_mut(2)) {
+                let mean = if center { row_sum([x], |[x]| x) / width as f32 } else { 0.0 };
+                let variance = row_sum([x], |[x]| (x - mean) * (x - mean)) / width as f32;
+                let inverse = 1.0 / (variance + epsilon).sqrt();
+                vectorized(
+                    #[inline(always)]
+                    || {
                         for (((y, x), gamma), beta) in y.iter_mut().zip(x).zip(gamma).zip(beta) {
                             *y = (x - mean) * (inverse * gamma) + beta;
                         }
-                        moments.copy_from_slice(&[mean, variance]);
-                    }
-                },
-            );
+                    },
+                );
+                moments.copy_from_slice(&[mean, variance]);
+            }
         },
     );
     let (mean, variance) = moments.as_chunks::<2>().0.iter().map(|[m, v]| (*m, *v)).unzip();
@@ -559,7 +556,7 @@ fn rows_backward(
 ) -> NormalizedGradients {
     let per_part = (CHUNK / width.max(1)).max(1);
     let parts = x.len().div_ceil((per_part * width).max(1));
-    let mut dx = vec![0.0; x.len()];
+    let mut dx = zeros(x.len());
     let mut sums = vec![0.0; parts * 2 * width];
     let gamma = or(gamma, 1.0, width);
     let center = statistics.center;
@@ -570,24 +567,21 @@ fn rows_backward(
             let gamma = gamma.as_slice();
             let first = part * per_part;
             let (x, dy) = (&x[first * width..][..dx.len()], &dy[first * width..][..dx.len()]);
-            vectorized(
-                #[inline(always)]
-                || {
-                    let rows = dx.chunks_exact_mut(width).zip(x.chunks_exact(width));
-                    for (row, ((dx, x), dy)) in rows.zip(dy.chunks_exact(width)).enumerate() {
-                        let mean = statistics.mean[first + row];
-                        let variance = statistics.variance[first + row];
-                        let inverse = 1.0 / (variance + statistics.epsilon).sqrt();
-                        let scaled = |[gamma, x, dy]: [f32; 3]| gamma * dy * (x - mean);
-                        let count = width as f32;
-                        let sum = lane_sum([gamma, x, dy], scaled);
-                        let slope = -inverse * inverse * inverse * sum / count;
-                        let offset = match center {
-                            true => {
-                                -inverse * lane_sum([gamma, dy], |[gamma, dy]| gamma * dy) / count
-                            }
-                            false => 0.0,
-                        };
+            let rows = dx.chunks_exact_mut(width).zip(x.chunks_exact(width));
+            for (row, ((dx, x), dy)) in rows.zip(dy.chunks_exact(width)).enumerate() {
+                let mean = statistics.mean[first + row];
+                let variance = statistics.variance[first + row];
+                let inverse = 1.0 / (variance + statistics.epsilon).sqrt();
+                let count = width as f32;
+                let sum = row_sum([gamma, x, dy], |[gamma, x, dy]| gamma * dy * (x - mean));
+                let slope = -inverse * inverse * inverse * sum / count;
+                let offset = match center {
+                    true => -inverse * row_sum([gamma, dy], |[gamma, dy]| gamma * dy) / count,
+                    false => 0.0,
+                };
+                vectorized(
+                    #[inline(always)]
+                    || {
                         let values = dx.iter_mut().zip(x).zip(dy).zip(gamma);
                         let columns = dgamma.iter_mut().zip(dbeta.iter_mut());
                         for ((((dx, x), dy), gamma), (dgamma, dbeta)) in values.zip(columns) {
@@ -596,9 +590,9 @@ fn rows_backward(
                             *dgamma += dy * centered * inverse;
                             *dbeta += dy;
                         }
-                    }
-                },
-            );
+                    },
+                );
+            }
         },
     );
     let (mut dgamma, mut dbeta) = (vec![0f32; width], vec![0f32; width]);

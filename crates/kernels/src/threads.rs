@@ -86,15 +86,15 @@ pub fn for_parts<T: Send>(values: &mut [T], len: usize, body: impl Fn(usize, &mu
     });
 }
 
-/// As [`for_parts`], of several slices, each with the length of its parts: `body(part, parts)`. There are
-/// as many parts as the first slice has; a slice that is shorter has empty ones at the end.
+/// As [`for_parts`], of several slices, each with the length of its parts: `body(part, parts)`. A
+/// slice that has fewer than another has empty ones at the end.
 pub fn for_parts_of<T: Send, const N: usize>(
     slices: [(&mut [T], usize); N],
     body: impl Fn(usize, [&mut [T]; N]) + Sync,
 ) {
     let shared = slices.map(|(slice, len)| (Shared::new(slice), len.max(1)));
-    let parts = shared.first().map_or(0, |(slice, len)| slice.1.div_ceil(*len));
-    parallel(parts, |part| {
+    let parts = shared.iter().map(|(slice, len)| slice.1.div_ceil(*len)).max();
+    parallel(parts.unwrap_or(0), |part| {
         let ranges = shared.each_ref().map(|(slice, len)| {
             // SAFETY: each part takes its own range of each slice, and all are borrowed mutably for
             // the whole call.

@@ -2,6 +2,7 @@
 //! scoped (path, random stream, policy, training flag) is scoped here, once.
 
 use crate::entry::LayerEntry;
+use crate::following::Following;
 use sconce_core::{
     Arg, Args, Context, Error, Json, Result, Stream, Tape, Tensor, Value, Weight, random,
 };
@@ -47,12 +48,29 @@ impl<'a> Scope<'a> {
         Self { context, tape, path, key: 0, training, trainable: true, observe }
     }
 
+    /// Whether nothing but the outputs counts: no training, no gradients, nobody who looks at what layers
+    /// give.
+    pub fn predicts(&self) -> bool {
+        !self.training && self.tape.is_none() && self.observe.is_none()
+    }
+
     /// Runs a layer. `stream_key` names its random stream among those of its neighbours.
     pub fn run(
         &mut self,
         entry: &LayerEntry,
         args: Args<Value>,
         stream_key: u64,
+    ) -> Result<Vec<Value>> {
+        self.run_with(entry, args, stream_key, Following::default())
+    }
+
+    /// As [`Scope::run`], of a layer that [takes](crate::Layer::takes_following) those after it along.
+    pub fn run_with(
+        &mut self,
+        entry: &LayerEntry,
+        args: Args<Value>,
+        stream_key: u64,
+        following: Following,
     ) -> Result<Vec<Value>> {
         let training = match args.flag("training") {
             Some(Json::Bool(training)) => *training,
@@ -78,7 +96,7 @@ impl<'a> Scope<'a> {
                 None => None,
             },
         };
-        let mut call = Call { scope, entry, args, given_masks, masks: None };
+        let mut call = Call { scope, entry, args, given_masks, masks: None, following };
         let ran = call.run();
         ran.map_err(|e| e.in_layer(&path.text()))
     }
@@ -135,6 +153,7 @@ pub struct Call<'a> {
     given_masks: Vec<Option<Tensor>>,
     /// Those of the outputs.
     masks: Option<Vec<Option<Tensor>>>,
+    following: Following,
 }
 
 impl<'a> Call<'a> {
@@ -317,6 +336,11 @@ impl<'a> Call<'a> {
     /// Keeps tensors for the next batch, until [`LayerEntry::reset_states`].
     pub fn carry(&mut self, values: Vec<Tensor>) {
         self.scope.context.carry(self.entry.carried(), values);
+    }
+
+    /// The layers after this one that it runs too.
+    pub fn following(&self) -> &Following {
+        &self.following
     }
 
     /// Adds a differentiable scalar to the loss.

@@ -144,6 +144,26 @@ pub trait Layer: Configured {
     /// Computes the outputs.
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>>;
 
+    /// Whether the layer, in prediction, also does what those after it do: [`Call::following`].
+    fn takes_following(&self) -> bool {
+        false
+    }
+
+    /// The factor and the shift of each channel that the layer amounts to in prediction, for inputs of a
+    /// rank whose last axis is that of channels; `None` if it is more than that. `weight` gives its weights.
+    fn affine(
+        &self,
+        _rank: usize,
+        _weight: &dyn Fn(&str) -> Option<Tensor>,
+    ) -> Result<Option<[Tensor; 2]>> {
+        Ok(None)
+    }
+
+    /// The function of each value by itself that the layer is, if it is nothing else.
+    fn elementwise(&self) -> Option<Arc<dyn sconce_ops::Activation>> {
+        None
+    }
+
     /// Whether masks pass through. The mask of a layer that does not support masking ends there, with
     /// a warning, as in Keras.
     fn supports_masking(&self) -> bool {

@@ -5,8 +5,8 @@ use crate::layer_order::{Call, functional_order};
 use crate::symbolic::SymbolicTensor;
 use sconce_core::names::snake_case;
 use sconce_core::random::key_of;
-use sconce_core::{Arg, Args, Dims, Error, Result, Spec, Store, Tensor, Value};
-use sconce_layers::{BuildOptions, InputLayer, LayerEntry, Scope};
+use sconce_core::{Arg, Args, DType, Dims, Error, Result, Spec, Store, Tensor, Value};
+use sconce_layers::{BuildOptions, Following, InputLayer, LayerEntry, Scope};
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
@@ -25,6 +25,8 @@ pub struct Node {
     stream_key: u64,
     /// Edges that no later node reads.
     last_use: Vec<EdgeId>,
+    /// The node that alone reads its only output, once.
+    only_reader: Option<usize>,
 }
 
 /// A tensor between layers.
@@ -149,7 +151,20 @@ impl Graph {
                 last.insert(*edge, index);
             });
         }
-        self.nodes.iter_mut().for_each(|node| node.last_use.clear());
+        let mut readers: HashMap<EdgeId, Vec<usize>> = HashMap::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            node.args.each(&mut |edge| readers.entry(*edge).or_default().push(index));
+        }
+        for node in &mut self.nodes {
+            node.last_use.clear();
+            node.only_reader = match node.outputs[..] {
+                [edge] if !outputs.contains(&edge) => match readers.get(&edge).map(Vec::as_slice) {
+                    Some([reader]) => Some(*reader),
+                    _ => None,
+                },
+                _ => None,
+            };
+        }
         for (edge, index) in last {
             if let Some(node) = self.nodes.get_mut(index)
                 && !outputs.contains(&edge)
@@ -175,6 +190,7 @@ impl Graph {
             use_index,
             stream_key,
             last_use,
+            only_reader: None,
         });
         Ok(outputs)
     }
@@ -368,7 +384,12 @@ impl Graph {
             }
             values[edge.0] = Some(value);
         }
-        for node in self.nodes.iter().filter(|node| !self.is_input(node)) {
+        // Nodes that one before has run too.
+        let mut done = vec![false; if scope.predicts() { self.nodes.len() } else { 0 }];
+        for (index, node) in self.nodes.iter().enumerate() {
+            if self.is_input(node) || done.get(index) == Some(&true) {
+                continue;
+            }
             let entry = self.layer(node.layer)?;
             let args = node.args.try_map(|edge| {
                 values[edge.0].clone().ok_or_else(|| {
@@ -381,7 +402,13 @@ impl Graph {
             for edge in &node.last_use {
                 values[edge.0] = None;
             }
-            let outputs = scope.run(entry, args, node.stream_key)?;
+            let (following, too) = match done.is_empty() {
+                true => (Following::default(), Vec::new()),
+                false => self.follow(node)?,
+            };
+            let outputs = scope.run_with(entry, args, node.stream_key, following)?;
+            too.iter().for_each(|index| done[*index] = true);
+            let node = too.last().map_or(node, |index| &self.nodes[*index]);
             if outputs.len() != node.outputs.len() {
                 let message = format!(
                     "promised {} outputs and returned {}",
@@ -396,6 +423,46 @@ impl Graph {
         }
         let missing = || Error::config("", "an output of the model is not made by any layer");
         self.outputs.iter().map(|e| values[e.0].clone().ok_or_else(missing)).collect()
+    }
+
+    /// The nodes after one that its layer runs too in prediction, in their order, and what they are to it.
+    fn follow(&self, node: &Node) -> Result<(Following, Vec<usize>)> {
+        let (mut following, mut nodes) = (Following::default(), Vec::new());
+        let plain = |entry: &LayerEntry| {
+            entry.policy().compute == DType::F32 && entry.activity_regularizer().is_none()
+        };
+        let entry = self.layer(node.layer)?;
+        if !entry.layer().takes_following() || !plain(entry) {
+            return Ok((following, nodes));
+        }
+        let mut reader = node.only_reader;
+        while let Some(index) = reader.take()
+            && let Some(node) = self.nodes.get(index)
+            && let ([Arg::One(edge)], []) = (&node.args.positional[..], &node.args.named[..])
+            && following.activation.is_none()
+        {
+            let entry = self.layer(node.layer)?;
+            let weight = |name: &str| {
+                let weight = entry.weights().iter().find(|weight| weight.name == name)?;
+                Some(weight.value(false).clone())
+            };
+            if !plain(entry) {
+                break;
+            }
+            let rank = self.dims(*edge).rank();
+            if nodes.is_empty() {
+                following.affine = entry.layer().affine(rank, &weight)?;
+            }
+            if following.affine.is_none() || !nodes.is_empty() {
+                following.activation = entry.layer().elementwise();
+                if following.activation.is_none() {
+                    break;
+                }
+            }
+            nodes.push(index);
+            reader = node.only_reader;
+        }
+        Ok((following, nodes))
     }
 
     /// The arrays as the input layers hand them on, in the types they declare.

@@ -1,6 +1,7 @@
 //! Arithmetic of two tensors, element by element, with NumPy's broadcasting: axes are compared from the
 //! last one on, and each must be equal, 1 or missing.
 
+use crate::dense::column_sums;
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use sconce_core::tape::Pass;
@@ -198,6 +199,19 @@ fn log_or_zero(a: f32) -> f32 {
 
 /// The sum over the axes that broadcasting added or stretched: the gradient of a tensor of this shape.
 pub fn sum_to(gradient: &Tensor, shape: &Shape) -> Result<Tensor> {
+    let kept = gradient.rank().saturating_sub(shape.rank());
+    if gradient.dims().get(kept..) == Some(shape.dims())
+        && kept > 0
+        && gradient.is_contiguous()
+        && is_cpu_f32(gradient.device(), gradient.dtype())
+    {
+        let mut sums = vec![0f32; shape.elem_count()];
+        with_slice(gradient, |values| {
+            column_sums(&mut sums, values, false);
+            Ok(())
+        })?;
+        return Tensor::from_vec(sums, shape, gradient.device());
+    }
     let mut gradient = gradient.clone();
     while gradient.rank() > shape.rank() {
         gradient = gradient.sum(0)?;

@@ -12,7 +12,7 @@ use crate::windows::{Axis, Patches, Windows};
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
 use sconce_kernels::windows::{Convolution as Loops, Operand};
-use sconce_kernels::with_slice;
+use sconce_kernels::{CHUNK, build_parts, with_slice};
 use std::sync::Arc;
 
 /// `f(x * kernel + bias)`. On the CPU in f32, an activation that fuses runs inside.
@@ -55,6 +55,32 @@ pub fn convolution_transpose(
     activation: &Arc<dyn Activation>,
 ) -> Result<Tensor> {
     run(Convolution { transposed: true, ..Convolution::new(axes, 1) }, x, kernel, bias, activation)
+}
+
+/// A kernel whose last values in a row are those of the channels, as many as there are factors, each times
+/// its factor. Not differentiated.
+pub fn scaled_rows(kernel: &Tensor, factors: &Tensor) -> Result<Tensor> {
+    let channels = factors.elem_count();
+    if channels == 0 || !kernel.elem_count().is_multiple_of(channels) {
+        bail!("{channels} factors do not fit a kernel of shape {:?}", kernel.dims())
+    }
+    if !is_cpu_f32(kernel.device(), kernel.dtype()) || !kernel.is_contiguous() {
+        let rows = kernel.reshape(((), channels))?;
+        return rows.broadcast_mul(factors)?.reshape(kernel.shape());
+    }
+    let part = (CHUNK / channels).max(1) * channels;
+    let values = with_slice(kernel, |kernel| {
+        with_slice(factors, |factors| {
+            Ok(build_parts(kernel.len(), part, |start, out| {
+                let rows = out.chunks_exact_mut(channels);
+                for (out, row) in rows.zip(kernel[start..].chunks_exact(channels)) {
+                    let values = out.iter_mut().zip(row).zip(factors);
+                    values.for_each(|((out, value), factor)| *out = value * factor);
+                }
+            }))
+        })
+    })?;
+    Tensor::from_vec(values, kernel.shape(), kernel.device())
 }
 
 fn run(

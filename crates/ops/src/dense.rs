@@ -6,7 +6,7 @@ use crate::activations::Activation;
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
-use sconce_kernels::{Matrix, for_chunks, product, vectorized, with_slice};
+use sconce_kernels::{Matrix, for_chunks, map, product, product_rows, vectorized, with_slice};
 use std::sync::Arc;
 
 /// `f(x kernel + bias)`. On the CPU in f32, an activation that fuses runs inside.
@@ -104,23 +104,30 @@ impl Kernel<()> for Dense {
     fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let (x, w) = (inputs[0], inputs[1]);
         let (rows, inner, units) = sizes(x.dims, w.dims)?;
-        let mut y = match inputs.get(2) {
-            Some(bias) if bias.data.len() == units => bias.data.repeat(rows),
-            Some(bias) => {
-                bail!("dense: a bias of shape {:?} does not fit {units} units", bias.dims)
+        let bias = inputs.get(2).map(|bias| bias.data);
+        if let Some(bias) = inputs.get(2).filter(|bias| bias.data.len() != units) {
+            bail!("dense: a bias of shape {:?} does not fit {units} units", bias.dims)
+        }
+        let finish = |y: &mut [f32]| {
+            if let Some(bias) = bias {
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for row in y.chunks_exact_mut(units.max(1)) {
+                            row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+                        }
+                    },
+                );
             }
-            None => vec![0.0; rows * units],
+            if let Some(activation) = &self.activation {
+                activation.map_in_place(y);
+            }
         };
-        let fits = match (Matrix::new(x.data, rows, inner), Matrix::new(w.data, inner, units)) {
-            (Some(x), Some(w)) => product(&mut y, x, w, true),
-            _ => false,
+        let y = match (Matrix::new(x.data, rows, inner), Matrix::new(w.data, inner, units)) {
+            (Some(x), Some(w)) => product_rows(x, w, finish),
+            _ => None,
         };
-        if !fits {
-            bail!("{MISFIT}")
-        }
-        if let Some(activation) = &self.activation {
-            activation.map_in_place(&mut y);
-        }
+        let Some(y) = y else { bail!("{MISFIT}") };
         Ok((vec![(y, shape(x.dims, units))], ()))
     }
 
@@ -134,7 +141,11 @@ impl Kernel<()> for Dense {
             let chained;
             let dz = match &self.activation {
                 Some(activation) => {
-                    let mut dz = dy.to_vec();
+                    let mut dz = map(
+                        dy,
+                        #[inline(always)]
+                        |dy| dy,
+                    );
                     with_slice(y, |y| {
                         activation.chain_in_place(y, &mut dz);
                         Ok(())

@@ -5,7 +5,10 @@
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
-use sconce_kernels::{for_chunks, for_rows};
+use sconce_kernels::{CHUNK, build_parts, for_parts};
+
+/// Parts of a table whose gradients are added up side by side.
+const PARTS: usize = 8;
 
 /// The rows of `table` at `ids`. Differentiable in the table.
 pub fn embedding(table: &Tensor, ids: &Tensor) -> Result<Tensor> {
@@ -80,9 +83,9 @@ impl Kernel<()> for Embedding {
     fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let (table, width) = (inputs[0].data, inputs[0].dims[1]);
         let rows = self.rows.as_deref().unwrap_or_default();
-        let mut y = vec![0.0; rows.len() * width];
-        for_rows(&mut y, width, |first, part| {
-            for (to, row) in part.chunks_exact_mut(width).zip(&rows[first..]) {
+        let part = (CHUNK / width.max(1)).max(1) * width;
+        let y = build_parts(rows.len() * width, part, |start, part| {
+            for (to, row) in part.chunks_exact_mut(width).zip(&rows[start / width..]) {
                 let from = *row as usize * width;
                 to.copy_from_slice(&table[from..from + width]);
             }
@@ -96,15 +99,19 @@ impl Kernel<()> for Embedding {
         let rows = self.rows.as_deref().unwrap_or_default();
         sconce_kernels::with_slice(dy, |dy| {
             pass.write(0, |table, accumulate| {
-                if !accumulate {
-                    for_chunks([&mut *table], |_, [chunk]| chunk.fill(0.0));
-                }
-                for (from, row) in dy.chunks_exact(width.max(1)).zip(rows) {
-                    let to = *row as usize * width;
-                    for (sum, value) in table[to..to + width].iter_mut().zip(from) {
-                        *sum += value;
+                // Each part of the table adds its own rows, in their order.
+                let part = table.len().div_ceil(PARTS).next_multiple_of(width.max(1));
+                for_parts(table, part, |start, part| {
+                    if !accumulate {
+                        part.fill(0.0);
                     }
-                }
+                    for (from, row) in dy.chunks_exact(width.max(1)).zip(rows) {
+                        let to = (*row as usize * width).wrapping_sub(start);
+                        if let Some(sums) = part.get_mut(to..to.wrapping_add(width)) {
+                            sums.iter_mut().zip(from).for_each(|(sum, value)| *sum += value);
+                        }
+                    }
+                });
                 Ok(())
             })
         })

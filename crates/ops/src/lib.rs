@@ -31,7 +31,7 @@ pub mod windows;
 
 pub use activations::{Activation, ActivationFn, Activations};
 pub use attention::{AttentionOptions, Unseen, attention, attention_scores};
-pub use convolution::{convolution, convolution_transpose, depthwise_convolution};
+pub use convolution::{convolution, convolution_transpose, depthwise_convolution, scaled_rows};
 pub use dense::dense;
 pub use dropout::dropout;
 pub use einsum::einsum;

@@ -14,15 +14,16 @@ use std::time::Instant;
 
 /// Trains once.
 pub fn train(workload: Workload) -> Result<Timing, Box<dyn Error>> {
-    if workload == Workload::Cnn {
-        return Err("takes no part in cnn".into());
+    let hidden = workload.hidden();
+    if hidden.is_empty() {
+        return Err(format!("takes no part in {}", workload.name()).into());
     }
     let device = Device::flex();
     let (rows, features, batch) = workload.sizes();
     let (x, y) = workload.data();
     let (x, y) = (x.into_raw_vec_and_offset().0, y.into_raw_vec_and_offset().0);
 
-    let sizes = [&[features], workload.hidden(), &[10]].concat();
+    let sizes = [&[features], hidden, &[10]].concat();
     let layer = |pair: &[usize]| Layer::new(pair[0], pair[1], &device);
     let mut layers: Vec<Layer> = sizes.windows(2).map(layer).collect();
 
@@ -99,7 +100,7 @@ impl<const D: usize> Weight<D> {
         let value = self.leaf.inner();
         match workload {
             Workload::Seed => Self::new(value - clip(gradient, 1.0) * 0.01),
-            Workload::Mlp | Workload::Cnn => {
+            _ => {
                 let (m, v) = (gradient.clone() * 0.1, gradient.square() * 0.001);
                 let (m, v) = match self.moments {
                     Some((old_m, old_v)) => (old_m * 0.9 + m, old_v * 0.999 + v),

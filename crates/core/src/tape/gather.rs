@@ -3,7 +3,7 @@
 
 use super::ById;
 use candle_core::{DType, Result, Tensor, TensorId};
-use sconce_kernels::{map2, with_slice, with_slice_mut};
+use sconce_kernels::{map2, with_slice, with_slice_mut, zeros};
 
 /// A gradient that may grow.
 pub(super) struct Gathered {
@@ -32,7 +32,7 @@ pub(super) fn gather_in_place(
             with_slice_mut(&before.tensor, |values| write(values, true))
         }
         _ => {
-            let mut values = vec![0.0; like.elem_count()];
+            let mut values = zeros(like.elem_count());
             write(&mut values, false)?;
             let tensor = Tensor::from_vec(values, like.shape(), like.device())?;
             match gathered {

@@ -9,7 +9,7 @@ use super::depthwise;
 use super::geometry::{Axis, Bands, Source, Windows, sums};
 use super::patches::Product;
 use crate::threads::{for_chunks, for_parts};
-use crate::vectorized;
+use crate::{build_parts, vectorized};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -330,9 +330,8 @@ impl Convolution {
         let parts = (work / 4_000_000).clamp(1, PARTS.min((PRIVATE / size).max(1)));
         let per_part = bands.count().div_ceil(parts).max(1);
         let parts = bands.count().div_ceil(per_part);
-        let mut private = vec![0.0; parts * size];
         let lens = [self.windows.input_len() * self.channels, row * self.filters];
-        for_parts(&mut private, size, |start, own| {
+        let private = build_parts(parts * size, size, |start, own| {
             let (dw, db) = own.split_at_mut(self.kernel_len());
             let mut scratch = Scratch::default();
             let from = start / size * per_part;

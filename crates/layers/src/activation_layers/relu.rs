@@ -4,6 +4,7 @@ use crate::{Call, Layer};
 use sconce_core::{Args, Config, Result, Spec, Tensor};
 use sconce_ops::Activation;
 use sconce_ops::activations::Relu;
+use std::sync::Arc;
 
 /// Rectified linear unit: `y = max_value` for x >= max_value, `x` for threshold <= x < max_value, else
 /// `negative_slope (x - threshold)`. x and y: any shape.
@@ -21,18 +22,27 @@ pub struct ReLU {
     pub threshold: f64,
 }
 
+impl ReLU {
+    fn function(&self) -> Relu {
+        Relu {
+            negative_slope: self.negative_slope,
+            max_value: self.max_value,
+            threshold: self.threshold,
+        }
+    }
+}
+
 impl Layer for ReLU {
     fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
         Ok(vec![x.single("ReLU")?.clone()])
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
-        let activation = Relu {
-            negative_slope: self.negative_slope,
-            max_value: self.max_value,
-            threshold: self.threshold,
-        };
-        Ok(vec![activation.call(call.single()?)?])
+        Ok(vec![self.function().call(call.single()?)?])
+    }
+
+    fn elementwise(&self) -> Option<Arc<dyn Activation>> {
+        Some(Arc::new(self.function()))
     }
 
     fn supports_masking(&self) -> bool {

@@ -119,18 +119,24 @@ impl<const RANK: usize> Layer for Conv<RANK> {
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
-        let (kernel, bias) = (call.weight("kernel")?, call.find_weight("bias"));
+        let following = call.following();
+        let kernel = following.kernel(call.weight("kernel")?)?;
+        let bias = following.bias(call.find_weight("bias"))?;
         let windows = self.windows();
         let y = in_format(
             call.single()?,
             self.data_format,
-            self.activation.get()?,
+            following.activation(self.activation.get()?),
             |i, size| windows.axis(i, size),
             |x, axes, f| {
                 Ok(sconce_ops::convolution(x, &kernel, bias.as_ref(), axes, self.groups, f)?)
             },
         )?;
         Ok(vec![y])
+    }
+
+    fn takes_following(&self) -> bool {
+        self.data_format == DataFormat::ChannelsLast && self.activation.name() == "linear"
     }
 
     fn outputs_probabilities(&self) -> Option<bool> {

@@ -36,6 +36,10 @@ impl Layer for Activation {
         Ok(vec![self.activation.get()?.call(call.single()?)?])
     }
 
+    fn elementwise(&self) -> Option<std::sync::Arc<dyn sconce_ops::Activation>> {
+        self.activation.get().ok().filter(|activation| activation.fuses()).cloned()
+    }
+
     fn supports_masking(&self) -> bool {
         true
     }

@@ -152,6 +152,29 @@ impl Layer for BatchNormalization {
         Ok(vec![y.to_dtype(given.dtype())?])
     }
 
+    fn affine(
+        &self,
+        rank: usize,
+        weight: &dyn Fn(&str) -> Option<Tensor>,
+    ) -> Result<Option<[Tensor; 2]>> {
+        let (mean, variance) = (weight("moving_mean"), weight("moving_variance"));
+        let (Some(mean), Some(variance)) = (mean, variance) else { return Ok(None) };
+        if position(self.axis, rank)? + 1 != rank {
+            return Ok(None);
+        }
+        let inverse = (variance + self.epsilon)?.sqrt()?.recip()?;
+        let factor = match weight("gamma") {
+            Some(gamma) => (inverse * gamma)?,
+            None => inverse,
+        };
+        let moved = (mean * &factor)?.neg()?;
+        let shift = match weight("beta") {
+            Some(beta) => (moved + beta)?,
+            None => moved,
+        };
+        Ok(Some([factor, shift]))
+    }
+
     fn supports_masking(&self) -> bool {
         true
     }

@@ -2,7 +2,7 @@
 
 use super::arguments::{Operand, Type, broadcast, common, device, operands, tensor};
 use super::creation::stated;
-use super::shape::select;
+use super::rearrangement::select;
 use super::{Operation, one};
 use sconce_core::axes::position;
 use sconce_core::value::mismatch;

@@ -2,8 +2,8 @@
 //! JSON they have Keras's class names and the modules `keras.src.ops...`.
 //!
 //! One file a family: functions of two operands ([`arithmetic`]), of one ([`elementwise`]), activations
-//! ([`nn`]), reductions ([`reduction`]), changes of shape ([`shape`]), selections ([`indexing`]),
-//! products ([`product`]), types and constants ([`creation`]). Results have Keras's shapes, types and
+//! ([`nn`]), reductions ([`reduction`]), changes of shape ([`shape`]), other places ([`rearrangement`]),
+//! joining ([`joining`]), selections ([`indexing`]), products ([`product`]), types and constants ([`creation`]). Results have Keras's shapes, types and
 //! gradients; truth values are `uint8` here. Masks end at operations, as in Keras.
 
 mod arguments;
@@ -11,8 +11,10 @@ pub mod arithmetic;
 pub mod creation;
 pub mod elementwise;
 pub mod indexing;
+pub mod joining;
 pub mod nn;
 pub mod product;
+pub mod rearrangement;
 pub mod reduction;
 pub mod shape;
 
@@ -20,8 +22,10 @@ pub use arithmetic::*;
 pub use creation::*;
 pub use elementwise::*;
 pub use indexing::*;
+pub use joining::*;
 pub use nn::*;
 pub use product::*;
+pub use rearrangement::*;
 pub use reduction::*;
 pub use shape::*;
 

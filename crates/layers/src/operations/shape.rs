@@ -1,33 +1,19 @@
-//! Changes of shape: the same values in other places.
+//! Other shapes and orders of axes.
 
-use super::arguments::{Operand, Type, common, device, list, tensor};
+use super::arguments::tensor;
 use super::{Operation, one};
 use crate::Axes;
-use sconce_core::axes::{known, position};
-use sconce_core::schema::Definitions;
-use sconce_core::value::mismatch;
-use sconce_core::{Args, Config, ConfigValue, Dims, Error, Json, Result, Spec, Tensor, Value};
+use sconce_core::axes::position;
+use sconce_core::{Args, Config, Dims, Error, Result, Spec, Tensor, Value};
 use sconce_ops::reshape;
-use serde_json::json;
 
-fn refused<T>(message: String) -> Result<T> {
+pub(super) fn refused<T>(message: String) -> Result<T> {
     Err(Error::layer("", message))
 }
 
 /// The known length of a shape; `None` if an axis is unknown.
-fn count(dims: &[Option<usize>]) -> Option<usize> {
+pub(super) fn count(dims: &[Option<usize>]) -> Option<usize> {
     dims.iter().copied().try_fold(1usize, |product, axis| product.checked_mul(axis?))
-}
-
-/// The values of x along an axis at places, each any number of times.
-pub(super) fn select(x: &Tensor, axis: usize, places: &[usize]) -> Result<Tensor> {
-    if places.iter().copied().eq(0..x.dim(axis)?) {
-        return Ok(x.clone());
-    }
-    let places: Vec<u32> = places.iter().map(|place| *place as u32).collect();
-    let count = places.len();
-    let places = Tensor::from_vec(places, count, x.device())?;
-    Ok(x.contiguous()?.index_select(&places, axis)?)
 }
 
 /// Operations that rearrange one tensor: `dims` of the result, and `run`.
@@ -50,7 +36,9 @@ macro_rules! rearranging {
     )*};
 }
 
-rearranging! { Reshape Ravel Transpose Swapaxes Moveaxis ExpandDims Squeeze Flip Roll Tile Repeat BroadcastTo Tril Triu }
+pub(super) use rearranging;
+
+rearranging! { Reshape Ravel Transpose Swapaxes Moveaxis ExpandDims Squeeze BroadcastTo }
 
 /// x in another shape, the batch axis included. Keras: `ops.reshape`.
 #[derive(Clone, Debug, Config)]
@@ -119,16 +107,27 @@ impl Ravel {
     }
 }
 
-fn permuted(x: &Tensor, order: &[usize]) -> Result<Tensor> {
-    match order.is_sorted() {
-        true => Ok(x.clone()),
-        false => Ok(x.permute(order)?.contiguous()?),
-    }
+/// Operations that put the axes in another order, that of `order`.
+macro_rules! permuting {
+    ($($name:ident)*) => {$(
+        impl $name {
+            fn dims(&self, x: &Dims) -> Result<Vec<Option<usize>>> {
+                let axes = self.order(x.rank())?;
+                Ok(axes.iter().map(|axis| x.0.get(*axis).copied().flatten()).collect())
+            }
+
+            fn run(&self, x: &Tensor, _: Vec<usize>) -> Result<Tensor> {
+                let order = self.order(x.rank())?;
+                match order.is_sorted() {
+                    true => Ok(x.clone()),
+                    false => Ok(x.permute(order)?.contiguous()?),
+                }
+            }
+        }
+    )*};
 }
 
-fn axes_of(x: &Dims, order: &[usize]) -> Vec<Option<usize>> {
-    order.iter().map(|axis| x.0.get(*axis).copied().flatten()).collect()
-}
+permuting! { Transpose Swapaxes Moveaxis }
 
 /// The axes in another order. Keras: `ops.transpose`.
 #[derive(Clone, Debug, Config)]
@@ -147,14 +146,6 @@ impl Transpose {
         }
         Ok(order)
     }
-
-    fn dims(&self, x: &Dims) -> Result<Vec<Option<usize>>> {
-        Ok(axes_of(x, &self.order(x.rank())?))
-    }
-
-    fn run(&self, x: &Tensor, _: Vec<usize>) -> Result<Tensor> {
-        permuted(x, &self.order(x.rank())?)
-    }
 }
 
 /// Two axes exchanged. Keras: `ops.swapaxes`.
@@ -172,14 +163,6 @@ impl Swapaxes {
         let mut order: Vec<usize> = (0..rank).collect();
         order.swap(position(self.axis1, rank)?, position(self.axis2, rank)?);
         Ok(order)
-    }
-
-    fn dims(&self, x: &Dims) -> Result<Vec<Option<usize>>> {
-        Ok(axes_of(x, &self.order(x.rank())?))
-    }
-
-    fn run(&self, x: &Tensor, _: Vec<usize>) -> Result<Tensor> {
-        permuted(x, &self.order(x.rank())?)
     }
 }
 
@@ -211,14 +194,6 @@ impl Moveaxis {
             order.insert(to.min(order.len()), from);
         }
         Ok(order)
-    }
-
-    fn dims(&self, x: &Dims) -> Result<Vec<Option<usize>>> {
-        Ok(axes_of(x, &self.order(x.rank())?))
-    }
-
-    fn run(&self, x: &Tensor, _: Vec<usize>) -> Result<Tensor> {
-        permuted(x, &self.order(x.rank())?)
     }
 }
 
@@ -272,216 +247,6 @@ impl Squeeze {
     }
 }
 
-/// The values along axes in reverse order. Keras: `ops.flip`.
-#[derive(Clone, Debug, Config)]
-#[config(module = "keras.src.ops.numpy")]
-pub struct Flip {
-    /// The axes; all if `None`.
-    pub axis: Option<Axes>,
-}
-
-impl Flip {
-    fn dims(&self, x: &Dims) -> Result<Vec<Option<usize>>> {
-        super::reduction::positions(&self.axis, x.rank())?;
-        Ok(x.0.clone())
-    }
-
-    fn run(&self, x: &Tensor, _: Vec<usize>) -> Result<Tensor> {
-        let mut y = x.clone();
-        for axis in super::reduction::positions(&self.axis, x.rank())? {
-            y = select(&y, axis, &(0..x.dim(axis)?).rev().collect::<Vec<_>>())?;
-        }
-        Ok(y)
-    }
-}
-
-/// The values along axes moved on by a number of places; those at the end come first. Keras:
-/// `ops.roll`.
-#[derive(Clone, Debug, Config)]
-#[config(module = "keras.src.ops.numpy")]
-pub struct Roll {
-    /// By how many places, one for each axis.
-    pub shift: Axes,
-    /// The axes; all values in one row if `None`.
-    pub axis: Option<Axes>,
-}
-
-impl Roll {
-    fn dims(&self, x: &Dims) -> Result<Vec<Option<usize>>> {
-        if let Some(axes) = &self.axis {
-            let (shifts, axes) = (self.shift.as_slice().len(), axes.as_slice());
-            axes.iter().try_for_each(|axis| position(*axis, x.rank()).map(drop))?;
-            if shifts != 1 && shifts != axes.len() {
-                return refused(format!("shift has {shifts} numbers for {} axes", axes.len()));
-            }
-        }
-        Ok(x.0.clone())
-    }
-
-    fn run(&self, x: &Tensor, dims: Vec<usize>) -> Result<Tensor> {
-        let rolled = |x: &Tensor, axis: usize, shift: i64| {
-            let len = x.dim(axis)?;
-            let from = |i: usize| (i as i128 - i128::from(shift)).rem_euclid(len.max(1) as i128);
-            select(x, axis, &(0..len).map(|i| from(i) as usize).collect::<Vec<_>>())
-        };
-        let shifts = self.shift.as_slice();
-        let Some(axes) = &self.axis else {
-            let flat = reshape(x, x.elem_count())?;
-            let shift = shifts.iter().fold(0i64, |sum, shift| sum.saturating_add(*shift));
-            return Ok(reshape(&rolled(&flat, 0, shift)?, dims)?);
-        };
-        let mut y = x.clone();
-        for (i, axis) in axes.as_slice().iter().enumerate() {
-            let shift = shifts.get(i).or(shifts.first()).copied().unwrap_or(0);
-            y = rolled(&y, position(*axis, x.rank())?, shift)?;
-        }
-        Ok(y)
-    }
-}
-
-/// One number or several.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Counts {
-    /// One: `2`.
-    One(usize),
-    /// Several: `[1, 2]`.
-    Many(Vec<usize>),
-}
-
-impl Counts {
-    fn as_slice(&self) -> &[usize] {
-        match self {
-            Self::One(one) => std::slice::from_ref(one),
-            Self::Many(many) => many,
-        }
-    }
-}
-
-impl From<usize> for Counts {
-    fn from(count: usize) -> Self {
-        Self::One(count)
-    }
-}
-
-impl<const N: usize> From<[usize; N]> for Counts {
-    fn from(counts: [usize; N]) -> Self {
-        Self::Many(counts.to_vec())
-    }
-}
-
-impl ConfigValue for Counts {
-    fn from_json(value: &Json) -> Result<Self> {
-        match sconce_core::value::array_value(value) {
-            Json::Array(_) => Vec::from_json(value).map(Self::Many),
-            one => usize::from_json(one)
-                .map(Self::One)
-                .map_err(|_| mismatch("a whole number of at least 0, or a list of them", value)),
-        }
-    }
-
-    fn to_json(&self) -> Result<Json> {
-        match self {
-            Self::One(one) => one.to_json(),
-            Self::Many(many) => many.to_json(),
-        }
-    }
-
-    fn schema(_: &mut Definitions) -> Json {
-        json!({"type": ["integer", "array"], "minimum": 0, "items": {"type": "integer", "minimum": 0}})
-    }
-}
-
-/// The values several times over, along every axis. Keras: `ops.tile`.
-#[derive(Clone, Debug, Config)]
-#[config(module = "keras.src.ops.numpy")]
-pub struct Tile {
-    /// How often along each of the last axes.
-    pub repeats: Counts,
-}
-
-impl Tile {
-    /// The shape of x and the repeats, with one number an axis.
-    fn aligned<T: Clone>(&self, x: &[T], one: T) -> (Vec<T>, Vec<usize>) {
-        let (dims, repeats) = (x.to_vec(), self.repeats.as_slice().to_vec());
-        let rank = dims.len().max(repeats.len());
-        let (front, missing) = (rank - dims.len(), rank - repeats.len());
-        ([vec![one; front], dims].concat(), [vec![1; missing], repeats].concat())
-    }
-
-    fn dims(&self, x: &Dims) -> Result<Vec<Option<usize>>> {
-        let (dims, repeats) = self.aligned(&x.0, Some(1));
-        let length = |(axis, repeats): (&Option<usize>, &usize)| match axis {
-            None => Ok(None),
-            Some(length) => match length.checked_mul(*repeats) {
-                Some(length) => Ok(Some(length)),
-                None => refused(format!("repeats {:?} are too many", self.repeats.as_slice())),
-            },
-        };
-        dims.iter().zip(&repeats).map(length).collect()
-    }
-
-    fn run(&self, x: &Tensor, _: Vec<usize>) -> Result<Tensor> {
-        let (dims, repeats) = self.aligned(x.dims(), 1);
-        let mut y = reshape(x, dims.clone())?;
-        for (axis, (len, repeats)) in dims.iter().zip(repeats).enumerate() {
-            let places = (0..len.saturating_mul(repeats)).map(|i| i % len.max(&1));
-            y = select(&y, axis, &places.collect::<Vec<_>>())?;
-        }
-        Ok(y)
-    }
-}
-
-/// Each value several times in a row. Keras: `ops.repeat`.
-#[derive(Clone, Debug, Config)]
-#[config(module = "keras.src.ops.numpy")]
-pub struct Repeat {
-    /// How often each, or one number for each value.
-    pub repeats: Counts,
-    /// The axis; all values in one row if `None`.
-    pub axis: Option<i64>,
-}
-
-impl Repeat {
-    fn length(&self, length: Option<usize>) -> Result<Option<usize>> {
-        match (self.repeats.as_slice(), length) {
-            ([_], None) => Ok(None),
-            ([repeats], Some(length)) => match length.checked_mul(*repeats) {
-                Some(length) => Ok(Some(length)),
-                None => refused(format!("{repeats} repeats are too many")),
-            },
-            (repeats, length) => {
-                if length.is_some_and(|length| length != repeats.len()) {
-                    return refused(format!("repeats has {} numbers", repeats.len()));
-                }
-                let sum = repeats.iter().try_fold(0usize, |sum, count| sum.checked_add(*count));
-                sum.map_or_else(|| refused("repeats are too many".to_string()), |sum| Ok(Some(sum)))
-            }
-        }
-    }
-
-    fn dims(&self, x: &Dims) -> Result<Vec<Option<usize>>> {
-        let Some(axis) = self.axis else { return Ok(vec![self.length(count(&x.0))?]) };
-        let axis = position(axis, x.rank())?;
-        let mut dims = x.0.clone();
-        if let Some(length) = dims.get_mut(axis) {
-            *length = self.length(*length)?;
-        }
-        Ok(dims)
-    }
-
-    fn run(&self, x: &Tensor, _: Vec<usize>) -> Result<Tensor> {
-        let (x, axis) = match self.axis {
-            Some(axis) => (x.clone(), position(axis, x.rank())?),
-            None => (reshape(x, x.elem_count())?, 0),
-        };
-        let repeats = self.repeats.as_slice();
-        let times = |i: usize| repeats.get(i).filter(|_| repeats.len() > 1).or(repeats.first());
-        let places =
-            (0..x.dim(axis)?).flat_map(|i| std::iter::repeat_n(i, times(i).copied().unwrap_or(1)));
-        select(&x, axis, &places.collect::<Vec<_>>())
-    }
-}
-
 /// x stretched to a shape, with NumPy's broadcasting. Keras: `ops.broadcast_to`.
 #[derive(Clone, Debug, Config)]
 #[config(module = "keras.src.ops.numpy")]
@@ -514,355 +279,5 @@ impl BroadcastTo {
 
     fn run(&self, x: &Tensor, dims: Vec<usize>) -> Result<Tensor> {
         Ok(x.broadcast_as(dims)?.contiguous()?)
-    }
-}
-
-macro_rules! triangles {
-    ($($(#[$doc:meta])* $name:ident $keeps:tt;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, Config)]
-        #[config(module = "keras.src.ops.numpy")]
-        pub struct $name {
-            /// Which diagonal ends the triangle; positive ones are above the main one.
-            #[config(default = 0)]
-            pub k: i64,
-        }
-
-        impl $name {
-            fn dims(&self, x: &Dims) -> Result<Vec<Option<usize>>> {
-                match x.rank() {
-                    0 | 1 => refused(format!("takes matrices, got inputs of {x}")),
-                    _ => Ok(x.0.clone()),
-                }
-            }
-
-            fn run(&self, x: &Tensor, dims: Vec<usize>) -> Result<Tensor> {
-                let [.., rows, columns] = dims[..] else { return refused("takes matrices".into()) };
-                let inside = |i: usize, j: usize| (j as i64).saturating_sub(i as i64) $keeps self.k;
-                let kept = (0..rows).flat_map(|i| (0..columns).map(move |j| u8::from(inside(i, j))));
-                let kept = Tensor::from_vec(kept.collect::<Vec<_>>(), (rows, columns), x.device())?;
-                let kept = kept.broadcast_as(x.shape())?.contiguous()?;
-                Ok(kept.where_cond(x, &x.zeros_like()?)?)
-            }
-        }
-    )*};
-}
-
-triangles! {
-    /// The lower triangle of matrices, zeros above. Keras: `ops.tril`.
-    Tril <=;
-    /// The upper triangle of matrices, zeros below. Keras: `ops.triu`.
-    Triu >=;
-}
-
-/// Tensors one after the other along an axis. Keras: `ops.concatenate`.
-#[derive(Clone, Debug, Config)]
-#[config(module = "keras.src.ops.numpy")]
-pub struct Concatenate {
-    /// The axis.
-    #[config(default = 0)]
-    pub axis: i64,
-}
-
-/// Tensors side by side along a new axis. Keras: `ops.stack`.
-#[derive(Clone, Debug, Config)]
-#[config(module = "keras.src.ops.numpy")]
-pub struct Stack {
-    /// Where the axis is in the result.
-    #[config(default = 0)]
-    pub axis: i64,
-}
-
-fn tensors(operands: &[Operand<'_, Value>], x: &Args<Value>) -> Result<Vec<Tensor>> {
-    let dtype = common(operands.iter().map(Operand::ty).collect::<Vec<Type>>());
-    operands.iter().map(|operand| operand.tensor(dtype, &device(x))).collect()
-}
-
-/// Shapes that agree on every axis but one, which is added up; and the type of the result.
-fn joined(operands: &[Operand<'_, Spec>], axis: i64) -> Result<(Dims, usize, Spec)> {
-    let shapes: Vec<Dims> = operands.iter().map(Operand::dims).collect();
-    let first = shapes.first().cloned().unwrap_or_default();
-    let axis = position(axis, first.rank())?;
-    let mut dims = first.0.clone();
-    for other in shapes.iter().skip(1) {
-        let fits = other.rank() == dims.len()
-            && dims
-                .iter()
-                .zip(&other.0)
-                .enumerate()
-                .all(|(i, (a, b))| i == axis || a.zip(*b).is_none_or(|(a, b)| a == b));
-        if !fits {
-            return refused(format!(
-                "inputs of {first} and {other} cannot be joined at axis {axis}"
-            ));
-        }
-        for (i, (own, other)) in dims.iter_mut().zip(&other.0).enumerate() {
-            *own = match i == axis {
-                true => own.zip(*other).and_then(|(a, b)| a.checked_add(b)),
-                false => own.or(*other),
-            };
-        }
-    }
-    let dtype = common(operands.iter().map(Operand::ty).collect::<Vec<Type>>());
-    Ok((first, axis, Spec { dims: Dims(dims), dtype }))
-}
-
-impl Operation for Concatenate {
-    const ARGUMENTS: &'static [&'static str] = &["xs"];
-
-    fn infer(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
-        joined(&list(x, "xs")?, self.axis).map(|(_, _, spec)| vec![spec])
-    }
-
-    fn compute(&self, x: &Args<Value>) -> Result<Vec<Tensor>> {
-        let all = tensors(&list(x, "xs")?, x)?;
-        let rank = all.first().map_or(0, Tensor::rank);
-        one(Tensor::cat(&all, position(self.axis, rank)?)?)
-    }
-}
-
-impl Operation for Stack {
-    const ARGUMENTS: &'static [&'static str] = &["x"];
-
-    fn infer(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
-        let operands = list(x, "x")?;
-        let shapes: Vec<Dims> = operands.iter().map(Operand::dims).collect();
-        let first = shapes.first().cloned().unwrap_or_default();
-        let mut dims = first.0.clone();
-        for other in &shapes {
-            let fits = other.rank() == dims.len()
-                && dims.iter().zip(&other.0).all(|(a, b)| a.zip(*b).is_none_or(|(a, b)| a == b));
-            if !fits {
-                return refused(format!("inputs of {first} and {other} cannot be stacked"));
-            }
-            dims.iter_mut().zip(&other.0).for_each(|(own, other)| *own = own.or(*other));
-        }
-        dims.insert(position(self.axis, first.rank() + 1)?, Some(operands.len()));
-        let dtype = common(operands.iter().map(Operand::ty).collect::<Vec<Type>>());
-        one(Spec { dims: Dims(dims), dtype })
-    }
-
-    fn compute(&self, x: &Args<Value>) -> Result<Vec<Tensor>> {
-        let all = tensors(&list(x, "x")?, x)?;
-        let rank = all.first().map_or(0, Tensor::rank);
-        one(Tensor::stack(&all, position(self.axis, rank + 1)?)?)
-    }
-}
-
-/// x in parts along an axis, one result each. Keras: `ops.split`.
-#[derive(Clone, Debug, Config)]
-#[config(module = "keras.src.ops.numpy")]
-pub struct Split {
-    /// How many parts of equal length, or where the second and the following parts begin.
-    pub indices_or_sections: Counts,
-    /// The axis.
-    #[config(default = 0)]
-    pub axis: i64,
-}
-
-impl Split {
-    /// The starts and lengths of the parts.
-    fn parts(&self, len: usize) -> Result<Vec<(usize, usize)>> {
-        match &self.indices_or_sections {
-            Counts::One(count) if *count > 0 && len.is_multiple_of(*count) => {
-                let part = len / count;
-                Ok((0..*count).map(|i| (i * part, part)).collect())
-            }
-            Counts::One(count) => {
-                refused(format!("an axis of length {len} has no {count} equal parts"))
-            }
-            Counts::Many(starts) => {
-                let starts: Vec<usize> = std::iter::once(0)
-                    .chain(starts.iter().map(|start| (*start).min(len)))
-                    .collect();
-                let ends = starts.iter().skip(1).copied().chain([len]);
-                Ok(starts.iter().zip(ends).map(|(a, b)| (*a, b.saturating_sub(*a))).collect())
-            }
-        }
-    }
-}
-
-impl Operation for Split {
-    fn infer(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
-        let x = tensor(x, 0, "x")?;
-        let axis = position(self.axis, x.dims.rank())?;
-        let part = |(_, length)| {
-            let mut dims = x.dims.0.clone();
-            if let Some(axis) = dims.get_mut(axis) {
-                *axis = Some(length);
-            }
-            x.with_dims(Dims(dims))
-        };
-        Ok(self.parts(known(&x.dims, axis)?)?.into_iter().map(part).collect())
-    }
-
-    fn compute(&self, x: &Args<Value>) -> Result<Vec<Tensor>> {
-        let x = &tensor(x, 0, "x")?.tensor;
-        let axis = position(self.axis, x.rank())?;
-        let parts = self.parts(x.dim(axis)?)?.into_iter();
-        parts.map(|(start, len)| Ok(x.narrow(axis, start, len)?.contiguous()?)).collect()
-    }
-}
-
-/// The values at each place of an axis, one result each. Keras: `ops.unstack`.
-#[derive(Clone, Debug, Config)]
-#[config(module = "keras.src.ops.core")]
-pub struct Unstack {
-    /// The length of the axis; taken from x if `None`.
-    pub num: Option<usize>,
-    /// The axis.
-    #[config(default = 0)]
-    pub axis: i64,
-}
-
-impl Operation for Unstack {
-    fn infer(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
-        let x = tensor(x, 0, "x")?;
-        let axis = position(self.axis, x.dims.rank())?;
-        let length = match (self.num, x.dims.0.get(axis).copied().flatten()) {
-            (Some(num), Some(length)) if num != length => {
-                return refused(format!("num is {num}, the axis of length {length}"));
-            }
-            (Some(num), _) => num,
-            (None, _) => known(&x.dims, axis)?,
-        };
-        let mut dims = x.dims.0.clone();
-        dims.remove(axis);
-        Ok(vec![x.with_dims(Dims(dims)); length])
-    }
-
-    fn compute(&self, x: &Args<Value>) -> Result<Vec<Tensor>> {
-        let x = &tensor(x, 0, "x")?.tensor;
-        let axis = position(self.axis, x.rank())?;
-        let part = |i| Ok(x.narrow(axis, i, 1)?.squeeze(axis)?.contiguous()?);
-        (0..x.dim(axis)?).map(part).collect()
-    }
-}
-
-/// x with values around it. Keras: `ops.pad`.
-#[derive(Clone, Debug, Config)]
-#[config(module = "keras.src.ops.numpy")]
-pub struct Pad {
-    /// How many before and after each axis; one pair, or one number, for all.
-    #[config(with = widths)]
-    pub pad_width: Vec<[usize; 2]>,
-    /// What stands there.
-    #[config(default = PadMode::Constant)]
-    pub mode: PadMode,
-}
-
-/// What [`Pad`] puts around a tensor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ConfigValue)]
-pub enum PadMode {
-    /// A value, 0 unless the call states `constant_values`.
-    Constant,
-    /// The outermost value.
-    Edge,
-    /// The values mirrored at the outermost one, which is not repeated.
-    Reflect,
-    /// The values mirrored behind the outermost one.
-    Symmetric,
-    /// The values from the other end.
-    Wrap,
-}
-
-/// Keras takes a number, a pair, or pairs.
-mod widths {
-    use super::{ConfigValue, Definitions, Json, Result, json, mismatch};
-
-    pub fn from_json(value: &Json) -> Result<Vec<[usize; 2]>> {
-        let wrong = |_| mismatch("a number, a pair of numbers, or one pair for each axis", value);
-        let pair = |value: &Json| match Vec::<usize>::from_json(value)?[..] {
-            [before, after] => Ok([before, after]),
-            [both] => Ok([both, both]),
-            _ => Err(mismatch("a pair of numbers", value)),
-        };
-        match value {
-            Json::Array(items) if items.iter().any(Json::is_array) => {
-                items.iter().map(pair).collect::<Result<_>>().map_err(wrong)
-            }
-            Json::Array(_) => pair(value).map(|pair| vec![pair]).map_err(wrong),
-            both => usize::from_json(both).map(|both| vec![[both, both]]).map_err(wrong),
-        }
-    }
-
-    pub fn to_json(value: &Vec<[usize; 2]>) -> Result<Json> {
-        Ok(json!(value))
-    }
-
-    pub fn schema(_: &mut Definitions) -> Json {
-        json!({"type": ["integer", "array"], "minimum": 0})
-    }
-}
-
-impl Pad {
-    fn widths(&self, rank: usize) -> Result<Vec<[usize; 2]>> {
-        match self.pad_width.as_slice() {
-            [one] => Ok(vec![*one; rank]),
-            many if many.len() == rank => Ok(many.to_vec()),
-            many => refused(format!("pad_width has {} pairs, the inputs {rank} axes", many.len())),
-        }
-    }
-
-    /// Where the values of a padded axis come from, for all modes but the constant one.
-    fn places(&self, len: usize, [before, after]: [usize; 2]) -> Result<Vec<usize>> {
-        if len == 0 && before + after > 0 {
-            return refused("an axis of length 0 has no values to pad with".to_string());
-        }
-        let n = len as i128;
-        let place = |i: i128| match self.mode {
-            PadMode::Edge | PadMode::Constant => i.clamp(0, (n - 1).max(0)),
-            PadMode::Wrap => i.rem_euclid(n.max(1)),
-            PadMode::Symmetric => {
-                let i = i.rem_euclid((2 * n).max(1));
-                if i < n { i } else { 2 * n - 1 - i }
-            }
-            PadMode::Reflect => {
-                let i = i.rem_euclid((2 * n - 2).max(1));
-                if i < n { i } else { 2 * n - 2 - i }
-            }
-        };
-        let (before, end) = (before as i128, (len + after) as i128);
-        Ok((-before..end).map(|i| place(i) as usize).collect())
-    }
-}
-
-impl Operation for Pad {
-    const ARGUMENTS: &'static [&'static str] = &["x", "constant_values"];
-
-    fn infer(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
-        let x = tensor(x, 0, "x")?;
-        let widths = self.widths(x.dims.rank())?;
-        let axis = |(length, [before, after]): (&Option<usize>, [usize; 2])| {
-            let Some(length) = length else { return Ok(None) };
-            match length.checked_add(before).and_then(|length| length.checked_add(after)) {
-                Some(length) if length <= u32::MAX as usize => Ok(Some(length)),
-                _ => refused(format!("pad_width {before}, {after} is too much")),
-            }
-        };
-        let dims = x.dims.0.iter().zip(widths).map(axis).collect::<Result<_>>()?;
-        one(x.with_dims(Dims(dims)))
-    }
-
-    fn compute(&self, args: &Args<Value>) -> Result<Vec<Tensor>> {
-        let x = &tensor(args, 0, "x")?.tensor;
-        let value = args.at(1, "constant_values").and_then(|arg| arg.json());
-        let value = value.and_then(Json::as_f64).unwrap_or(0.0);
-        let mut y = x.clone();
-        for (axis, width) in self.widths(x.rank())?.into_iter().enumerate() {
-            y = match self.mode {
-                _ if width == [0, 0] => y,
-                PadMode::Constant => {
-                    let side = |length: usize| {
-                        let mut dims = y.dims().to_vec();
-                        dims[axis] = length;
-                        Tensor::full(value, dims, y.device())?.to_dtype(y.dtype())
-                    };
-                    Tensor::cat(&[side(width[0])?, y.clone(), side(width[1])?], axis)?
-                }
-                _ => select(&y, axis, &self.places(x.dim(axis)?, width)?)?,
-            };
-        }
-        one(y)
     }
 }

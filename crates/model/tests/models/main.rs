@@ -6,6 +6,7 @@ mod arguments;
 mod chains;
 mod dtypes;
 mod errors;
+mod following;
 mod masks;
 mod nested;
 mod operations;

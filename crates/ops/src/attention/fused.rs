@@ -6,7 +6,8 @@ use crate::op::{Input, Kernel, Values};
 use candle_core::{Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
 use sconce_kernels::{
-    Matrix, for_parts, lane_max, lane_sum, math, product, vectorized, with_slice,
+    Matrix, build_parts, for_parts, lane_sum, math, product, row_max, row_sum, vectorized,
+    with_slice, zeros,
 };
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Queries and keys of a block.
 const QUERIES: usize = 64;
 const KEYS: usize = 256;
+/// Keys are filled up with hidden ones to a multiple of this, so that loops over a row of scores fill
+/// vectors and products need not copy the keys.
+const LANES: usize = 16;
 
 /// A mask by its values and the strides of batch, heads and queries.
 #[derive(Clone, Copy)]
@@ -51,17 +55,48 @@ struct Heads<'a> {
     mask: Option<Mask<'a>>,
 }
 
-/// The rows of one head of `x [batch, rows, heads, width]`, times a factor.
-fn head(
-    x: &[f32],
-    [batch, head]: [usize; 2],
-    [rows, heads, width]: [usize; 3],
-    factor: f32,
-) -> Vec<f32> {
-    let mut out = Vec::with_capacity(rows * width);
-    for row in 0..rows {
-        let start = ((batch * rows + row) * heads + head) * width;
-        out.extend(x.get(start..start + width).unwrap_or(&[]).iter().map(|x| x * factor));
+/// One head of `x [batch, rows, heads, width]`.
+#[derive(Clone, Copy)]
+struct HeadOf<'a> {
+    x: &'a [f32],
+    at: [usize; 2],
+    dims: [usize; 3],
+}
+
+impl<'a> HeadOf<'a> {
+    fn rows(self) -> impl Iterator<Item = &'a [f32]> {
+        let ([batch, head], [rows, heads, width]) = (self.at, self.dims);
+        (0..rows).map(move |row| {
+            let start = ((batch * rows + row) * heads + head) * width;
+            self.x.get(start..start + width).unwrap_or(&[])
+        })
+    }
+
+    /// Its rows, times a factor.
+    fn scaled(self, factor: f32) -> Vec<f32> {
+        let [rows, _, width] = self.dims;
+        let mut out = Vec::with_capacity(rows * width);
+        self.rows().for_each(|row| out.extend(row.iter().map(|x| x * factor)));
+        out
+    }
+
+    /// Its rows, and rows of zeros up to `padded`.
+    fn padded(self, padded: usize) -> Vec<f32> {
+        let mut out = Vec::with_capacity(padded * self.dims[2]);
+        self.rows().for_each(|row| out.extend_from_slice(row));
+        out.resize(padded * self.dims[2], 0.0);
+        out
+    }
+}
+
+/// `x [rows, width]` as `[width, rows]`.
+fn transposed(x: &[f32], width: usize) -> Vec<f32> {
+    let rows = x.len() / width.max(1);
+    let mut out = vec![0.0; x.len()];
+    for (row, x) in x.chunks_exact(width.max(1)).enumerate() {
+        for (column, x) in x.iter().enumerate() {
+            out[column * rows + row] = *x;
+        }
     }
     out
 }
@@ -83,13 +118,23 @@ fn rows(x: &[f32], range: Range<usize>, width: usize) -> Option<Matrix<'_>> {
     Matrix::new(x.get(range.start * width..range.end * width)?, range.len(), width)
 }
 
+fn columns(x: &[f32], range: Range<usize>, width: usize) -> Option<Matrix<'_>> {
+    Matrix::new(x, width, x.len() / width.max(1))?.column_range(range)
+}
+
 impl Heads<'_> {
+    /// Keys, with those that fill them up.
+    fn padded(&self) -> usize {
+        self.sizes.keys.next_multiple_of(LANES)
+    }
+
     /// The keys that some query of a block can see, in blocks.
     fn blocks(&self, queries: &Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
         let keys = self.sizes.keys;
         let first = self.options.visible(queries.start, keys);
         let last = self.options.visible(queries.end.saturating_sub(1), keys);
         let (start, end) = (first.start.min(last.start), first.end.max(last.end));
+        let (start, end) = (start / LANES * LANES, end.next_multiple_of(LANES));
         (start..end).step_by(KEYS).map(move |start| start..(start + KEYS).min(end))
     }
 
@@ -101,7 +146,7 @@ impl Heads<'_> {
         scores[..start].fill(f32::NEG_INFINITY);
         scores[end..].fill(f32::NEG_INFINITY);
         if let Some(mask) = self.mask {
-            let row = mask.row(at[0], at[1], query, keys.clone());
+            let row = mask.row(at[0], at[1], query, keys.start..keys.end.min(self.sizes.keys));
             for (score, seen) in scores.iter_mut().zip(row) {
                 *score = if *seen == 0 { f32::NEG_INFINITY } else { *score };
             }
@@ -110,10 +155,10 @@ impl Heads<'_> {
 
     /// One head: `out [queries, value_dim]`, and the logarithm of each row's sum after it; infinite for
     /// a query that sees no key.
-    fn forward(&self, at: [usize; 2], q: &[f32], k: &[f32], v: &[f32], out: &mut [f32]) -> bool {
+    fn forward(&self, at: [usize; 2], q: &[f32], kt: &[f32], v: &[f32], out: &mut [f32]) -> bool {
         let Sizes { queries, keys, key_dim, value_dim, .. } = self.sizes;
         let (y, sums) = out.split_at_mut(queries * value_dim);
-        let mut scores = vec![0f32; QUERIES * KEYS.min(keys)];
+        let mut scores = vec![0f32; QUERIES * KEYS.min(self.padded())];
         let mut fits = true;
         for start in (0..queries).step_by(QUERIES) {
             let block = start..(start + QUERIES).min(queries);
@@ -122,7 +167,7 @@ impl Heads<'_> {
             let mut first = true;
             for keys in self.blocks(&block) {
                 let scores = &mut scores[..block.len() * keys.len()];
-                let right = rows(k, keys.clone(), key_dim).map(Matrix::t);
+                let right = columns(kt, keys.clone(), key_dim);
                 fits &= multiply(scores, rows(q, block.clone(), key_dim), right, false);
                 for (i, row) in scores.chunks_exact_mut(keys.len()).enumerate() {
                     self.hide(at, block.start + i, &keys, row);
@@ -165,8 +210,8 @@ impl Heads<'_> {
         dv: &mut [f32],
     ) -> bool {
         let Sizes { queries, keys, key_dim, value_dim, .. } = self.sizes;
-        let Head { q, k, v, y, dy, sums } = head;
-        let mut p = vec![0f32; QUERIES * KEYS.min(keys)];
+        let Head { q, k, kt, vt, y, dy, sums } = head;
+        let mut p = vec![0f32; QUERIES * KEYS.min(self.padded())];
         let mut ds = p.clone();
         let mut fits = true;
         for start in (0..queries).step_by(QUERIES) {
@@ -182,10 +227,10 @@ impl Heads<'_> {
             for keys in self.blocks(&block) {
                 let size = block.len() * keys.len();
                 let (p, ds) = (&mut p[..size], &mut ds[..size]);
-                let right = |x, width| rows(x, keys.clone(), width).map(Matrix::t);
-                fits &= multiply(p, rows(q, block.clone(), key_dim), right(k, key_dim), false);
+                let right = |x, width| columns(x, keys.clone(), width);
+                fits &= multiply(p, rows(q, block.clone(), key_dim), right(kt, key_dim), false);
                 fits &=
-                    multiply(ds, rows(dy, block.clone(), value_dim), right(v, value_dim), false);
+                    multiply(ds, rows(dy, block.clone(), value_dim), right(vt, value_dim), false);
                 let each = p.chunks_exact_mut(keys.len()).zip(ds.chunks_exact_mut(keys.len()));
                 for (i, (p, ds)) in each.enumerate() {
                     self.hide(at, block.start + i, &keys, p);
@@ -194,7 +239,7 @@ impl Heads<'_> {
                         #[inline(always)]
                         || {
                             for (p, ds) in p.iter_mut().zip(ds) {
-                                *p = math::exp(*p - sum);
+                                *p = math::exp_of_negative(*p - sum);
                                 *ds = *p * (*ds - inner);
                             }
                         },
@@ -230,11 +275,42 @@ impl Heads<'_> {
     }
 }
 
-/// One head of everything.
+impl Heads<'_> {
+    /// The gradients of the head of k and v number `index`, and of all heads of q that share it: those of q,
+    /// then of k and v.
+    fn gradients(
+        &self,
+        [q, k, v, y, dy, sums]: [&[f32]; 6],
+        index: usize,
+        out: &mut [f32],
+    ) -> bool {
+        let Sizes { queries, keys, heads, kv_heads, key_dim, value_dim, .. } = self.sizes;
+        let (repeats, padded, q_len) = (self.sizes.repeats(), self.padded(), queries * key_dim);
+        let of_keys = [index / kv_heads, index % kv_heads];
+        let k = HeadOf { x: k, at: of_keys, dims: [keys, kv_heads, key_dim] }.padded(padded);
+        let v = HeadOf { x: v, at: of_keys, dims: [keys, kv_heads, value_dim] }.padded(padded);
+        let (kt, vt) = (transposed(&k, key_dim), transposed(&v, value_dim));
+        let (dq, rest) = out.split_at_mut(repeats * q_len);
+        let (dk, dv) = rest.split_at_mut(padded * key_dim);
+        (0..repeats).all(|repeat| {
+            let at = [of_keys[0], of_keys[1] * repeats + repeat];
+            let q = HeadOf { x: q, at, dims: [queries, heads, key_dim] };
+            let q = q.scaled(self.options.scale as f32);
+            let [y, dy] = [y, dy]
+                .map(|x| HeadOf { x, at, dims: [queries, heads, value_dim] }.padded(queries));
+            let sums = &sums[(at[0] * heads + at[1]) * queries..];
+            let one = Head { q: &q, k: &k, kt: &kt, vt: &vt, y: &y, dy: &dy, sums };
+            self.backward(at, &one, &mut dq[repeat * q_len..][..q_len], dk, dv)
+        })
+    }
+}
+
+/// One head of everything; `kt` and `vt` are keys and values transposed.
 struct Head<'a> {
     q: &'a [f32],
     k: &'a [f32],
-    v: &'a [f32],
+    kt: &'a [f32],
+    vt: &'a [f32],
     y: &'a [f32],
     dy: &'a [f32],
     sums: &'a [f32],
@@ -243,23 +319,21 @@ struct Head<'a> {
 /// Scores to `e^(score - highest)`. Gives the factor of what was added up before under a lower highest
 /// score, and the sum.
 fn probabilities(row: &mut [f32], highest: &mut f32) -> (f32, f32) {
+    let before = *highest;
+    let now = before.max(row_max(row));
+    if now == f32::NEG_INFINITY {
+        // All hidden, or not a number.
+        let hidden = row.iter().all(|score| *score == f32::NEG_INFINITY);
+        let value = if hidden { 0.0 } else { f32::NAN };
+        row.fill(value);
+        return (1.0, value);
+    }
+    *highest = now;
     vectorized(
         #[inline(always)]
-        || {
-            let before = *highest;
-            let now = before.max(lane_max(row));
-            if now == f32::NEG_INFINITY {
-                // All hidden, or not a number.
-                let hidden = row.iter().all(|score| *score == f32::NEG_INFINITY);
-                let value = if hidden { 0.0 } else { f32::NAN };
-                row.fill(value);
-                return (1.0, value);
-            }
-            *highest = now;
-            row.iter_mut().for_each(|score| *score = math::exp(*score - now));
-            (math::exp(before - now), lane_sum([row], |[value]| value))
-        },
-    )
+        || row.iter_mut().for_each(|score| *score = math::exp_of_negative(*score - now)),
+    );
+    (math::exp_of_negative(before - now), row_sum([row], |[value]| value))
 }
 
 /// The mean of all values.
@@ -318,23 +392,24 @@ impl Kernel<Tensor> for Attention {
         };
         let all = Heads { sizes, options: self.options, mask };
         let part = queries * (value_dim + 1);
-        let mut parts = vec![0f32; batch * heads * part];
         let fits = AtomicBool::new(true);
-        for_parts(&mut parts, part, |start, out| {
+        let parts = build_parts(batch * heads * part, part, |start, out| {
             let index = start / part.max(1);
             let at = [index / heads, index % heads];
             let of_keys = [at[0], at[1] / sizes.repeats()];
-            let q = head(q, at, [queries, heads, key_dim], self.options.scale as f32);
-            let k = head(k, of_keys, [keys, kv_heads, key_dim], 1.0);
-            let v = head(v, of_keys, [keys, kv_heads, value_dim], 1.0);
-            if !all.forward(at, &q, &k, &v, out) {
+            let q = HeadOf { x: q, at, dims: [queries, heads, key_dim] };
+            let k = HeadOf { x: k, at: of_keys, dims: [keys, kv_heads, key_dim] };
+            let v = HeadOf { x: v, at: of_keys, dims: [keys, kv_heads, value_dim] };
+            let (q, k) = (q.scaled(self.options.scale as f32), k.padded(all.padded()));
+            let v = v.padded(all.padded());
+            if !all.forward(at, &q, &transposed(&k, key_dim), &v, out) {
                 fits.store(false, Ordering::Relaxed);
             }
         });
         if !fits.into_inner() {
             bail!("{MISFIT}")
         }
-        let mut y = vec![0f32; batch * queries * heads * value_dim];
+        let mut y = zeros(batch * queries * heads * value_dim);
         let from = |batch: usize, head: usize| (batch * heads + head) * part;
         scatter(&mut y, &parts, [queries, heads, value_dim], from, false);
         let sums = parts.chunks_exact(part.max(1)).flat_map(|part| &part[queries * value_dim..]);
@@ -356,39 +431,22 @@ impl Kernel<Tensor> for Attention {
         let all = Heads { sizes, options: self.options, mask };
         let repeats = sizes.repeats();
         // The gradients of q's heads that share keys, then of their k and v.
-        let (q_len, k_len, v_len) = (queries * key_dim, keys * key_dim, keys * value_dim);
+        let padded = all.padded();
+        let (q_len, k_len, v_len) = (queries * key_dim, padded * key_dim, padded * value_dim);
         let part = repeats * q_len + k_len + v_len;
-        let mut parts = vec![0f32; batch * kv_heads * part];
         let fits = AtomicBool::new(true);
-        with_slice(q, |q| {
+        let parts = with_slice(q, |q| {
             with_slice(k, |k| {
                 with_slice(v, |v| {
                     with_slice(y, |y| {
                         with_slice(dy, |dy| {
                             with_slice(&sums, |sums| {
-                                for_parts(&mut parts, part, |start, out| {
-                                    let index = start / part.max(1);
-                                    let of_keys = [index / kv_heads, index % kv_heads];
-                                    let k = head(k, of_keys, [keys, kv_heads, key_dim], 1.0);
-                                    let v = head(v, of_keys, [keys, kv_heads, value_dim], 1.0);
-                                    let (dq, rest) = out.split_at_mut(repeats * q_len);
-                                    let (dk, dv) = rest.split_at_mut(k_len);
-                                    for repeat in 0..repeats {
-                                        let at = [of_keys[0], of_keys[1] * repeats + repeat];
-                                        let scale = self.options.scale as f32;
-                                        let q = head(q, at, [queries, heads, key_dim], scale);
-                                        let [y, dy] = [y, dy]
-                                            .map(|x| head(x, at, [queries, heads, value_dim], 1.0));
-                                        let sums = &sums[(at[0] * heads + at[1]) * queries..];
-                                        let one =
-                                            Head { q: &q, k: &k, v: &v, y: &y, dy: &dy, sums };
-                                        let dq = &mut dq[repeat * q_len..][..q_len];
-                                        if !all.backward(at, &one, dq, dk, dv) {
-                                            fits.store(false, Ordering::Relaxed);
-                                        }
+                                let values = [q, k, v, y, dy, sums];
+                                Ok(build_parts(batch * kv_heads * part, part, |start, out| {
+                                    if !all.gradients(values, start / part.max(1), out) {
+                                        fits.store(false, Ordering::Relaxed);
                                     }
-                                });
-                                Ok(())
+                                }))
                             })
                         })
                     })

@@ -10,7 +10,7 @@ use crate::dense::column_sums;
 use crate::op::{Input, Kernel, Values};
 use candle_core::{DType, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
-use sconce_kernels::{Matrix, for_parts_of, product, with_slice};
+use sconce_kernels::{Matrix, build_parts_of, product, with_slice};
 
 /// Rows in a block: enough for the product with the recurrent kernel, few enough for several threads.
 const ROWS: usize = 16;
@@ -59,24 +59,16 @@ pub struct StepBack<'a> {
     pub d: &'a mut [f32],
     pub dz: &'a mut [f32],
     pub d_inner: &'a mut [f32],
-    pub weights: &'a [&'a [f32]],
+    /// The recurrent kernel, transposed: products with it need not copy it at each step.
+    pub transposed: &'a [f32],
 }
 
-/// `states += rows kernel`, or the transposed kernel.
-pub fn add_product(
-    out: &mut [f32],
-    rows: &[f32],
-    size: Size,
-    kernel: &[f32],
-    gates: usize,
-    transposed: bool,
-) -> bool {
-    let width = gates * size.units;
-    let Some(kernel) = Matrix::new(kernel, size.units, width) else { return false };
-    let kernel = if transposed { kernel.t() } else { kernel };
-    match Matrix::new(rows, size.rows, kernel.rows()) {
-        Some(rows) => product(out, rows, kernel, true),
-        None => false,
+/// `out += rows kernel`.
+pub fn add_product(out: &mut [f32], rows: &[f32], count: usize, kernel: &[f32]) -> bool {
+    let (inner, columns) = (rows.len() / count.max(1), out.len() / count.max(1));
+    match (Matrix::new(rows, count, inner), Matrix::new(kernel, inner, columns)) {
+        (Some(rows), Some(kernel)) => product(out, rows, kernel, true),
+        _ => false,
     }
 }
 
@@ -178,16 +170,10 @@ impl<C: Cell> Kernel<Saved> for Recurrent<C> {
         let (z, states, weights) = (data[0], &data[1..1 + C::STATES], &data[1 + C::STATES..]);
         let Plan { batch, steps, units, .. } = plan;
         let outputs = if self.steps.return_sequences { steps } else { 1 };
-        let mut saved = vec![0.0; batch * steps * plan.kept()];
-        let mut y = vec![0.0; batch * outputs * units];
-        let mut last = vec![0.0; batch * C::STATES * units];
-        let parts = [
-            (saved.as_mut_slice(), ROWS * steps * plan.kept()),
-            (y.as_mut_slice(), ROWS * outputs * units),
-            (last.as_mut_slice(), ROWS * C::STATES * units),
-        ];
+        let lengths = [steps * plan.kept(), outputs * units, C::STATES * units]
+            .map(|of_row| (batch * of_row, ROWS * of_row));
         let fits = std::sync::atomic::AtomicBool::new(true);
-        for_parts_of(parts, |block, [saved, y, last]| {
+        let [saved, y, last] = build_parts_of(lengths, |block, [saved, y, last]| {
             let (rows, width) = (plan.rows(block), plan.width());
             let size = Size { rows, units };
             let first = plan.gather(block, states);
@@ -247,9 +233,8 @@ impl<C: Cell> Kernel<Saved> for Recurrent<C> {
         let Plan { batch, steps, units, .. } = plan;
         let width = plan.width();
         let values = |x: &Tensor| x.flatten_all()?.to_vec1::<f32>();
-        let weights =
-            inputs[1 + C::STATES..].iter().map(|w| values(w)).collect::<Result<Vec<_>>>()?;
-        let weights: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+        let kernel = inputs.get(1 + C::STATES).map(|kernel| values(&kernel.t()?)).transpose()?;
+        let transposed = kernel.unwrap_or_default();
         let first =
             inputs[1..1 + C::STATES].iter().map(|s| values(s)).collect::<Result<Vec<_>>>()?;
         let first: Vec<&[f32]> = first.iter().map(Vec::as_slice).collect();
@@ -257,19 +242,12 @@ impl<C: Cell> Kernel<Saved> for Recurrent<C> {
             .map(|k| values(&pass.gradient_or_zeros(1 + k)?))
             .collect::<Result<Vec<_>>>()?;
         let ends: Vec<&[f32]> = ends.iter().map(Vec::as_slice).collect();
-        let mut dz = vec![0.0; batch * steps * width];
-        let mut d_inner = vec![0.0; if cell.inner_differs() { dz.len() } else { 0 }];
-        let mut previous = vec![0.0; batch * steps * units];
-        let mut d_first = vec![0.0; batch * C::STATES * units];
+        let inner_width = if cell.inner_differs() { width } else { 0 };
+        let lengths = [steps * width, steps * inner_width, steps * units, C::STATES * units]
+            .map(|of_row| (batch * of_row, ROWS * of_row));
         let fits = std::sync::atomic::AtomicBool::new(true);
-        let mut back = |dy: &[f32]| {
-            let parts = [
-                (dz.as_mut_slice(), ROWS * steps * width),
-                (d_inner.as_mut_slice(), ROWS * steps * width),
-                (previous.as_mut_slice(), ROWS * steps * units),
-                (d_first.as_mut_slice(), ROWS * C::STATES * units),
-            ];
-            for_parts_of(parts, |block, [dz, d_inner, previous, d_first]| {
+        let back = |dy: &[f32]| {
+            build_parts_of(lengths, |block, [dz, d_inner, previous, d_first]| {
                 let rows = plan.rows(block);
                 let size = Size { rows, units };
                 let saved = &saved[block * ROWS * steps * plan.kept()..];
@@ -314,7 +292,7 @@ impl<C: Cell> Kernel<Saved> for Recurrent<C> {
                         d: &mut d,
                         dz: &mut dz_step,
                         d_inner: &mut inner_step,
-                        weights: &weights,
+                        transposed: &transposed,
                     }) {
                         fits.store(false, std::sync::atomic::Ordering::Relaxed);
                         return;
@@ -339,15 +317,12 @@ impl<C: Cell> Kernel<Saved> for Recurrent<C> {
                     }
                 }
                 d_first.copy_from_slice(&d);
-            });
+            })
         };
-        match pass.gradient(0) {
-            Some(dy) => with_slice(dy, |dy| {
-                back(dy);
-                Ok(())
-            })?,
+        let [dz, d_inner, previous, d_first] = match pass.gradient(0) {
+            Some(dy) => with_slice(dy, |dy| Ok(back(dy)))?,
             None => back(&[]),
-        }
+        };
         if !fits.into_inner() {
             bail!("{}: shapes do not fit", C::NAME)
         }

@@ -98,7 +98,7 @@ impl FusedCell for Gru {
             }
             None => inner.fill(0.0),
         }
-        if !add_product(inner, old, size, weights[0], 3, false) {
+        if !add_product(inner, old, size.rows, weights[0]) {
             return false;
         }
         let all = gates.chunks_exact_mut(3 * units).zip(inner.chunks_exact(3 * units));
@@ -123,7 +123,7 @@ impl FusedCell for Gru {
     }
 
     fn backward(&self, step: StepBack<'_>) -> bool {
-        let StepBack { size, scratch, old, d, dz, d_inner, weights } = step;
+        let StepBack { size, scratch, old, d, dz, d_inner, transposed } = step;
         let Size { rows, units } = size;
         let (gates, inner) = scratch.split_at(rows * 3 * units);
         let gradients = dz.chunks_exact_mut(3 * units).zip(d_inner.chunks_exact_mut(3 * units));
@@ -156,6 +156,6 @@ impl FusedCell for Gru {
                 *d = candidate * r;
             }
         }
-        add_product(d, d_inner, size, weights[0], 3, true)
+        add_product(d, d_inner, size.rows, transposed)
     }
 }

@@ -81,7 +81,7 @@ impl FusedCell for Lstm {
         let (gates, result) = scratch.split_at_mut(rows * 4 * units);
         let (h, c) = new.split_at_mut(rows * units);
         let (old_h, old_c) = old.split_at(rows * units);
-        if !add_product(gates, old_h, size, weights[0], 4, false) {
+        if !add_product(gates, old_h, size.rows, weights[0]) {
             return false;
         }
         for row in gates.chunks_exact_mut(4 * units) {
@@ -116,7 +116,7 @@ impl FusedCell for Lstm {
     }
 
     fn backward(&self, step: StepBack<'_>) -> bool {
-        let StepBack { size, scratch, old, d, dz, weights, .. } = step;
+        let StepBack { size, scratch, old, d, dz, transposed, .. } = step;
         let Size { rows, units } = size;
         let (gates, result) = scratch.split_at(rows * 4 * units);
         let (dh, dc) = d.split_at_mut(rows * units);
@@ -156,6 +156,6 @@ impl FusedCell for Lstm {
             self.recurrent_activation.chain_in_place(&gates[3 * units..], &mut dz[3 * units..]);
         }
         dh.fill(0.0);
-        add_product(dh, dz, size, weights[0], 4, true)
+        add_product(dh, dz, size.rows, transposed)
     }
 }

@@ -49,17 +49,17 @@ impl FusedCell for SimpleRnn {
         old: &[f32],
         weights: &[&[f32]],
     ) -> bool {
-        let fits = add_product(scratch, old, size, weights[0], 1, false);
+        let fits = add_product(scratch, old, size.rows, weights[0]);
         self.activation.map_in_place(scratch);
         new.copy_from_slice(scratch);
         fits
     }
 
     fn backward(&self, step: StepBack<'_>) -> bool {
-        let StepBack { size, scratch, d, dz, weights, .. } = step;
+        let StepBack { size, scratch, d, dz, transposed, .. } = step;
         dz.copy_from_slice(d);
         self.activation.chain_in_place(scratch, dz);
         d.fill(0.0);
-        add_product(d, dz, size, weights[0], 1, true)
+        add_product(d, dz, size.rows, transposed)
     }
 }
