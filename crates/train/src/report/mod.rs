@@ -257,7 +257,7 @@ fn layer_times(
         times.sort();
         times.get(times.len() / 2).map(|time| (layer, *time))
     };
-    let of = format!("median of {PASSES} forward passes of {rows} samples without training");
+    let of = format!("median of {PASSES} forward passes of {rows} samples, layer by layer");
     Ok(Some((passes.into_iter().filter_map(median).collect(), of)))
 }
 
