@@ -37,6 +37,13 @@ pub fn cases() -> Vec<ObjectCase> {
                 "cooldown": 1, "min_lr": 0.001,
             }),
         ),
+        case(
+            "RemoteMonitor",
+            json!({
+                "root": "http://127.0.0.1:1", "path": "/log", "field": "values",
+                "headers": {"X-Run": "7"}, "send_as_json": true,
+            }),
+        ),
         case("SwapEMAWeights", json!({"swap_on_epoch": true})),
         case(
             "TensorBoard",

@@ -52,6 +52,15 @@ for run in ("train", "validation"):
         text = lambda v: v.item().decode() if v.dtype == object else v.tolist()
         tags[tag] = {"plugin": plugin, "values": [[step, text(v)] for step, v in values]}
     runs[run] = tags
+from google.protobuf import json_format
+from tensorboard.plugins.hparams import metadata
+session = EventAccumulator(sys.argv[1], size_guidance={"tensors": 0})
+session.Reload()
+content = session.PluginTagToContent("hparams")
+start = metadata.parse_session_start_info_plugin_data(content["_hparams_/session_start_info"])
+end = metadata.parse_session_end_info_plugin_data(content["_hparams_/session_end_info"])
+runs["hparams"] = {k: json_format.MessageToDict(v) for k, v in start.hparams.items()}
+runs["status"] = end.status
 print(json.dumps(runs))
 "#;
 
@@ -82,6 +91,15 @@ fn the_tensorboard_package_reads_the_values() {
             }
         }
     }
+    let hyperparameters = &runs["hparams"];
+    assert_eq!(hyperparameters["optimizer"], "SGD");
+    assert_eq!(hyperparameters["learning_rate"].as_f64().unwrap() as f32, 0.001);
+    assert_eq!(
+        (&hyperparameters["nesterov"], &hyperparameters["epochs"]),
+        (&false.into(), &2.0.into())
+    );
+    assert_eq!(hyperparameters["loss"], "mse");
+    assert_eq!(runs["status"], 1, "STATUS_SUCCESS");
     let train = &runs["train"];
     assert_eq!(train["epoch_learning_rate"]["values"][1][1].as_f64().unwrap() as f32, 0.001);
     let steps = train["batch_loss"]["values"].as_array().unwrap().iter().map(|value| &value[0]);

@@ -1,8 +1,8 @@
 //! How often memory is asked for: by a step of the workload `seed` (small enough to run on one thread, so that
-//! the number is the same on any machine), and by chains of layers.
+//! the number is the same on any machine), and by chains of layers; and that very many steps keep none.
 #![allow(clippy::unwrap_used)]
 
-use allocation_counter::measure;
+use allocation_counter::{AllocationInfo, measure};
 use ndarray::{Array1, Array2};
 use sconce::core::Stream;
 use sconce::layers::initializers::Ones;
@@ -91,4 +91,38 @@ fn a_residual_chain_of_twice_the_length_asks_for_twice_the_memory() {
     let (short, long) = (pass(200), pass(400));
     println!("{short} bytes for 200 blocks, {long} for 400");
     assert!((1.9..2.1).contains(&(long as f64 / short as f64)), "{short} {long}");
+}
+
+/// Rows, and steps, of an epoch.
+const SMALL_ROWS: usize = 2000;
+
+/// What a run of this many epochs of 2,000 steps each asks for, on a model that has made one. The steps are
+/// small enough to run on one thread, which is the one that is counted.
+fn small_steps(epochs: usize) -> AllocationInfo {
+    let x = Tensor::ones((SMALL_ROWS, 2), DType::F32, &Device::Cpu).unwrap();
+    let y = Tensor::zeros((SMALL_ROWS, 1), DType::F32, &Device::Cpu).unwrap();
+    let mut model = Sequential::new().add(Dense::new(3).activation("relu")).add(Dense::new(1));
+    model.compile_with(Compile::new(Adam::new(1e-3), "mse").metrics(["mae"])).unwrap();
+    let mut fit = |epochs| {
+        let fit = Fit::new(epochs, 1).verbose(Verbose::Silent);
+        model.fit_with(&x, &y, fit).unwrap()
+    };
+    fit(1);
+    let mut history = None;
+    let info = measure(|| history = Some(fit(epochs)));
+    assert_eq!(history.unwrap().epoch.len(), epochs);
+    info
+}
+
+/// What is left of 100,000 steps is what is left of 4,000 and the history of 48 epochs more: of each
+/// its number and three values, and where they were logged.
+#[test]
+fn a_hundred_thousand_steps_leak_nothing() {
+    let (few, many) = (small_steps(2), small_steps(50));
+    println!("4,000 steps: {few:?}\n100,000 steps: {many:?}");
+    assert!(many.count_total > 20 * few.count_total, "the steps were counted");
+    let kept = many.bytes_current - few.bytes_current;
+    let highest = many.bytes_max as i64 - few.bytes_max as i64;
+    assert!(kept < 4096 && highest < 8192, "{kept} bytes more are kept, {highest} at the highest");
+    assert!(many.count_current - few.count_current <= 8);
 }

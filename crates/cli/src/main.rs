@@ -12,7 +12,7 @@ mod overrides;
 mod signals;
 
 use clap::{Parser, Subcommand};
-use commands::{convert, evaluate, predict, schema, summary, train};
+use commands::{compare, convert, evaluate, predict, report, schema, summary, train};
 use sconce::core::Error;
 use std::io::Write;
 use std::process::ExitCode;
@@ -44,6 +44,10 @@ enum Command {
     Summary(summary::Args),
     /// Convert between .keras, .json (architecture) and .safetensors (weights)
     Convert(convert::Args),
+    /// Write a run's curves, mistakes, layers and configuration as one page of HTML
+    Report(report::Args),
+    /// Show how runs differ in configuration and results
+    Compare(compare::Args),
     /// Print the JSON Schema of run configurations
     Schema,
 }
@@ -60,6 +64,8 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Summary(args) => summary::run(args),
         Command::Convert(args) => convert::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Schema => schema::run(),
     };
     match result {

@@ -6,8 +6,10 @@ use crate::summary::summary;
 use sconce_core::{
     Context, DType, Device, Error, FirstValues, Json, Parameter, Result, Spec, Store, Tensor, Value,
 };
+use sconce_layers::call::Observe;
 use sconce_layers::{BuildOptions, Scope};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A graph and its weights, which clones share.
 #[derive(Clone)]
@@ -71,6 +73,17 @@ impl Network {
         self.graph.run(inputs, &mut Scope::new(cx, None))
     }
 
+    /// As [`Network::forward_masked`]; `observe` sees the outputs of every layer, with its path.
+    pub fn forward_observed<'a>(
+        &self,
+        inputs: &[Tensor],
+        cx: &'a mut Context,
+        observe: &'a mut Observe<'a>,
+    ) -> Result<Vec<Value>> {
+        let inputs = inputs.iter().cloned().map(Value::from).collect();
+        self.graph.run(inputs, &mut Scope::new(cx, Some(observe)))
+    }
+
     /// The path of the first layer whose output has a value that is not finite.
     pub fn first_non_finite(&self, inputs: &[Tensor], cx: &mut Context) -> Result<Option<String>> {
         let mut first = None;
@@ -85,6 +98,29 @@ impl Network {
         let inputs = inputs.iter().cloned().map(Value::from).collect();
         self.graph.run(inputs, &mut Scope::new(cx, Some(&mut observe)))?;
         Ok(first)
+    }
+
+    /// How long each layer takes for input arrays, layers inside it included: those used several times
+    /// stand as often.
+    pub fn layer_times(
+        &self,
+        inputs: &[Tensor],
+        cx: &mut Context,
+    ) -> Result<Vec<(String, Duration)>> {
+        let mut times = Vec::new();
+        let mut last = Instant::now();
+        let mut observe = |path: &str, _: &[Value]| {
+            // The layers inside one end before it does.
+            if !path.contains('/') {
+                let now = Instant::now();
+                times.push((path.to_string(), now - last));
+                last = now;
+            }
+            Ok(())
+        };
+        let inputs = inputs.iter().cloned().map(Value::from).collect();
+        self.graph.run(inputs, &mut Scope::new(cx, Some(&mut observe)))?;
+        Ok(times)
     }
 
     /// Keras's JSON of the model.

@@ -6,28 +6,59 @@ use std::fmt::Write;
 /// The widest the table gets.
 const WIDEST: usize = 100;
 
-/// The table of a network, at most `width` columns wide (and no narrower than 40).
-pub fn summary(network: &Network, width: usize) -> String {
+/// A layer in the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerRow {
+    /// Its name.
+    pub name: String,
+    /// The name of its class.
+    pub class_name: String,
+    /// The shapes of what it makes, of every use.
+    pub shapes: Vec<String>,
+    /// How many weights it has, those of layers inside it included.
+    pub weights: usize,
+    /// The layers whose outputs it reads (Keras's "Connected to").
+    pub reads: Vec<String>,
+}
+
+/// The layers of a network in order.
+pub fn layer_rows(network: &Network) -> Vec<LayerRow> {
     let graph = network.graph();
-    let mut rows =
-        vec![["Layer (type)".to_string(), "Output Shape".to_string(), "Param #".to_string()]];
-    for (index, entry) in graph.layers().iter().enumerate() {
-        let shapes: Vec<String> = graph
-            .nodes()
-            .iter()
-            .filter(|n| n.layer == index)
-            .flat_map(|n| n.outputs.iter().map(|e| graph.dims(*e).to_string()))
-            .collect();
+    let rows = graph.layers().iter().enumerate().map(|(index, entry)| {
+        let uses = || graph.nodes().iter().filter(move |node| node.layer == index);
+        let mut reads = Vec::new();
+        for edge in uses().flat_map(|node| node.args.flat()) {
+            let producer = graph.layers().get(graph.producer(*edge).0.layer);
+            reads.extend(producer.map(|entry| entry.name().to_string()));
+        }
         let mut weights = 0;
         entry.walk("", &mut |_, inner, _| {
             weights += inner.weights().iter().map(|w| w.var.elem_count()).sum::<usize>();
         });
-        rows.push([
-            format!("{} ({})", entry.name(), entry.class_name()),
-            shapes.join(", "),
-            thousands(weights),
-        ]);
-    }
+        LayerRow {
+            name: entry.name().to_string(),
+            class_name: entry.class_name().to_string(),
+            shapes: uses()
+                .flat_map(|n| n.outputs.iter().map(|e| graph.dims(*e).to_string()))
+                .collect(),
+            weights,
+            reads,
+        }
+    });
+    rows.collect()
+}
+
+/// The table of a network, at most `width` columns wide (and no narrower than 40).
+pub fn summary(network: &Network, width: usize) -> String {
+    let mut rows =
+        vec![["Layer (type)".to_string(), "Output Shape".to_string(), "Param #".to_string()]];
+    rows.extend(layer_rows(network).into_iter().map(|row| {
+        [
+            format!("{} ({})", row.name, row.class_name),
+            row.shapes.join(", "),
+            thousands(row.weights),
+        ]
+    }));
     let widest = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or(0);
     let room = width.clamp(40, WIDEST) - 10;
     let last = widest(2).min(room / 3);

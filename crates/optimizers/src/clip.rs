@@ -114,6 +114,11 @@ pub fn clip_grad_norm(gradients: &mut Gradients, max_norm: f64) -> Result<f64> {
     Ok(norm)
 }
 
+/// The norm of all gradients together. Reads the device.
+pub fn gradient_norm(gradients: &Gradients) -> Result<f64> {
+    norm(gradients.0.iter().flatten())
+}
+
 /// The norm of several gradients together, in f64. Reads the device.
 fn norm<'a>(gradients: impl IntoIterator<Item = &'a Tensor>) -> Result<f64> {
     let squares: candle_core::Result<f64> = gradients.into_iter().map(update::sum_of_squares).sum();

@@ -41,7 +41,7 @@ pub use adagrad::Adagrad;
 pub use adam::Adam;
 pub use adamax::Adamax;
 pub use adamw::AdamW;
-pub use clip::{Prepare, clip_grad_norm};
+pub use clip::{Prepare, clip_grad_norm, gradient_norm};
 pub use common::{Common, OptimizerExt};
 pub use dynamic_scale::DynamicScale;
 pub use ftrl::Ftrl;

@@ -158,11 +158,61 @@ impl OptimizerState {
 
     /// The learning rate of the next update; NaN of a `MultiOptimizer`, whose optimizers have one each.
     pub fn learning_rate(&self) -> f64 {
+        self.learning_rate_before(0)
+    }
+
+    /// The learning rate so many updates before the next one: what its schedule gave then, or the rate as
+    /// it is now.
+    pub fn learning_rate_before(&self, updates: u64) -> f64 {
         match self.inner.as_slice() {
-            [] => self.rate.at(self.iterations),
-            [inner] if self.rule.dynamic_scale().is_some() => inner.learning_rate(),
+            [] => self.rate.at(self.iterations.saturating_sub(updates)),
+            [inner] if self.rule.dynamic_scale().is_some() => inner.learning_rate_before(updates),
             _ => f64::NAN,
         }
+    }
+
+    /// Whether it holds no optimizers with learning rates of their own.
+    fn has_one_rate(&self) -> bool {
+        self.inner.is_empty() || self.rule.dynamic_scale().is_some()
+    }
+
+    /// The names of their rates; optimizers of one name are numbered: `sgd`, `sgd_1`.
+    fn rate_names(&self) -> Vec<String> {
+        let names: Vec<String> = self.inner.iter().map(Self::name).collect();
+        let numbered = names.iter().enumerate().map(|(index, name)| {
+            match names.iter().take(index).filter(|other| *other == name).count() {
+                0 => format!("learning_rate_{name}"),
+                same => format!("learning_rate_{name}_{same}"),
+            }
+        });
+        numbered.collect()
+    }
+
+    /// The learning rate by its name in Keras's logs: `learning_rate`, or `learning_rate_{name}` of each
+    /// optimizer in a `MultiOptimizer`.
+    pub fn learning_rates(&self) -> Vec<(String, f64)> {
+        match self.has_one_rate() {
+            true => vec![("learning_rate".to_string(), self.learning_rate())],
+            false => {
+                let rates = self.inner.iter().map(Self::learning_rate);
+                self.rate_names().into_iter().zip(rates).collect()
+            }
+        }
+    }
+
+    /// As [`OptimizerState::learning_rates`], with the optimizers whose rates they are, to set them.
+    pub fn by_learning_rate(&mut self) -> Vec<(String, &mut Self)> {
+        match self.has_one_rate() {
+            true => vec![("learning_rate".to_string(), self)],
+            false => self.rate_names().into_iter().zip(&mut self.inner).collect(),
+        }
+    }
+
+    /// Whether it, or one inside it, clips gradients.
+    pub fn clips(&self) -> bool {
+        let common = self.rule.common();
+        let bounds = [common.clipnorm, common.global_clipnorm, common.clipvalue];
+        bounds.into_iter().flatten().any(|bound| bound > 0.0) || self.inner.iter().any(Self::clips)
     }
 
     /// Replaces a constant learning rate (a schedule cannot be set). As in Keras it is kept in the
@@ -181,14 +231,11 @@ impl OptimizerState {
     /// Refuses an optimizer whose learning rate cannot be set.
     ///
     /// # Errors
-    /// A schedule; an optimizer that holds several.
+    /// A schedule, its own or of an optimizer inside.
     pub fn check_learning_rate_can_be_set(&self) -> Result<()> {
         match self.inner.as_slice() {
             [] => self.checked_rate(self.learning_rate()).map(drop),
-            [inner] if self.rule.dynamic_scale().is_some() => {
-                inner.check_learning_rate_can_be_set()
-            }
-            _ => Err(self.has_several_rates()),
+            inner => inner.iter().try_for_each(Self::check_learning_rate_can_be_set),
         }
     }
 

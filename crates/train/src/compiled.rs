@@ -3,11 +3,12 @@
 use crate::callbacks::Logged;
 use crate::compile::Compile;
 use crate::head::{Head, Target};
+use crate::health::Health;
 use crate::history::Logs;
 use crate::losses::Outputs;
 use crate::metrics::{Goal, Mean};
 use crate::optimizers::OptimizerState;
-use sconce_core::{Error, Json, Result, Tensor, Value};
+use sconce_core::{Error, Gradients, Json, Result, Tensor, Value};
 use sconce_data::Batch;
 use sconce_model::{EdgeId, Graph, Network};
 
@@ -21,6 +22,7 @@ pub struct Compiled {
     loss_mean: Mean,
     notices: Vec<String>,
     notices_shown: usize,
+    pub(crate) health: Health,
 }
 
 impl Compiled {
@@ -43,6 +45,7 @@ impl Compiled {
             loss_mean: Mean::default(),
             notices: Vec::new(),
             notices_shown: 0,
+            health: Health::default(),
         })
     }
 
@@ -223,6 +226,18 @@ impl Compiled {
     /// The optimizer at work; `None` if the model is not built yet.
     pub fn optimizer_state(&self) -> Option<&OptimizerState> {
         self.optimizer.as_ref()
+    }
+
+    /// Looks whether gradients explode, if it is their turn.
+    pub(crate) fn look_at_gradients(
+        &mut self,
+        gradients: &Gradients,
+        loss_scale: Option<f64>,
+    ) -> Result<()> {
+        match &self.optimizer {
+            Some(optimizer) => self.health.look_at(gradients, loss_scale, optimizer),
+            None => Ok(()),
+        }
     }
 
     /// The name of every value that a run logs, without `val_`, and which way it gets better.

@@ -135,6 +135,7 @@ impl<'a> Training<'a> {
                 DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
                 DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
             },
+            configuration: self.fit.configuration.take(),
             ..RunInfo::default()
         });
         if settings.is_none() && !self.fit.fingerprints {
@@ -208,6 +209,9 @@ impl<'a> Training<'a> {
             0 => {
                 self.notify(&Event::EpochBegin { epoch }, steps)?;
                 self.reset_logs()?;
+                if let (None, Ok(parts)) = (&self.own_step, self.model.parts()) {
+                    parts.compiled.health.epoch_begin(epoch, parts.network.graph());
+                }
             }
             batch => self.notify(&Event::Resumed { epoch, batch }, steps)?,
         }
@@ -241,6 +245,7 @@ impl<'a> Training<'a> {
         if self.own_step.is_none() {
             self.model.check_finite_weights(&format!("after epoch {}", epoch + 1))?;
         }
+        self.tell_of_health(epoch);
         for (name, value) in self.validate(epoch, steps)?.0 {
             logs.0.push((format!("val_{name}"), value));
         }
@@ -262,6 +267,17 @@ impl<'a> Training<'a> {
             self.save()?;
         }
         Ok(())
+    }
+
+    /// Says what the steps of an epoch have shown, each thing once.
+    fn tell_of_health(&mut self, epoch: usize) {
+        let Some(compiled) = &mut self.model.compiled else { return };
+        compiled.health.epoch_end(epoch);
+        if self.fit.verbose != Verbose::Silent || tracing::enabled!(tracing::Level::WARN) {
+            for notice in compiled.health.take_notices() {
+                warn(&notice, self.fit.verbose);
+            }
+        }
     }
 
     /// Loss and metrics on the validation data, if it is this epoch's turn.

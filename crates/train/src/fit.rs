@@ -7,7 +7,7 @@ use crate::history::History;
 use crate::model::Model;
 use crate::prepare::{self, TRAINING, VALIDATION};
 use crate::train_step::TrainStep;
-use sconce_core::{DType, Device, Error, Result, Tensor};
+use sconce_core::{DType, Device, Error, Json, Result, Tensor};
 use sconce_data::batches::steps_per_epoch;
 use sconce_data::{
     ArraySource, Batch, BatchOptions, BatchSource, Dataset, Shuffle, ToTensors, split,
@@ -65,6 +65,8 @@ pub struct Fit {
     pub(crate) resume: bool,
     /// Whether the history says what the run depended on.
     pub(crate) fingerprints: bool,
+    /// The run configuration that it is of, for the history.
+    pub(crate) configuration: Option<Json>,
     /// What was wrong with an argument.
     pub(crate) error: Option<Error>,
 }
@@ -106,6 +108,7 @@ impl Fit {
             checkpoint: None,
             resume: false,
             fingerprints: false,
+            configuration: None,
             error: None,
         }
     }

@@ -2,10 +2,13 @@
 
 use crate::callbacks::{Goal, Logged};
 use crate::exact;
+use crate::report::curves;
 use indexmap::IndexMap;
+use sconce_core::atomic::write_atomic;
 use sconce_core::{Json, Result};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
+use std::path::Path;
 
 /// Named values in the order they were reported: loss, metrics, then `val_` ones.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,7 +52,9 @@ pub fn short(value: f64) -> String {
 
 /// The values of every epoch, as Keras's `History`. Written to JSON as
 /// `{"history": {"loss": [..]}, "epoch": [..]}`; a value that is not finite is `null` there, since JSON
-/// has no word for it, and NaN when it is read.
+/// has no word for it, and NaN when it is read. Beside those stand, where they are known, `run`, `goals`
+/// (`"min"` or `"max"` by name) and `epochs_of` (the
+/// epochs that logged each name, unless all logged all).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     /// For each name, the value of each epoch that logged it.
@@ -60,12 +65,12 @@ pub struct History {
     /// What it takes to repeat the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunInfo>,
-    /// For each name, the epochs that logged it.
-    #[serde(skip)]
-    logged_at: IndexMap<String, Vec<usize>>,
     /// Which way each name gets better, where that is known.
-    #[serde(skip)]
+    #[serde(default, with = "goals", skip_serializing_if = "IndexMap::is_empty")]
     goals: IndexMap<String, Goal>,
+    /// For each name, the epochs that logged it.
+    #[serde(default, rename = "epochs_of", skip_serializing_if = "of_same_length")]
+    logged_at: IndexMap<String, Vec<usize>>,
 }
 
 /// What it takes to repeat a run: the same seed, version and device, configuration and data give the
@@ -85,6 +90,9 @@ pub struct RunInfo {
     /// A SHA-256 of the data trained on, where the source knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
+    /// The run configuration with all defaults, of runs of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<Json>,
 }
 
 impl History {
@@ -132,8 +140,8 @@ impl History {
 
     /// The best epoch by a name: of a loss or an error the lowest value, of an accuracy the highest.
     /// `None` if it was never logged, has no finite value, or which way is better is not known (a
-    /// metric of your own, a history read from a file): then [`History::lowest`] or
-    /// [`History::highest`] say it.
+    /// metric of your own, a history of Keras's): then [`History::lowest`] or [`History::highest`]
+    /// say it.
     pub fn best(&self, name: &str) -> Option<AtEpoch> {
         match self.goals.get(name).copied() {
             Some(Goal::Min) => self.lowest(name),
@@ -141,6 +149,24 @@ impl History {
             None if name.ends_with("loss") => self.lowest(name),
             None => None,
         }
+    }
+
+    /// Draws the curves of all names into an SVG file, training and validation in one picture, with the
+    /// best epoch marked.
+    ///
+    /// ```no_run
+    /// # use sconce_train::{Model, Result};
+    /// # fn train(model: &mut Model, x: &[[f32; 2]], y: &[[f32; 1]]) -> Result<()> {
+    /// let history = model.fit(x, y, 20, 32)?;
+    /// history.plot("curves.svg")?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// A file that cannot be written; a history without a finite value.
+    pub fn plot(&self, path: impl AsRef<Path>) -> Result<()> {
+        let svg = curves::figure(&curves::panels(self))?;
+        write_atomic(path.as_ref(), |sink| sink.write_all(svg.as_bytes()))
     }
 
     /// The epoch with the lowest value of a name, the first of equal ones.
@@ -154,11 +180,11 @@ impl History {
     }
 
     /// The finite values of a name with their epochs.
-    fn at_epochs(&self, name: &str) -> impl Iterator<Item = AtEpoch> {
+    pub(crate) fn at_epochs(&self, name: &str) -> impl Iterator<Item = AtEpoch> {
         let values = self.history.get(name).map(Vec::as_slice).unwrap_or_default();
         let epochs = match self.logged_at.get(name) {
             Some(epochs) => epochs.as_slice(),
-            // A file does not say which epochs were validated, unless all were.
+            // A file without `epochs_of`: every epoch logged it, or nobody knows which.
             None if values.len() == self.epoch.len() => self.epoch.as_slice(),
             None => &[],
         };
@@ -195,6 +221,43 @@ struct Series {
     values: Vec<Json>,
 }
 
+/// Whether all names were logged as often, which is at every epoch.
+fn of_same_length(logged_at: &IndexMap<String, Vec<usize>>) -> bool {
+    let mut lengths = logged_at.values().map(Vec::len);
+    lengths.next().is_none_or(|first| lengths.all(|length| length == first))
+}
+
+/// `{"loss": "min", "accuracy": "max"}`
+mod goals {
+    use crate::callbacks::Goal;
+    use indexmap::IndexMap;
+    use serde::de::{Error, Unexpected};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        goals: &IndexMap<String, Goal>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let word = |goal: &Goal| match goal {
+            Goal::Min => "min",
+            Goal::Max => "max",
+        };
+        to.collect_map(goals.iter().map(|(name, goal)| (name, word(goal))))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<IndexMap<String, Goal>, D::Error> {
+        let words = IndexMap::<String, String>::deserialize(from)?;
+        let goal = |(name, word): (String, String)| match word.as_str() {
+            "min" => Ok((name, Goal::Min)),
+            "max" => Ok((name, Goal::Max)),
+            other => Err(D::Error::invalid_value(Unexpected::Str(other), &"`min` or `max`")),
+        };
+        words.into_iter().map(goal).collect()
+    }
+}
+
 fn series<'de, D: Deserializer<'de>>(from: D) -> Result<IndexMap<String, Vec<f64>>, D::Error> {
     let read = IndexMap::<String, Vec<Option<f64>>>::deserialize(from)?;
     let values = |values: Vec<Option<f64>>| values.into_iter().map(|v| v.unwrap_or(f64::NAN));
@@ -229,12 +292,16 @@ mod tests {
         assert_eq!(history.best("val_accuracy"), at(3, 3.0));
         assert_eq!((history.best("own"), history.best("nothing")), (None, None));
         assert_eq!((history.lowest("own"), history.highest("own")), (at(2, 1.0), at(0, 3.0)));
-        // A file says neither which way is better, nor which epochs were validated.
+        // A file says which way is better, and which epochs were validated.
         let text = serde_json::to_string(&history).unwrap();
         let read: History = serde_json::from_str(&text).unwrap();
-        assert_eq!((read.best("loss"), read.best("val_accuracy")), (at(2, 1.0), None));
-        assert_eq!(read.highest("accuracy"), at(1, 0.5));
-        assert_eq!(read.highest("val_accuracy"), None);
+        assert_eq!((read.best("loss"), read.best("val_accuracy")), (at(2, 1.0), at(3, 3.0)));
+        assert_eq!((read.best("own"), read.lowest("own")), (None, at(2, 1.0)));
+        // Keras's says neither.
+        let text = r#"{"history": {"loss": [3, 1], "accuracy": [0, 1], "val_loss": [2]}, "epoch": [0, 1]}"#;
+        let read: History = serde_json::from_str(text).unwrap();
+        assert_eq!((read.best("loss"), read.best("accuracy")), (at(1, 1.0), None));
+        assert_eq!((read.highest("accuracy"), read.lowest("val_loss")), (at(1, 1.0), None));
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod legacy_optimizer;
 pub mod model;
 pub mod per_output;
 mod prepare;
+pub mod report;
 pub mod run_config;
 mod step;
 mod step_logs;

@@ -1,6 +1,7 @@
 //! One training step: forward, loss, backward, update. And the loss of a batch.
 
 use crate::compiled::{Compiled, weight_of};
+use crate::health::DeadUnits;
 use crate::model::Parts;
 use sconce_core::{Context, Error, Gradients, Result, Tensor, Value};
 use sconce_data::Batch;
@@ -14,14 +15,20 @@ pub(crate) struct Outcome {
     pub y_pred: Vec<Value>,
 }
 
-/// Forward and loss.
+/// Forward and loss; `units` sees the outputs of every layer.
 pub(crate) fn forward(
     network: &Network,
     compiled: &Compiled,
     batch: &Batch,
     cx: &mut Context,
+    units: Option<&mut DeadUnits>,
 ) -> Result<Outcome> {
-    let y_pred = network.forward_masked(&batch.x, cx)?;
+    let y_pred = match units {
+        None => network.forward_masked(&batch.x, cx)?,
+        Some(units) => {
+            network.forward_observed(&batch.x, cx, &mut |path, outputs| units.see(path, outputs))?
+        }
+    };
     let mut losses = Vec::with_capacity(y_pred.len());
     let mut total: Option<Tensor> = None;
     let add = |total: Option<Tensor>, more: Tensor| match total {
@@ -64,19 +71,28 @@ fn update(parts: Parts<'_>, batch: &Batch, seed: u64, first: bool) -> Result<()>
     let Parts { network, compiled, sink, tape } = parts;
     let step = compiled.optimizer()?.iterations;
     let mut cx = Context::training(seed, step);
-    let outcome = tape.record_anew(|| forward(network, compiled, batch, &mut cx))?;
+    // Looking reads the device, which elsewhere would wait for it.
+    let on_cpu = network.device().is_cpu();
+    let mut units = compiled.health.units.take_if(|_| on_cpu);
+    let outcome =
+        tape.record_anew(|| forward(network, compiled, batch, &mut cx, units.as_mut()))?;
+    compiled.health.units = units.filter(|units| !units.is_empty());
     // Reading a loss on the CPU is free; elsewhere it is read in the first step and at the end of
     // the epoch only.
-    if (first || outcome.loss.device().is_cpu()) && !finite(&outcome.loss)? {
+    if (first || on_cpu) && !finite(&outcome.loss)? {
         return Err(non_finite(network, batch, seed, step));
     }
-    let scaled = match compiled.optimizer()?.loss_scale()? {
+    let loss_scale = compiled.optimizer()?.loss_scale()?;
+    let scaled = match loss_scale {
         Some(factor) => &(&outcome.loss * factor)?,
         None => &outcome.loss,
     };
     let gradients = network.store().backward_into(scaled, tape, sink)?;
     if first {
         audit(network, compiled, &gradients)?;
+    }
+    if on_cpu {
+        compiled.look_at_gradients(&gradients, loss_scale)?;
     }
     compiled.optimizer()?.apply(network.store(), &gradients)?;
     cx.apply_updates()?;
@@ -86,7 +102,7 @@ fn update(parts: Parts<'_>, batch: &Batch, seed: u64, first: bool) -> Result<()>
 /// Loss and metrics of a batch, without training.
 pub(crate) fn test(network: &Network, compiled: &mut Compiled, batch: &Batch) -> Result<()> {
     let mut cx = Context::inference();
-    let outcome = forward(network, compiled, batch, &mut cx)?;
+    let outcome = forward(network, compiled, batch, &mut cx, None)?;
     cx.apply_updates()?;
     compiled.update_metrics(&outcome.loss, &outcome.losses, batch, &outcome.y_pred)
 }

@@ -126,6 +126,26 @@ def reduce_lr_on_plateau(generator):
     return {"config": config, "logs": logs, "rates": rates}
 
 
+def multi_optimizer(generator):
+    """A real run of two weights, each with an optimizer of its own, whose rates a callback changes."""
+    callback, config = [
+        ("ReduceLROnPlateau", {"monitor": "loss", "patience": 1, "factor": 0.5, "min_lr": 0.03, "min_delta": 100.0}),
+        ("LearningRateScheduler", None),
+    ][generator.integers(2)]
+    x = generator.integers(-8, 8, (6, 1)).astype("float32") / 8
+    layer = keras.layers.Dense(1, kernel_initializer="ones", name="dense")
+    model = keras.Sequential([keras.Input([1]), layer])
+    optimizers = keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.25, name="slow"))
+    optimizers[".*kernel"] = keras.optimizers.SGD(0.0625, name="fast")
+    model.compile(keras.optimizers.MultiOptimizer(optimizers), "mse")
+    made = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.75)
+    if config is not None:
+        made = keras.callbacks.ReduceLROnPlateau(**config)
+    fit = {"epochs": 5, "batch_size": 2, "shuffle": False, "verbose": 0}
+    history = model.fit(x, -x, callbacks=[made], **fit)
+    return {"callback": callback, "config": config, "x": x[:, 0].tolist(), "history": history.history}
+
+
 def swap_ema_weights(generator):
     """A real run of one weight: losses with the averaged weight, and what remains."""
     config = {"swap_on_epoch": bool(generator.random() < 0.5)}
@@ -165,6 +185,7 @@ CASES = {
     "ModelCheckpoint": (model_checkpoint, 40),
     "CSVLogger": (csv_logger, 8),
     "ReduceLROnPlateau": (reduce_lr_on_plateau, 60),
+    "MultiOptimizer": (multi_optimizer, 4),
     "SwapEMAWeights": (swap_ema_weights, 6),
     "TerminateOnNaN": (terminate_on_nan, 4),
 }

@@ -1,11 +1,13 @@
 //! The commands.
 
 mod arrays;
+pub mod compare;
 pub mod convert;
 mod determinism;
 pub mod evaluate;
 pub mod predict;
 mod predictions;
+pub mod report;
 pub mod schema;
 pub mod summary;
 pub mod train;

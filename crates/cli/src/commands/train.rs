@@ -106,7 +106,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     };
     crate::print(&scores)?;
-    for (what, path) in [("model", &config.output.model), ("history", &config.output.history)] {
+    let output = &config.output;
+    for (what, path) in
+        [("model", &output.model), ("history", &output.history), ("report", &output.report)]
+    {
         if let Some(path) = path {
             crate::print(&format!("{what}: {}", path.display()))?;
         }

@@ -7,6 +7,7 @@ mod configs;
 mod convert;
 mod errors;
 mod outputs;
+mod report;
 mod resume;
 mod several;
 mod signals;

@@ -1,12 +1,15 @@
 //! Sets the learning rate of each epoch by a function.
 
-use super::{Callback, Event, Flow, Run, learning_rate_log, notice, optimizer_of, python_float};
+use super::{
+    Callback, Event, Flow, Run, learning_rate_log, notice, of_optimizer, optimizer_of, python_float,
+};
 use crate::history::Logs;
 use crate::model::Model;
 use sconce_core::Result;
 
 /// Sets the learning rate before each epoch to what a function makes of the epoch (from 0) and the
-/// rate so far (Keras's `LearningRateScheduler`). The logs of each epoch have its `learning_rate`.
+/// rate so far (Keras's `LearningRateScheduler`). The logs of each epoch have its `learning_rate`. Of a
+/// `MultiOptimizer` each rate is set by itself, and logged as `learning_rate_{name}`.
 /// Only for programs: a run configuration holds no code, and has schedules of the optimizer instead.
 ///
 /// ```
@@ -48,14 +51,17 @@ impl Callback for LearningRateScheduler {
 
     fn on(&mut self, event: &Event, run: &mut Run<'_>) -> Result<Flow> {
         if let Event::EpochBegin { epoch } = event {
-            let rate = (self.schedule)(*epoch, run.model.learning_rate()?);
-            run.model.set_learning_rate(rate)?;
-            if self.verbose {
-                notice(&format!(
-                    "Epoch {}: LearningRateScheduler setting learning rate to {}.",
-                    epoch + 1,
-                    python_float::repr(rate)
-                ));
+            for (name, optimizer) in run.model.compiled_mut()?.optimizer()?.by_learning_rate() {
+                let rate = (self.schedule)(*epoch, optimizer.learning_rate());
+                optimizer.set_learning_rate(rate)?;
+                if self.verbose {
+                    notice(&format!(
+                        "Epoch {}: LearningRateScheduler setting{} learning rate to {}.",
+                        epoch + 1,
+                        of_optimizer(&name),
+                        python_float::repr(rate)
+                    ));
+                }
             }
         }
         Ok(Flow::Continue)

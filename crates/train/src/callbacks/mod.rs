@@ -18,6 +18,7 @@ mod monitor;
 mod progress;
 mod python_float;
 mod reduce_lr_on_plateau;
+mod remote_monitor;
 mod swap_ema_weights;
 mod tensor_board;
 mod terminate_on_nan;
@@ -35,6 +36,7 @@ pub use model_checkpoint::{ModelCheckpoint, SaveFreq};
 pub use monitor::{Logged, Mode};
 pub use progress::{Progress, Verbose};
 pub use reduce_lr_on_plateau::ReduceLROnPlateau;
+pub use remote_monitor::RemoteMonitor;
 pub use swap_ema_weights::SwapEMAWeights;
 pub use tensor_board::{TensorBoard, UpdateFreq};
 pub use terminate_on_nan::TerminateOnNaN;
@@ -282,6 +284,7 @@ registry! { Callbacks(CallbackConfig):
     EarlyStopping [];
     ModelCheckpoint [];
     ReduceLROnPlateau [];
+    RemoteMonitor [];
     SwapEMAWeights [];
     TensorBoard [];
     TerminateOnNaN [];
@@ -295,9 +298,15 @@ fn optimizer_of(model: &Model) -> Result<&OptimizerState> {
     })
 }
 
-/// The learning rate, as Keras's callbacks that change it add it to the logs.
+/// The learning rate, as Keras's callbacks that change it add it to the logs: of a MultiOptimizer the rate
+/// of each optimizer in it.
 fn learning_rate_log(model: &Model) -> Result<Logs> {
-    Ok(Logs(vec![("learning_rate".to_string(), optimizer_of(model)?.learning_rate())]))
+    Ok(Logs(optimizer_of(model)?.learning_rates()))
+}
+
+/// Of which optimizer a learning rate of this name is, as Keras says it: nothing where there is one only.
+fn of_optimizer(name: &str) -> String {
+    name.strip_prefix("learning_rate_").map(|name| format!(" {name}")).unwrap_or_default()
 }
 
 /// Warns during a run: a program that listens to the library's events gets one, anyone else who is

@@ -2,7 +2,7 @@
 
 use super::{
     Callback, CallbackConfig, CallbackState, Event, Flow, Goal, Mode, Run, learning_rate_log,
-    monitor, notice, optimizer_of, python_float,
+    monitor, notice, of_optimizer, optimizer_of, python_float,
 };
 use crate::history::Logs;
 use crate::model::Model;
@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 /// Multiplies the learning rate by `factor` when a monitored value has not improved by more than
 /// `min_delta` for `patience` epochs (Keras's `ReduceLROnPlateau`), and then waits `cooldown` epochs
-/// before it counts again. The logs of each epoch have its `learning_rate`.
+/// before it counts again. The logs of each epoch have its `learning_rate`. Of a `MultiOptimizer` each
+/// rate is lowered, and logged as `learning_rate_{name}`.
 ///
 /// An epoch that has no value, because it was not validated, does not count.
 #[derive(Clone, Debug, Config)]
@@ -72,19 +73,25 @@ impl ReduceLROnPlateau {
             return Ok(());
         }
         self.memory.wait += 1;
-        let rate = run.model.learning_rate()?;
-        if self.memory.wait < self.patience || rate <= f64::from(self.min_lr as f32) {
+        if self.memory.wait < self.patience {
             return Ok(());
         }
-        let lower = (rate * self.factor).max(self.min_lr);
-        run.model.set_learning_rate(lower)?;
-        (self.memory.cooldown, self.memory.wait) = (self.cooldown, 0);
-        if self.verbose > 0 {
-            notice(&format!(
-                "Epoch {}: ReduceLROnPlateau reducing learning rate to {}.",
-                epoch + 1,
-                python_float::repr(lower)
-            ));
+        for (name, optimizer) in run.model.compiled_mut()?.optimizer()?.by_learning_rate() {
+            let rate = optimizer.learning_rate();
+            if rate <= f64::from(self.min_lr as f32) {
+                continue;
+            }
+            let lower = (rate * self.factor).max(self.min_lr);
+            optimizer.set_learning_rate(lower)?;
+            (self.memory.cooldown, self.memory.wait) = (self.cooldown, 0);
+            if self.verbose > 0 {
+                notice(&format!(
+                    "Epoch {}: ReduceLROnPlateau reducing{} learning rate to {}.",
+                    epoch + 1,
+                    of_optimizer(&name),
+                    python_float::repr(lower)
+                ));
+            }
         }
         Ok(())
     }

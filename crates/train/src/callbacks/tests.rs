@@ -1,11 +1,12 @@
 //! Callbacks compared with Keras's own (tests/golden/callbacks.json), and in real runs.
 
 use super::*;
-use crate::optimizers::OptimizerExt;
+use crate::optimizers::{MultiOptimizer, OptimizerExt, OptimizerMap, SGD};
 use crate::{CancelToken, Compile, Fit, Sequential};
 use ndarray::{Array1, Array2};
 use sconce_core::registry::object;
 use sconce_layers::{Dense, LayerExt};
+use serde_json::json;
 use std::sync::{Arc, Mutex};
 
 /// A model of one weight.
@@ -33,20 +34,22 @@ fn logs(value: &Json) -> Logs {
     Logs(values.into_iter().map(|(name, v)| (name, v.as_f64().unwrap())).collect())
 }
 
-fn cases(class: &str) -> Vec<(Json, Box<dyn Callback>)> {
+fn golden_cases(class: &str) -> Vec<Json> {
     let text = std::fs::read_to_string(sconce_testkit::golden::path("callbacks.json")).unwrap();
     let golden: Json = serde_json::from_str(&text).unwrap();
     let cases = golden["cases"].as_array().unwrap().iter();
-    cases
-        .filter(|case| case["name"].as_str().unwrap().starts_with(class))
-        .map(|case| {
-            let mut config = case["config"].clone();
-            if class == "CSVLogger" {
-                config["filename"] = "log.csv".into();
-            }
-            (case.clone(), CallbackPart::new(class, config).unwrap().get().unwrap().start())
-        })
-        .collect()
+    cases.filter(|case| case["name"].as_str().unwrap().starts_with(class)).cloned().collect()
+}
+
+fn cases(class: &str) -> Vec<(Json, Box<dyn Callback>)> {
+    let start = |case: Json| {
+        let mut config = case["config"].clone();
+        if class == "CSVLogger" {
+            config["filename"] = "log.csv".into();
+        }
+        (case, CallbackPart::new(class, config).unwrap().get().unwrap().start())
+    };
+    golden_cases(class).into_iter().map(start).collect()
 }
 
 /// Sends the epochs of a golden case; returns how many ran. After the epoch `interrupt`, the
@@ -124,6 +127,49 @@ fn reduce_lr_on_plateau_is_keras_s() {
             }
         }
     }
+}
+
+/// Each optimizer's rate is changed, and logged by its name.
+#[test]
+fn rates_of_a_multi_optimizer_are_changed_as_keras_does() {
+    for case in golden_cases("MultiOptimizer") {
+        let slow = SGD::new(0.25).name("slow");
+        let map = OptimizerMap::new(slow).with(".*kernel", SGD::new(0.0625).name("fast"));
+        let mut model = Sequential::new().add(Dense::new(1).kernel_initializer("ones"));
+        model.compile(MultiOptimizer::new(map), "mse").unwrap();
+        let callback: Box<dyn Callback> = match case["callback"].as_str().unwrap() {
+            "LearningRateScheduler" => Box::new(LearningRateScheduler::new(|_, rate| rate * 0.75)),
+            name => {
+                let part = CallbackPart::new(name, case["config"].clone()).unwrap();
+                part.get().unwrap().start()
+            }
+        };
+        let x: Vec<f32> = serde_json::from_value(case["x"].clone()).unwrap();
+        let x = Tensor::from_vec(x, (6, 1), &sconce_core::Device::Cpu).unwrap();
+        let fit = Fit::new(5, 2).shuffle(false).verbose(Verbose::Silent).callbacks([callback]);
+        let history = model.fit_with(&x, &x.neg().unwrap(), fit).unwrap();
+        let keras = case["history"].as_object().unwrap();
+        assert_eq!(keras.keys().collect::<Vec<_>>(), history.history.keys().collect::<Vec<_>>());
+        for (name, values) in keras {
+            for (ours, keras) in history.get(name).iter().zip(values.as_array().unwrap()) {
+                let keras = keras.as_f64().unwrap();
+                assert!((ours - keras).abs() < 1e-6, "{name} {ours} {keras} {}", case["name"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_schedule_inside_a_multi_optimizer_is_refused_before_the_first_step() {
+    let schedule = crate::schedules::CosineDecay::new(0.2, 30);
+    let map = OptimizerMap::new(SGD::new(0.1)).with(".*kernel", SGD::new(schedule));
+    let mut model = Sequential::new().add(Dense::new(1));
+    model.compile(MultiOptimizer::new(map), "mse").unwrap();
+    let x = Tensor::ones((4, 1), sconce_core::DType::F32, &sconce_core::Device::Cpu).unwrap();
+    let scheduler = LearningRateScheduler::new(|_, rate| rate);
+    let fit = Fit::new(1, 4).verbose(Verbose::Silent).callback(scheduler);
+    let error = model.fit_with(&x, &x, fit).unwrap_err().to_string();
+    assert!(error.contains("the learning rate is a schedule and cannot be set"), "{error}");
 }
 
 #[test]
@@ -585,4 +631,68 @@ fn model_checkpoint_saves_by_batches_and_weights() {
     assert_eq!(weight(&again), weight(&trained));
     let wrong = ModelCheckpoint::new("a.h5").save_weights_only(true);
     assert!(message(wrong).contains("must end in .weights.h5 or .safetensors, got `a.h5`"));
+}
+
+/// A server on this machine that takes the values of two epochs.
+#[test]
+fn remote_monitor_posts_what_keras_s_does() {
+    for as_json in [false, true] {
+        let server = tiny_http::Server::http("127.0.0.1:0").unwrap();
+        let root = format!("http://{}", server.server_addr());
+        let received = std::thread::spawn(move || {
+            let take = |mut request: tiny_http::Request| {
+                let mut body = String::new();
+                request.as_reader().read_to_string(&mut body).unwrap();
+                let header = |name: &'static str| {
+                    let found = request.headers().iter().find(|header| header.field.equiv(name));
+                    found.map(|header| header.value.to_string()).unwrap_or_default()
+                };
+                let seen = (request.method().to_string(), request.url().to_string());
+                let headers = (header("Content-Type"), header("X-Run"));
+                request.respond(tiny_http::Response::empty(503)).unwrap();
+                (seen, headers, body)
+            };
+            (0..2).map(|_| take(server.recv().unwrap())).collect::<Vec<_>>()
+        });
+        let config = json!({
+            "root": root, "headers": {"X-Run": "7"}, "send_as_json": as_json, "field": "values",
+        });
+        let mut model = model();
+        let monitor = CallbackPart::new("RemoteMonitor", config).unwrap().get().unwrap().start();
+        let x = Tensor::ones((4, 1), sconce_core::DType::F32, &sconce_core::Device::Cpu).unwrap();
+        let fit = Fit::new(2, 4).verbose(Verbose::Silent).callbacks([monitor]);
+        // That the server refuses is no reason to end the run.
+        let history = model.fit_with(&x, &x, fit).unwrap();
+        for (epoch, (seen, headers, body)) in received.join().unwrap().into_iter().enumerate() {
+            assert_eq!(seen, ("POST".into(), "/publish/epoch/end/".into()));
+            assert_eq!(headers.1, "7");
+            let values = match as_json {
+                true => {
+                    assert_eq!(headers.0, "application/json");
+                    body
+                }
+                false => {
+                    assert_eq!(headers.0, "application/x-www-form-urlencoded");
+                    let form = body.strip_prefix("values=").unwrap_or_else(|| panic!("{body}"));
+                    let decoded =
+                        [("%7B", "{"), ("%7D", "}"), ("%22", "\""), ("%3A", ":"), ("%2C", ",")];
+                    decoded.iter().fold(form.to_string(), |text, (code, c)| text.replace(code, c))
+                }
+            };
+            let values: Json = serde_json::from_str(&values).unwrap();
+            assert_eq!(values, json!({"epoch": epoch, "loss": history.get("loss")[epoch]}));
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_ends_no_run_and_https_is_refused() {
+    let mut model = model();
+    let x = Tensor::ones((4, 1), sconce_core::DType::F32, &sconce_core::Device::Cpu).unwrap();
+    let fit = |root: &str| {
+        Fit::new(2, 4).verbose(Verbose::Silent).callback(RemoteMonitor::new().root(root))
+    };
+    assert_eq!(model.fit_with(&x, &x, fit("http://127.0.0.1:1")).unwrap().epoch, [0, 1]);
+    let error = model.fit_with(&x, &x, fit("https://example.org")).unwrap_err().to_string();
+    assert!(error.contains("`callbacks[0].config.root`: must begin with http://"), "{error}");
 }

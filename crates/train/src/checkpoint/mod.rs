@@ -43,7 +43,7 @@ mod tests;
 mod writer;
 
 pub(crate) use conditions::Conditions;
-pub(crate) use file::Position;
+pub(crate) use file::{CheckpointFile, Position, list};
 pub(crate) use keeper::Keeper;
 
 use sconce_core::{Config, ConfigValue};

@@ -5,7 +5,8 @@ use crate::callbacks::{EarlyStopping, Event, Flow, LambdaCallback, ModelCheckpoi
 use crate::optimizers::{Adam, Optimizer, OptimizerExt, SGD};
 use crate::schedules::CosineDecay;
 use crate::{CancelToken, Compile, Fit, History, Sequential, Verbose};
-use sconce_core::{Device, Result, Stream, Tensor};
+use sconce_core::{DType, Device, Error, Result, Stream, Tensor};
+use sconce_data::sources::{ArraySpec, Batch, BatchSource, Prefetch, SourceSpec, from_fn};
 use sconce_layers::{BatchNormalization, Dense, Dropout, LayerExt, SimpleRNN};
 use std::path::Path;
 
@@ -395,5 +396,49 @@ fn states_of_recurrent_layers_go_on() {
         let dir = tempfile::tempdir().unwrap();
         run(Some((dir.path(), false)), Some(lost)).unwrap_err();
         assert_eq!(run(Some((dir.path(), true)), None).unwrap(), expected);
+    }
+}
+
+/// A source that cannot be read at one batch in the middle of an epoch, as a file on a disk that fails.
+#[test]
+fn a_source_that_fails_names_the_place_and_the_run_goes_on_from_the_checkpoint_before() {
+    const STEPS: usize = 6;
+    let source = |fails: bool| {
+        let spec = SourceSpec {
+            x: vec![ArraySpec::new(&[4], DType::F32)],
+            y: vec![ArraySpec::new(&[], DType::I64)],
+            sample_weight: Vec::new(),
+        };
+        from_fn(spec, Some(STEPS), move |epoch, from| {
+            let (x, y) = data();
+            Ok((from..STEPS).map(move |batch| {
+                if fails && (epoch, batch) == (2, 3) {
+                    return Err(Error::data("input/output error"));
+                }
+                let rows = |array: &Tensor| array.narrow(0, (batch + epoch) % STEPS * BATCH, BATCH);
+                Ok(Batch { x: vec![rows(&x)?], y: vec![rows(&y)?], sample_weight: Vec::new() })
+            }))
+        })
+    };
+    let fit = || Fit::new(EPOCHS, BATCH).seed(11).verbose(Verbose::Silent);
+    let mut whole = model(sgd());
+    let expected = whole.fit_source(&source(false), fit()).unwrap();
+    for prefetched in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let checkpoint = || Checkpoint::new(dir.path()).every_steps(2);
+        let failing = match prefetched {
+            false => Box::new(source(true)) as Box<dyn BatchSource>,
+            true => Box::new(Prefetch::new(source(true), 3)),
+        };
+        let error = model(sgd()).fit_source(&failing, fit().checkpoint(checkpoint())).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("batch 4 of epoch 3: input/output error"), "{error}");
+        let newest = &file::list(dir.path()).unwrap()[0];
+        assert_eq!(newest, &dir.path().join("step-000000014.safetensors"));
+        let mut rest = model(sgd());
+        let fit = fit().checkpoint(checkpoint()).resume(true);
+        let history = rest.fit_source(&source(false), fit).unwrap();
+        assert_eq!(text(&history), text(&expected));
+        assert_eq!(weights(&rest), weights(&whole));
     }
 }

@@ -9,8 +9,10 @@ use crate::fit::{CancelToken, Fit, Validation, split_batch};
 use crate::head::Head;
 use crate::history::{History, Scores};
 use crate::model::Model;
+use crate::report::{self, Samples};
 use sconce_core::atomic::{check_writable, write_atomic};
-use sconce_core::{Device, Dims, Error, FileSet, FirstValues, Json, Result, Spec};
+use sconce_core::{Config, Device, Dims, Error, FileSet, FirstValues, Json, Result, Spec};
+use sconce_data::batches::steps_per_epoch;
 use sconce_data::datasets::Dataset;
 use sconce_data::spec::{DatasetSpec, load_unscaled};
 use sconce_data::{Batch, CsvColumns, Standardizer};
@@ -23,6 +25,9 @@ pub struct PreparedRun {
     config: RunConfig,
     train: Batch,
     validation: Option<Batch>,
+    /// What classes and columns of the data stand for, where they have names.
+    class_names: Option<Vec<String>>,
+    feature_names: Option<Vec<String>>,
     cancel: CancelToken,
     resume: bool,
     callbacks: Vec<Box<dyn Callback>>,
@@ -49,6 +54,15 @@ impl RunConfig {
         self.fit.to_fit().check().map_err(|e| e.under("fit"))?;
         self.check_files()?;
         self.check_outputs()?;
+        let prepared = self.load(device)?;
+        if self.output.model.is_some() {
+            prepared.model.check_can_be_saved().map_err(|e| e.under("output.model"))?;
+        }
+        Ok(prepared)
+    }
+
+    /// Loads the data, builds and compiles the model.
+    fn load(&self, device: &Device) -> Result<PreparedRun> {
         let mut model = self.load_model(device)?;
         let (train, validation, statistics) = self.data.load()?;
         build(&mut model, &train)?;
@@ -76,29 +90,54 @@ impl RunConfig {
             }
             None => {}
         }
-        let train = arrays(train, &model, "data.train")?;
-        let validation =
-            validation.map(|data| arrays(data, &model, "data.validation")).transpose()?;
-        let (train, validation) = match validation {
-            None if self.fit.validation_split > 0.0 => {
-                let (train, held_out) = split_batch(train, self.fit.validation_split)?;
-                (train, Some(held_out))
-            }
-            validation => (train, validation),
-        };
-        if self.output.model.is_some() {
-            model.check_can_be_saved().map_err(|e| e.under("output.model"))?;
-        }
+        let (class_names, feature_names) = (train.class_names.clone(), train.feature_names.clone());
+        let (train, validation) = self.arrays(train, validation, &model)?;
         let cancel = CancelToken::new();
         Ok(PreparedRun {
             model,
             config: self.clone(),
             train,
             validation,
+            class_names,
+            feature_names,
             cancel,
             resume: false,
             callbacks: Vec::new(),
         })
+    }
+
+    /// The arrays to train on and to validate with.
+    fn arrays(
+        &self,
+        train: Dataset,
+        validation: Option<Dataset>,
+        model: &Model,
+    ) -> Result<(Batch, Option<Batch>)> {
+        let train = arrays(train, model, "data.train")?;
+        let validation =
+            validation.map(|data| arrays(data, model, "data.validation")).transpose()?;
+        match validation {
+            None if self.fit.validation_split > 0.0 => {
+                let (train, held_out) = split_batch(train, self.fit.validation_split)?;
+                Ok((train, Some(held_out)))
+            }
+            validation => Ok((train, validation)),
+        }
+    }
+
+    /// The data of the run as a report shows them to its trained model, and the batches of an epoch.
+    pub(crate) fn samples(&self, model: &Model) -> Result<(Samples, usize)> {
+        let (train, validation, _) = self.data.load()?;
+        let (class_names, feature_names) = (train.class_names.clone(), train.feature_names.clone());
+        let (train, validation) = self.arrays(train, validation, model)?;
+        let steps = self.steps(&train);
+        Ok((Samples::of(train, validation, class_names, feature_names), steps))
+    }
+
+    /// How many batches an epoch has.
+    fn steps(&self, train: &Batch) -> usize {
+        let steps = steps_per_epoch(train.rows(), self.fit.batch_size);
+        self.fit.steps_per_epoch.map_or(steps, |asked| asked.min(steps))
     }
 
     /// The model of this run with its weights, untrained. Data is loaded only if the model does not
@@ -166,8 +205,12 @@ impl RunConfig {
         if let Some(path) = &self.output.model {
             writes("output.model".into(), path, true)?;
         }
-        if let Some(path) = &self.output.history {
-            writes("output.history".into(), path, false)?;
+        for (key, path) in
+            [("output.history", &self.output.history), ("output.report", &self.output.report)]
+        {
+            if let Some(path) = path {
+                writes(key.into(), path, false)?;
+            }
         }
         for (index, part) in self.callbacks.iter().enumerate() {
             for (key, path) in part.get()?.files() {
@@ -186,7 +229,8 @@ impl RunConfig {
             }
             check_writable(path)?;
         }
-        self.output.history.as_ref().map_or(Ok(()), check_writable)
+        let others = [&self.output.history, &self.output.report];
+        others.into_iter().flatten().try_for_each(check_writable)
     }
 }
 
@@ -366,6 +410,8 @@ impl PreparedRun {
         fit.sample_weight = sample_weight;
         fit.cancel = self.cancel.clone();
         (fit.checkpoint, fit.resume, fit.fingerprints) = (self.checkpoint(), self.resume, true);
+        // What is code of the user's own has no place in a file.
+        fit.configuration = self.config.to_config().map(Json::Object).ok();
         fit.validation = self.validation.clone().map(Validation::Arrays);
         let mut history = History::default();
         self.model.fit_arrays(x, y, fit, &mut history).inspect_err(|_| self.keep(&history))?;
@@ -380,7 +426,27 @@ impl PreparedRun {
             Some(batch) => Some(self.model.evaluate_batch(batch, batch_size)?),
             None => None,
         };
+        if let Some(path) = &self.config.output.report {
+            let page = self.report(&history)?;
+            write_atomic(path, |sink| sink.write_all(page.as_bytes()))?;
+        }
         Ok(Outcome { history, validation, cancelled: false })
+    }
+
+    /// The page of the run, see [`SavedRun::report`](crate::report::SavedRun::report).
+    fn report(&self, history: &History) -> Result<String> {
+        let (class_names, feature_names) = (self.class_names.clone(), self.feature_names.clone());
+        let (train, validation) = (self.train.clone(), self.validation.clone());
+        let named = self.config.file.as_ref().and_then(|file| file.file_stem()?.to_str());
+        report::report(report::Source {
+            title: named.unwrap_or(self.model.architecture().name()).to_string(),
+            history,
+            model: Some(&self.model),
+            batch_size: self.config.fit.batch_size,
+            steps: Some(self.config.steps(&train)),
+            samples: Some(Samples::of(train, validation, class_names, feature_names)),
+            notes: Vec::new(),
+        })
     }
 
     /// What a run that failed had made: the history of its whole epochs and, unless there is a file

@@ -208,4 +208,7 @@ pub struct OutputSection {
     /// The values of every epoch: `{"history": {"loss": [..], ..}, "epoch": [..]}`.
     #[config(skip_none)]
     pub history: Option<PathBuf>,
+    /// The run as one page of HTML that needs nothing else: curves, mistakes, layers, configuration.
+    #[config(skip_none)]
+    pub report: Option<PathBuf>,
 }

@@ -1,10 +1,11 @@
 //! TensorBoard's event files: TFRecords of protocol buffers.
 //!
-//! Source: `event.proto`, `summary.proto` and `tensor.proto` of TensorFlow, and
+//! Source: `event.proto`, `summary.proto` and `tensor.proto` of TensorFlow, `plugin_data.proto` of TensorBoard's
+//! hparams plugin, and
 //! <https://www.tensorflow.org/tutorials/load_data/tfrecord> for the records. Of the messages only the
 //! few fields that are needed are written, each by its number.
 
-use sconce_core::{Error, Result};
+use sconce_core::{Error, Json, Result};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -72,6 +73,41 @@ impl EventFile {
         let content: Vec<u8> = values.flat_map(|value| value.to_le_bytes()).collect();
         tensor.bytes(4, &content);
         self.summary(tag, "histograms", b"", step, &tensor)
+    }
+
+    /// The hyperparameters of a run, for the plugin `hparams` (its `plugin_data.proto`): numbers, texts and
+    /// flags; others are left out.
+    pub fn session_start(&mut self, values: &[(String, Json)]) -> Result<()> {
+        let mut info = Message::new();
+        for (name, value) in values {
+            let mut any = Message::new();
+            match value {
+                Json::Number(number) => any.double(2, number.as_f64().unwrap_or(f64::NAN)),
+                Json::String(text) => any.bytes(3, text.as_bytes()),
+                Json::Bool(flag) => any.number(4, u64::from(*flag)),
+                _ => continue,
+            }
+            let mut entry = Message::new();
+            entry.bytes(1, name.as_bytes());
+            entry.bytes(2, &any.0);
+            info.bytes(1, &entry.0);
+        }
+        info.double(5, now().as_secs_f64());
+        self.session("_hparams_/session_start_info", 3, &info)
+    }
+
+    /// How the run with these hyperparameters ended.
+    pub fn session_end(&mut self, succeeded: bool) -> Result<()> {
+        let mut info = Message::new();
+        info.number(1, if succeeded { 1 } else { 2 });
+        info.double(2, now().as_secs_f64());
+        self.session("_hparams_/session_end_info", 4, &info)
+    }
+
+    fn session(&mut self, tag: &str, field: u64, info: &Message) -> Result<()> {
+        let mut data = Message::new();
+        data.bytes(field, &info.0);
+        self.summary(tag, "hparams", &data.0, 0, &tensor(DT_FLOAT, &[0]))
     }
 
     fn summary(

@@ -4,7 +4,7 @@
 
 mod events;
 
-use super::{Callback, CallbackConfig, CallbackState, Event, Flow, Run, optimizer_of};
+use super::{Callback, CallbackConfig, CallbackState, End, Event, Flow, Run, optimizer_of};
 use crate::history::Logs;
 use events::{EventFile, Histogram};
 use sconce_core::schema::Definitions;
@@ -15,8 +15,9 @@ use std::time::Instant;
 
 /// Writes event files that TensorBoard shows (Keras's `TensorBoard`): `epoch_` values of training in
 /// the run `train`, of validation in `validation`, with the learning rate; `evaluation_.._vs_iterations`
-/// of each validation; the model's graph; the optimizer's configuration as text; with
-/// `histogram_freq` the weights. `tensorboard --logdir logs` shows them.
+/// of each validation; the model's graph; the optimizer's configuration as text; the hyperparameters
+/// (optimizer, loss, epochs, seed) for the HParams view, where folders of several runs in one are compared;
+/// with `histogram_freq` the weights. `tensorboard --logdir logs` shows them.
 #[derive(Debug, Config)]
 pub struct TensorBoard {
     /// The folder of the event files.
@@ -43,6 +44,8 @@ pub struct TensorBoard {
     train: Option<EventFile>,
     #[config(skip)]
     validation: Option<EventFile>,
+    #[config(skip)]
+    hyperparameters: Option<EventFile>,
 }
 
 /// How often a [`TensorBoard`] writes the values of batches. In JSON `"epoch"`, `"batch"` or a number.
@@ -91,6 +94,12 @@ impl TensorBoard {
                 train.text("compile", &format!("```json\n{config}\n```"))?;
             }
         }
+        let mut file = EventFile::create(&self.log_dir)?;
+        if self.batches == 0 {
+            file.session_start(&hyperparameters(run))?;
+            file.flush()?;
+        }
+        self.hyperparameters = Some(file);
         self.train = Some(train);
         Ok(())
     }
@@ -124,10 +133,8 @@ impl TensorBoard {
     fn epoch_end(&mut self, epoch: usize, logs: &Logs, run: &Run<'_>) -> Result<()> {
         let step = epoch as u64;
         let mut logs = logs.clone();
-        if let Ok(optimizer) = optimizer_of(run.model)
-            && optimizer.learning_rate().is_finite()
-        {
-            logs.set("learning_rate", optimizer.learning_rate());
+        if let Ok(optimizer) = optimizer_of(run.model) {
+            optimizer.learning_rates().iter().for_each(|(name, rate)| logs.set(name, *rate));
         }
         if let (true, Some((since, batches))) = (self.write_steps_per_second, self.since) {
             let seconds = since.elapsed().as_secs_f64();
@@ -155,6 +162,31 @@ impl TensorBoard {
     }
 }
 
+/// What runs are compared by: the optimizer with its arguments, the loss, epochs and seed.
+fn hyperparameters(run: &Run<'_>) -> Vec<(String, Json)> {
+    let name = |part: &Json| match part {
+        Json::Object(object) => object.get("class_name").cloned(),
+        name => Some(name.clone()),
+    };
+    let mut values = vec![
+        ("epochs".to_string(), Json::from(run.epochs)),
+        ("seed".to_string(), Json::from(run.model.run_seed())),
+    ];
+    // A part that is code of the user's own has no configuration.
+    let Some(Ok(compile)) = run.model.compiled.as_ref().map(|compiled| compiled.to_json()) else {
+        return values;
+    };
+    for key in ["optimizer", "loss"] {
+        values.extend(name(&compile[key]).map(|name| (key.to_string(), name)));
+    }
+    for (key, value) in compile["optimizer"]["config"].as_object().into_iter().flatten() {
+        if key != "name" {
+            values.extend(name(value).map(|value| (key.clone(), value)));
+        }
+    }
+    values
+}
+
 impl CallbackConfig for TensorBoard {
     fn start(&self) -> Box<dyn Callback> {
         Box::new(
@@ -174,7 +206,8 @@ impl Callback for TensorBoard {
     }
 
     fn prepare(&mut self, _run: &Run<'_>) -> Result<()> {
-        (self.batches, self.since, self.train, self.validation) = (0, None, None, None);
+        (self.batches, self.since) = (0, None);
+        (self.train, self.validation, self.hyperparameters) = (None, None, None);
         sconce_core::atomic::check_writable(self.log_dir.join("train/events"))
     }
 
@@ -187,7 +220,11 @@ impl Callback for TensorBoard {
             Event::BatchEnd { .. } => self.batch_end(run)?,
             Event::TestEnd { logs } => self.test_end(logs, run)?,
             Event::EpochEnd { epoch, logs } => self.epoch_end(*epoch, logs, run)?,
-            Event::TrainEnd { .. } => {
+            Event::TrainEnd { end } => {
+                if let Some(mut file) = self.hyperparameters.take() {
+                    file.session_end(!matches!(end, End::Failed(_)))?;
+                    file.flush()?;
+                }
                 for mut file in [self.train.take(), self.validation.take()].into_iter().flatten() {
                     file.flush()?;
                 }
