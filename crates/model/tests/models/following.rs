@@ -1,7 +1,7 @@
 //! In prediction convolutions also do what normalizations and activations after them do: the same numbers.
 
 use crate::stubs::{build, model, tensor};
-use sconce_core::{Context, Tensor};
+use sconce_core::Context;
 use sconce_layers::{
     Activation, Add, BatchNormalization, Conv1D, Conv2D, DataFormat, DepthwiseConv2D, LayerEntry,
     ReLU,
