@@ -55,6 +55,7 @@ GROUPS = [
     "attention_training",
     "sequence_training",
     "image_training",
+    "image_models_training",
     "functional_training",
     "keras_files",
     "keras_forms",

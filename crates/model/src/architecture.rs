@@ -10,10 +10,10 @@ use crate::symbolic::SymbolicTensor;
 use sconce_core::json::{OBJECT_KEYS, only_keys};
 use sconce_core::policy::keras_name;
 use sconce_core::registry::object;
-use sconce_core::{Args, ConfigValue, DTypePolicy, Dims, Error, Json, Kind, Result, Spec};
+use sconce_core::{Args, Config, ConfigValue, DTypePolicy, Dims, Error, Json, Kind, Result, Spec};
 use sconce_layers::json::to_json;
 use sconce_layers::operations::Operations;
-use sconce_layers::{InputLayer, LayerEntry};
+use sconce_layers::{Identity, InputLayer, LayerEntry, TimeDistributed};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -397,10 +397,35 @@ pub(crate) fn read_layer(value: &Json, shared: &Shared) -> Result<LayerEntry> {
         Some(SEQUENTIAL | FUNCTIONAL | "Model") => {
             GraphLayer::new(Architecture::read(value, shared)?).entry()
         }
-        _ => sconce_layers::json::from_json(value)?,
+        _ => match held_model(value) {
+            Some(_) => read_around(value, shared)?,
+            None => sconce_layers::json::from_json(value)?,
+        },
     };
     shared.remember(&entry, value);
     Ok(entry)
+}
+
+/// The model that a TimeDistributed is around, or the layer around one.
+fn held_model(value: &Json) -> Option<&Json> {
+    let class = |value: &Json| value.get("class_name").and_then(Json::as_str).map(str::to_string);
+    if class(value).as_deref() != Some(TimeDistributed::CLASS_NAME) {
+        return None;
+    }
+    let inner = value.pointer("/config/layer")?;
+    let is_model = matches!(class(inner).as_deref(), Some(SEQUENTIAL | FUNCTIONAL | "Model"));
+    (is_model || held_model(inner).is_some()).then_some(inner)
+}
+
+/// A layer around a model: it is read around another layer, whose place the model then takes.
+fn read_around(value: &Json, shared: &Shared) -> Result<LayerEntry> {
+    let inner = held_model(value).unwrap_or(&Json::Null);
+    let model = read_layer(inner, shared).map_err(|e| e.under("config.layer"))?;
+    let mut value = value.clone();
+    value["config"]["layer"] = json!({"class_name": Identity::CLASS_NAME, "config": {}});
+    let around = sconce_layers::json::from_json(&value)?;
+    let layer = around.layer().with_children(vec![model])?;
+    Ok(LayerEntry::new(layer, around.options()))
 }
 
 /// A layer of a graph, or a model as a layer, as Keras writes it.

@@ -104,9 +104,9 @@ fn differences(case: &Case) -> Result<Vec<String>> {
 fn functional_runs_end_as_in_keras() {
     let mut cases = golden::load("functional_training");
     assert!(cases.len() >= 20);
-    cases.extend(golden::load("layer_training"));
-    cases.extend(golden::load("attention_training"));
-    cases.extend(golden::load("sequence_training"));
+    let groups =
+        ["layer_training", "attention_training", "sequence_training", "image_models_training"];
+    cases.extend(groups.into_iter().flat_map(golden::load));
     let mut wrong = Vec::new();
     for case in cases {
         let found = differences(&case).unwrap_or_else(|error| vec![error.to_string()]);

@@ -36,6 +36,7 @@ class Data:
         for _ in range(STEPS):
             words.append((words[-1] * 3 + (draw.uniform(size=rows) < 0.2)) % WORDS)
         self.words = np.stack(words, axis=1)
+        self.padded_words = np.where(keep, self.words[:, :-1] % (WORDS - 1) + 1, 0)
         time = np.arange(STEPS + 1)[None, :] * 0.7 + draw.uniform(0, 6, rows)[:, None]
         self.waves = np.sin(time)[:, :, None].astype(np.float32)
 
@@ -74,6 +75,32 @@ def gpt():
     return keras.Model(ids, layers.Dense(WORDS, activation="softmax", name="a")(layers.LayerNormalization(name="end")(h)))
 
 
+def padded_encoder():
+    """Classes of padded texts: the masks of words reach attention and the mean over steps by themselves."""
+    ids = keras.Input((STEPS,), dtype="int32", name="ids")
+    h = layers.Embedding(WORDS, 4, mask_zero=True, name="words")(ids)
+    a = layers.MultiHeadAttention(2, 2, use_bias=False, name="heads")(h, h)
+    h = layers.LayerNormalization(name="norm")(layers.Add(name="add")([h, a]))
+    f = layers.Dense(4, name="narrow")(layers.Dense(8, activation="relu", name="wide")(h))
+    h = layers.LayerNormalization(name="norm_2")(layers.Add(name="add_2")([h, f]))
+    h = layers.GlobalAveragePooling1D(name="mean")(h)
+    return keras.Model(ids, layers.Dense(CLASSES, activation="softmax", name="a")(h))
+
+
+def computed_masks():
+    """Masks that the model computes: of steps that are not all 0, and of pairs of them."""
+    x = keras.Input((STEPS, 3), name="steps")
+    mask = ops.any(ops.not_equal(x, 0.0), axis=-1)
+    pairs = ops.logical_and(ops.expand_dims(mask, 1), ops.expand_dims(mask, 2))
+    h = layers.Dense(4, name="features")(x)
+    h = h + layers.MultiHeadAttention(2, 2, use_bias=False, name="heads")(h, h, attention_mask=pairs)
+    memory = layers.LSTM(4, name="memory")(h, mask=mask)
+    mean = layers.GlobalAveragePooling1D(name="steps_mean")(h, mask=mask)
+    share = ops.mean(ops.cast(mask, "float32"), axis=1, keepdims=True)
+    h = layers.Concatenate(name="all")([memory, mean, share])
+    return keras.Model(x, layers.Dense(CLASSES, activation="softmax", name="a")(h))
+
+
 def grouped():
     """Two values of a series from those before, by heads that share keys, with a gate and a window."""
     x = keras.Input((STEPS, 1), name="waves")
@@ -102,6 +129,8 @@ def runs(d):
         # The gradient of a key's bias is 0 but for rounding, which Adam makes as large as any other.
         "encoder/adam": Run(lambda: encoder(use_bias=False), compiled(optimizer=adam), [d.padded], [d.labels]),
         "gpt": Run(gpt, compiled(), [d.words[:, :-1]], [d.words[:, 1:]]),
+        "encoder/words": Run(padded_encoder, compiled(optimizer=adam), [d.padded_words], [d.labels]),
+        "masks/computed": Run(computed_masks, compiled(optimizer=adam), [d.padded], [d.labels]),
         "grouped": Run(grouped, compiled("mse"), [d.waves[:, :-1]], [d.waves[:, -1]]),
         "compared": Run(compared, compiled(), [d.steps, d.padded], [d.labels]),
     }

@@ -10,7 +10,7 @@ from .common import Group, exact_tanh, normal, rng
 from .functional_training import CLASSES, ROWS, VALIDATION_ROWS, Run, add
 
 SPARSE = "sparse_categorical_crossentropy"
-WORDS, STEPS = 9, 6
+WORDS, STEPS, AHEAD = 9, 6, 3
 
 
 def make(_folder):
@@ -63,6 +63,8 @@ class Data:
         self.labels = self.padded.sum(axis=1) % CLASSES
         self.series = normal(draw, (rows, STEPS, 3))
         self.films = normal(draw, (rows, 3, 4, 4, 1))
+        hours = np.arange(STEPS + AHEAD)[None, :] * 0.6 + draw.uniform(0, 6, rows)[:, None]
+        self.waves = np.stack([np.sin(hours), np.cos(hours), np.sin(2 * hours)], axis=2).astype(np.float32)
         self.real = self.series.sum(axis=(1, 2))[:, None].astype(np.float32)
 
 
@@ -101,6 +103,15 @@ def language_model():
     return keras.Model(x, words(h, reverse=True))
 
 
+def forecaster():
+    """The next steps of a series, each from what the steps before are remembered as."""
+    x = keras.Input((STEPS, 3), name="series")
+    h = layers.GRU(5, return_sequences=True, name="below")(x)
+    h = layers.LSTM(4, name="memory")(h)
+    h = layers.LSTM(4, return_sequences=True, name="ahead")(layers.RepeatVector(AHEAD, name="repeat")(h))
+    return keras.Model(x, layers.TimeDistributed(layers.Dense(2, name="values"), name="each")(h))
+
+
 def runs(d):
     text, follows = [d.text[:, :-1].copy()], [d.text[:, 1:].copy()]
     lstm = lambda **more: lambda: layers.LSTM(5, **more)
@@ -123,6 +134,15 @@ def runs(d):
             stack(lambda: layers.Masking(), lambda: layers.SimpleRNN(5), shape=(STEPS, 3), units=1, activation=None,
                   dtype="float32"),
             compiled("mse"), [d.series], [d.real],
+        ),
+        "forecaster": Run(
+            forecaster, compiled("mse", metrics=["mae"]), [d.waves[:, :STEPS].copy()], [d.waves[:, STEPS:, :2].copy()]
+        ),
+        "forecaster/direct": Run(
+            stack(lambda: layers.GRU(5, reset_after=False, return_sequences=True), lambda: layers.GRU(5),
+                  lambda: layers.Dense(2 * AHEAD), lambda: layers.Reshape((AHEAD, 2)), shape=(STEPS, 3), units=2,
+                  activation=None, dtype="float32"),
+            compiled("huber", metrics=["mae"]), [d.waves[:, :STEPS].copy()], [d.waves[:, STEPS:, :2].copy()],
         ),
         "films": Run(
             stack(lambda: layers.ConvLSTM2D(2, 3, padding="same", return_sequences=True),
