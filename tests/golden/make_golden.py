@@ -32,6 +32,7 @@ sys.path.insert(0, str(HERE))
 
 GROUPS = [
     "activations",
+    "adversarial_training",
     "losses",
     "losses_other",
     "optimizers",

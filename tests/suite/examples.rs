@@ -4,6 +4,10 @@
 mod custom_objects;
 #[path = "../../examples/custom_step.rs"]
 mod custom_step;
+#[path = "../../examples/date_translation.rs"]
+mod date_translation;
+#[path = "../../examples/forecasting.rs"]
+mod forecasting;
 #[path = "../../examples/functional.rs"]
 mod functional;
 #[path = "../../examples/image_classification.rs"]
@@ -13,6 +17,8 @@ mod sequence_generation;
 
 #[path = "../../examples/serving.rs"]
 mod serving;
+#[path = "../../examples/text_classification.rs"]
+mod text_classification;
 #[path = "../../examples/transfer_learning.rs"]
 mod transfer_learning;
 
@@ -37,6 +43,30 @@ fn objects_of_one_s_own_go_through_files() {
 fn a_stateful_lstm_continues_a_text_character_by_character() {
     let text = sequence_generation::generate("the boat", 39).unwrap();
     assert_eq!(text, "the boat is small. the sea is wide and the boat");
+}
+
+#[test]
+fn texts_are_classified() {
+    let (model, vocabulary, scores) = text_classification::train().unwrap();
+    assert!(scores.get("accuracy").unwrap() > 0.95, "{scores}");
+    let texts = ["the plot was not bad", "the music is lovely but the ending was never funny"];
+    let praise =
+        text_classification::praise(&model, &vocabulary, &texts.map(str::to_string)).unwrap();
+    assert!(praise[0] > 0.5 && praise[1] < 0.5, "{praise:?}");
+}
+
+#[test]
+fn a_series_is_forecast_better_than_by_the_day_before() {
+    let errors = forecasting::train().unwrap();
+    assert!(errors.network < 0.6 * f64::from(errors.day_before), "{errors:?}");
+}
+
+#[test]
+fn dates_are_translated() {
+    let (model, right) = date_translation::train(3000, 8).unwrap();
+    assert!(right > 0.8, "{right}");
+    let made = date_translation::translate(&model, &["17 july 1998".to_string()]).unwrap();
+    assert_eq!(made, ["1998-07-17"]);
 }
 
 #[test]

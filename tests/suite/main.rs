@@ -3,6 +3,7 @@
 // Tests may unwrap; the examples, which are shared as modules, include each other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::duplicate_mod)]
 
+mod adversarial;
 mod applications;
 mod callback_cases;
 mod custom_objects;

@@ -7,6 +7,11 @@ use std::path::PathBuf;
 #[test]
 fn every_configuration_reaches_its_score() {
     let configs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let data: Vec<PathBuf> = std::fs::read_dir(configs.join("data"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "npy"))
+        .collect();
     let mut left: BTreeSet<String> = std::fs::read_dir(&configs)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -19,6 +24,12 @@ fn every_configuration_reaches_its_score() {
         assert!(left.remove(*file), "{file} is not in configs/, or twice in the table");
         let folder = tempfile::tempdir().unwrap();
         let path = configs.join(file).display().to_string();
+        // Paths of data are relative to where the command runs.
+        let beside = folder.path().join("configs/data");
+        std::fs::create_dir_all(&beside).unwrap();
+        for file in &data {
+            std::fs::copy(file, beside.join(file.file_name().unwrap())).unwrap();
+        }
         let out = sconce(folder.path(), &["train", &path, "--quiet"]).ok().out;
         let (part, name) = match score.strip_suffix(" (training)") {
             Some(name) => ("training: ", name),
