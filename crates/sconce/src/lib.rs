@@ -72,6 +72,8 @@ mod guide {
     struct FromKeras;
     #[doc = include_str!("../../../docs/checkpoints.md")]
     struct Checkpoints;
+    #[doc = include_str!("../../../docs/reports.md")]
+    struct Reports;
     #[doc = include_str!("../../../docs/long-runs.md")]
     struct LongRuns;
     #[doc = include_str!("../../../docs/own-objects.md")]

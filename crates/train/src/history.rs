@@ -155,8 +155,8 @@ impl History {
     /// best epoch marked.
     ///
     /// ```no_run
-    /// # use sconce_train::{Model, Result};
-    /// # fn train(model: &mut Model, x: &[[f32; 2]], y: &[[f32; 1]]) -> Result<()> {
+    /// # use sconce_train::Model;
+    /// # fn train(model: &mut Model, x: &[[f32; 2]], y: &[[f32; 1]]) -> sconce_core::Result<()> {
     /// let history = model.fit(x, y, 20, 32)?;
     /// history.plot("curves.svg")?;
     /// # Ok(()) }

@@ -38,6 +38,18 @@ pub struct RemoteMonitor {
 }
 
 impl RemoteMonitor {
+    /// Refuses a server that does not speak HTTP.
+    fn check_root(&self) -> Result<()> {
+        if self.root.starts_with("http://") {
+            return Ok(());
+        }
+        let message = format!(
+            "must begin with http://, got `{}`; https is not spoken: send to a proxy on this machine",
+            self.root
+        );
+        Err(Error::config("root", message))
+    }
+
     fn send(&self, epoch: usize, logs: &Logs) -> std::result::Result<(), ureq::Error> {
         let mut values = json!({"epoch": epoch});
         for (name, value) in &logs.0 {
@@ -59,17 +71,6 @@ impl RemoteMonitor {
 }
 
 impl CallbackConfig for RemoteMonitor {
-    fn check(&self) -> Result<()> {
-        if self.root.starts_with("http://") {
-            return Ok(());
-        }
-        let message = format!(
-            "must begin with http://, got `{}`; https is not spoken: send to a proxy on this machine",
-            self.root
-        );
-        Err(Error::config("root", message))
-    }
-
     fn start(&self) -> Box<dyn Callback> {
         Box::new(self.clone())
     }
@@ -82,7 +83,7 @@ impl Callback for RemoteMonitor {
 
     fn prepare(&mut self, _: &Run<'_>) -> Result<()> {
         self.told = false;
-        CallbackConfig::check(self)
+        self.check_root()
     }
 
     fn on(&mut self, event: &Event, _: &mut Run<'_>) -> Result<Flow> {
