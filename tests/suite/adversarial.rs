@@ -4,8 +4,11 @@ use sconce::prelude::*;
 use sconce_testkit::difference;
 use sconce_testkit::golden::{self, Case};
 
-fn model(case: &Case, json: &serde_json::Value, name: &str) -> Model {
-    let model = Model::from_json(&json.to_string()).unwrap();
+fn model(case: &Case, json: &serde_json::Value, name: &str, input: &[usize]) -> Model {
+    let mut model = Model::from_json(&json.to_string()).unwrap();
+    // Keras's loop had frozen the discriminator when its JSON was written.
+    model.set_trainable(true);
+    model.build(&Dims::batch_of(input)).unwrap();
     let initial: Vec<Tensor> =
         case.tensors(&format!("{name}_initial")).into_iter().flatten().collect();
     model.network().unwrap().set_weights(&initial).unwrap();
@@ -15,8 +18,8 @@ fn model(case: &Case, json: &serde_json::Value, name: &str) -> Model {
 #[test]
 fn both_models_end_as_in_keras() {
     for case in golden::load("adversarial_training") {
-        let generator = model(&case, case.config(), "generator");
-        let discriminator = model(&case, case.field("discriminator"), "discriminator");
+        let generator = model(&case, case.config(), "generator", &[3]);
+        let discriminator = model(&case, case.field("discriminator"), "discriminator", &[4, 4, 1]);
         let mut of_generator = generator.optimizer(Adam::new(0.01)).unwrap();
         let mut of_discriminator = discriminator.optimizer(Adam::new(0.01)).unwrap();
         let loss = BinaryCrossentropy::new().from_logits(true);
