@@ -69,6 +69,12 @@ pub fn build_parts(len: usize, part: usize, body: impl Fn(usize, &mut [f32]) + S
     values
 }
 
+/// As [`build_parts`], in parts of whole rows of `width` values of about [`CHUNK`] in all: `body(first row, rows)`.
+pub fn build_rows(len: usize, width: usize, body: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    let width = width.max(1);
+    build_parts(len, (CHUNK / width).max(1) * width, |start, part| body(start / width, part))
+}
+
 /// As [`build_parts`], of several vectors, each with its length and that of its parts: `body(part, parts)`.
 pub fn build_parts_of<const N: usize>(
     lengths: [(usize, usize); N],
@@ -125,6 +131,14 @@ mod tests {
                 part.iter_mut().zip(start..).for_each(|(value, i)| *value += i as f32);
             });
             assert_eq!(built, (0..len).map(|i| i as f32).collect::<Vec<_>>());
+            for width in [1, 3, CHUNK + 1] {
+                let built = build_rows(len / width * width, width, |first, rows| {
+                    rows.chunks_exact_mut(width)
+                        .zip(first..)
+                        .for_each(|(row, i)| row.fill(i as f32));
+                });
+                assert!(built.iter().enumerate().all(|(i, value)| *value == (i / width) as f32));
+            }
         }
         let built = build_parts_of([(2, 1), (9, 2), (0, 1)], |index, [a, b, c]| {
             assert!(c.is_empty());

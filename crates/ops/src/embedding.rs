@@ -5,7 +5,7 @@
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
-use sconce_kernels::{CHUNK, build_parts, for_parts};
+use sconce_kernels::{build_rows, for_parts};
 
 /// Parts of a table whose gradients are added up side by side.
 const PARTS: usize = 8;
@@ -83,9 +83,8 @@ impl Kernel<()> for Embedding {
     fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let (table, width) = (inputs[0].data, inputs[0].dims[1]);
         let rows = self.rows.as_deref().unwrap_or_default();
-        let part = (CHUNK / width.max(1)).max(1) * width;
-        let y = build_parts(rows.len() * width, part, |start, part| {
-            for (to, row) in part.chunks_exact_mut(width).zip(&rows[start / width..]) {
+        let y = build_rows(rows.len() * width, width, |first, part| {
+            for (to, row) in part.chunks_exact_mut(width).zip(&rows[first..]) {
                 let from = *row as usize * width;
                 to.copy_from_slice(&table[from..from + width]);
             }

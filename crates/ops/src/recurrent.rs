@@ -68,10 +68,7 @@ impl Steps {
     /// Which rows count at a place, as 0 and 1 that can be broadcast to states of a rank.
     pub fn counts(&self, place: usize, rank: usize) -> Result<Option<Tensor>> {
         let Some(mask) = &self.mask else { return Ok(None) };
-        let counts = mask.narrow(1, place, 1)?.ne(0.0)?;
-        let mut dims = vec![1; rank];
-        dims[0] = counts.dim(0)?;
-        counts.reshape(dims).map(Some)
+        of_rank(&mask.narrow(1, place, 1)?.ne(0.0)?, rank).map(Some)
     }
 
     /// Which rows put out a state at the step that is computed as number `step`, not 0, likewise; `None`:
@@ -81,11 +78,15 @@ impl Steps {
             return self.counts(self.place(step, count), rank);
         };
         let start = if self.go_backwards { count - 1 - step } else { 0 };
-        let any = mask.narrow(1, start, step + 1)?.ne(0.0)?.max_keepdim(1)?;
-        let mut dims = vec![1; rank];
-        dims[0] = any.dim(0)?;
-        any.reshape(dims).map(Some)
+        of_rank(&mask.narrow(1, start, step + 1)?.ne(0.0)?.max_keepdim(1)?, rank).map(Some)
     }
+}
+
+/// `[batch, 1]` with more axes of length 1, up to a rank.
+fn of_rank(rows: &Tensor, rank: usize) -> Result<Tensor> {
+    let mut dims = vec![1; rank];
+    dims[0] = rows.dim(0)?;
+    rows.reshape(dims)
 }
 
 /// The steps of a sequence `[batch, steps, ..]`, each `[batch, ..]`. Differentiable.

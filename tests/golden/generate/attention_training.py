@@ -4,23 +4,15 @@ import keras
 import numpy as np
 from keras import layers, ops, optimizers
 
-from .common import Group, normal, rng
-from .functional_training import CLASSES, ROWS, VALIDATION_ROWS, Run, add
+from .common import normal, rng
+from .functional_training import CLASSES, ROWS, VALIDATION_ROWS, Run, training_group
 
 SPARSE = "sparse_categorical_crossentropy"
 STEPS, WORDS = 6, 7
 
 
 def make(_folder):
-    group = Group(
-        "attention_training",
-        "model.fit(x, y, shuffle=False, **fit), lists in the order of the model's inputs and outputs, from the "
-        "weights `initial` ends with the weights `final`",
-    )
-    data = Data(rng(1503))
-    for label, run in runs(data).items():
-        add(group, label, run)
-    return group
+    return training_group("attention_training", runs(Data(rng(1503))))
 
 
 class Data:

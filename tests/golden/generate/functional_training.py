@@ -13,13 +13,17 @@ ROWS, CLASSES, BATCH, EPOCHS = 42, 3, 16, 3
 VALIDATION_ROWS = 20  # not a multiple of the batch size either
 
 def make(_folder):
+    return training_group("functional_training", runs(Data(rng(707))))
+
+
+def training_group(name, all_runs):
+    """A group of training runs by their labels."""
     group = Group(
-        "functional_training",
+        name,
         "model.fit(x, y, shuffle=False, **fit), lists in the order of the model's inputs and outputs, from the "
         "weights `initial` ends with the weights `final`",
     )
-    data = Data(rng(707))
-    for label, run in runs(data).items():
+    for label, run in all_runs.items():
         add(group, label, run)
     return group
 

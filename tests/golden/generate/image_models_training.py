@@ -4,18 +4,13 @@ import keras
 import numpy as np
 from keras import layers, optimizers
 
-from .common import Group, normal, rng
-from .functional_training import ROWS, VALIDATION_ROWS, Run, add
+from .common import normal, rng
+from .functional_training import ROWS, VALIDATION_ROWS, Run, training_group
 
 SIZE, CLASSES = 8, 2
 
 
 def make(_folder):
-    group = Group(
-        "image_models_training",
-        "model.fit(x, y, shuffle=False, **fit), lists in the order of the model's inputs and outputs, from the "
-        "weights `initial` ends with the weights `final`",
-    )
     draw = rng(2711)
     rows = ROWS + VALIDATION_ROWS
     # A disk in each image, whose pixels are one class.
@@ -24,13 +19,12 @@ def make(_folder):
     disk = ((places[None] - centres) ** 2).sum(axis=-1) < 5
     images = (disk + normal(draw, disk.shape, 0.3)).astype(np.float32)[..., None]
     accuracy = {"metrics": ["accuracy"]}
-    for label, run in {
+    all_runs = {
         "unet": Run(unet, compiled("sparse_categorical_crossentropy", **accuracy), [images], [disk.astype(np.int64)]),
         "autoencoder": Run(autoencoder, compiled("mse", metrics=["mae"]), [images[:, ::2, ::2]], [images[:, ::2, ::2]]),
         "frames": Run(frames, compiled("mse"), [images[:, :, :, 0].reshape(rows, SIZE, SIZE, 1)], [centres[:, 0, 0].astype(np.float32)]),
-    }.items():
-        add(group, label, run)
-    return group
+    }
+    return training_group("image_models_training", all_runs)
 
 
 def compiled(loss, **more):

@@ -6,22 +6,14 @@ from keras import layers, optimizers
 from keras.src.applications.convnext import LayerScale
 from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 
-from .common import Group, normal, rng
-from .functional_training import CLASSES, ROWS, VALIDATION_ROWS, Run, add
+from .common import normal, rng
+from .functional_training import CLASSES, ROWS, VALIDATION_ROWS, Run, training_group
 
 SPARSE = "sparse_categorical_crossentropy"
 
 
 def make(_folder):
-    group = Group(
-        "layer_training",
-        "model.fit(x, y, shuffle=False, **fit), lists in the order of the model's inputs and outputs, from the "
-        "weights `initial` ends with the weights `final`",
-    )
-    data = Data(rng(1302))
-    for label, run in runs(data).items():
-        add(group, label, run)
-    return group
+    return training_group("layer_training", runs(Data(rng(1302))))
 
 
 class Data:

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import layers, optimizers
 
-from .common import Group, exact_tanh, normal, rng
-from .functional_training import CLASSES, ROWS, VALIDATION_ROWS, Run, add
+from .common import exact_tanh, normal, rng
+from .functional_training import CLASSES, ROWS, VALIDATION_ROWS, Run, training_group
 
 SPARSE = "sparse_categorical_crossentropy"
 WORDS, STEPS, AHEAD = 9, 6, 3
@@ -15,7 +15,7 @@ WORDS, STEPS, AHEAD = 9, 6, 3
 
 def make(_folder):
     with exact_tanh(), masks_reach_metrics():
-        return cases()
+        return training_group("sequence_training", runs(Data(rng(1511))))
 
 
 @contextlib.contextmanager
@@ -35,18 +35,6 @@ def masks_reach_metrics():
         yield
     finally:
         keras.Model.compute_metrics = compute_metrics
-
-
-def cases():
-    group = Group(
-        "sequence_training",
-        "model.fit(x, y, shuffle=False, **fit), lists in the order of the model's inputs and outputs, from the "
-        "weights `initial` ends with the weights `final`",
-    )
-    data = Data(rng(1511))
-    for label, run in runs(data).items():
-        add(group, label, run)
-    return group
 
 
 class Data:

@@ -74,10 +74,23 @@ pub fn add_product(out: &mut [f32], rows: &[f32], count: usize, kernel: &[f32]) 
 
 /// Which steps count.
 struct Mask {
+    steps: usize,
     /// `[batch, steps]`.
     counts: Vec<bool>,
     /// The first step that counts of each row, in the order of computation.
     first: Vec<usize>,
+    zero_output: bool,
+}
+
+impl Mask {
+    fn counts(&self, row: usize, place: usize) -> bool {
+        self.counts[row * self.steps + place]
+    }
+
+    /// Whether a row puts out its state at a step, which is at a place: see [`super::Steps::shows`].
+    fn shows(&self, row: usize, step: usize, place: usize) -> bool {
+        if self.zero_output { self.counts(row, place) } else { step >= self.first[row] }
+    }
 }
 
 /// Lengths of a call.
@@ -168,7 +181,7 @@ impl<C: Cell> Recurrent<C> {
         let first = |row: &[bool]| (0..steps).find(|step| row[self.steps.place(*step, steps)]);
         let first =
             counts.chunks_exact(steps.max(1)).map(|row| first(row).unwrap_or(steps)).collect();
-        Ok(Some(Mask { counts, first }))
+        Ok(Some(Mask { steps, counts, first, zero_output: self.steps.zero_output_for_mask }))
     }
 }
 
@@ -203,15 +216,10 @@ impl<C: Cell> Kernel<Saved> for Recurrent<C> {
                     fits.store(false, std::sync::atomic::Ordering::Relaxed);
                     return;
                 }
-                let counts = |row: usize| {
-                    mask.as_ref()
-                        .is_none_or(|mask| mask.counts[(block * ROWS + row) * steps + place])
-                };
-                let shows = |row: usize| match &mask {
-                    Some(mask) if !self.steps.zero_output_for_mask => {
-                        step >= mask.first[block * ROWS + row]
-                    }
-                    _ => counts(row),
+                let counts =
+                    |row| mask.as_ref().is_none_or(|mask| mask.counts(block * ROWS + row, place));
+                let shows = |row| {
+                    mask.as_ref().is_none_or(|mask| mask.shows(block * ROWS + row, step, place))
                 };
                 for row in (0..rows).filter(|row| !counts(*row)) {
                     for state in 0..C::STATES {
@@ -287,15 +295,11 @@ impl<C: Cell> Kernel<Saved> for Recurrent<C> {
                         }
                         None => &start,
                     };
-                    let counts = |row: usize| {
-                        mask.as_ref()
-                            .is_none_or(|mask| mask.counts[(block * ROWS + row) * steps + place])
+                    let counts = |row| {
+                        mask.as_ref().is_none_or(|mask| mask.counts(block * ROWS + row, place))
                     };
-                    let shows = |row: usize| match &mask {
-                        Some(mask) if !self.steps.zero_output_for_mask => {
-                            step >= mask.first[block * ROWS + row]
-                        }
-                        _ => counts(row),
+                    let shows = |row| {
+                        mask.as_ref().is_none_or(|mask| mask.shows(block * ROWS + row, step, place))
                     };
                     let outputs = if self.steps.return_sequences { steps } else { 1 };
                     if !dy.is_empty() && (self.steps.return_sequences || step + 1 == steps) {
