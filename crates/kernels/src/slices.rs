@@ -13,11 +13,23 @@ pub fn slice_of<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32
 
 /// Calls `read` with the values of a contiguous f32 tensor on the CPU.
 pub fn with_slice<T>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> Result<T>) -> Result<T> {
-    let (storage, layout) = tensor.storage_and_layout();
-    match &*storage {
-        Storage::Cpu(storage) => read(slice_of(storage, layout)?),
-        _ => bail!("a CPU kernel was given a tensor of another device"),
+    with_slices([tensor], |[values]| read(values))
+}
+
+/// As [`with_slice`], of several tensors.
+pub fn with_slices<T, const N: usize>(
+    tensors: [&Tensor; N],
+    read: impl FnOnce([&[f32]; N]) -> Result<T>,
+) -> Result<T> {
+    let guards = tensors.map(Tensor::storage_and_layout);
+    let mut slices = [&[][..]; N];
+    for (slice, (storage, layout)) in slices.iter_mut().zip(&guards) {
+        *slice = match &**storage {
+            Storage::Cpu(storage) => slice_of(storage, layout)?,
+            _ => bail!("a CPU kernel was given a tensor of another device"),
+        };
     }
+    read(slices)
 }
 
 /// Calls `read` with the values of an integer tensor on the CPU (class labels).

@@ -12,7 +12,7 @@ use crate::windows::{Axis, Patches, Windows};
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
 use sconce_kernels::windows::{Convolution as Loops, Operand};
-use sconce_kernels::{build_rows, with_slice};
+use sconce_kernels::{build_rows, with_slice, with_slices};
 use std::sync::Arc;
 
 /// `f(x * kernel + bias)`. On the CPU in f32, an activation that fuses runs inside.
@@ -68,16 +68,14 @@ pub fn scaled_rows(kernel: &Tensor, factors: &Tensor) -> Result<Tensor> {
         let rows = kernel.reshape(((), channels))?;
         return rows.broadcast_mul(factors)?.reshape(kernel.shape());
     }
-    let values = with_slice(kernel, |kernel| {
-        with_slice(factors, |factors| {
-            Ok(build_rows(kernel.len(), channels, |first, out| {
-                let rows = out.chunks_exact_mut(channels);
-                for (out, row) in rows.zip(kernel[first * channels..].chunks_exact(channels)) {
-                    let values = out.iter_mut().zip(row).zip(factors);
-                    values.for_each(|((out, value), factor)| *out = value * factor);
-                }
-            }))
-        })
+    let values = with_slices([kernel, factors], |[kernel, factors]| {
+        Ok(build_rows(kernel.len(), channels, |first, out| {
+            let rows = out.chunks_exact_mut(channels);
+            for (out, row) in rows.zip(kernel[first * channels..].chunks_exact(channels)) {
+                let values = out.iter_mut().zip(row).zip(factors);
+                values.for_each(|((out, value), factor)| *out = value * factor);
+            }
+        }))
     })?;
     Tensor::from_vec(values, kernel.shape(), kernel.device())
 }

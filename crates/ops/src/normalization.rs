@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
 pub use sconce_kernels::normalize::Sets;
 use sconce_kernels::normalize::{self, Statistics, Upstream};
-use sconce_kernels::with_slice;
+use sconce_kernels::{with_slice, with_slices};
 
 /// Added to the sum of weights, as in Keras, so that sets without a value do not divide by 0.
 const WEIGHT_EPSILON: f64 = 1e-7;
@@ -245,10 +245,8 @@ impl Kernel<()> for Normalize {
         let beta = self.has_beta.then(|| inputs[self.beta_index()].data);
         let (sets, epsilon) = (self.sets, self.epsilon as f32);
         if let Source::Given { mean, variance } = &self.source {
-            let y = with_slice(mean, |mean| {
-                with_slice(variance, |variance| {
-                    Ok(normalize::normalize_with(x, sets, mean, variance, epsilon, gamma, beta))
-                })
+            let y = with_slices([mean, variance], |[mean, variance]| {
+                Ok(normalize::normalize_with(x, sets, mean, variance, epsilon, gamma, beta))
             })?;
             return Ok((vec![(y, dims)], ()));
         }
@@ -269,19 +267,13 @@ impl Kernel<()> for Normalize {
         let (dmean, dvariance) = (values(more(1))?, values(more(2))?);
         let gamma = values(self.has_gamma.then(|| pass.input(1)))?;
         let dy = pass.gradient_or_zeros(0)?;
-        let out = with_slice(&dy, |dy| {
-            with_slice(pass.input(0), |x| {
-                with_slice(mean, |mean| {
-                    with_slice(variance, |variance| {
-                        let (center, epsilon) = (self.center, self.epsilon as f32);
-                        let statistics = Statistics { mean, variance, given, center, epsilon };
-                        let (dmean, dvariance) = (dmean.as_deref(), dvariance.as_deref());
-                        let upstream = Upstream { dy, dmean, dvariance };
-                        let gamma = gamma.as_deref();
-                        Ok(normalize::normalize_backward(x, self.sets, upstream, statistics, gamma))
-                    })
-                })
-            })
+        let out = with_slices([&dy, pass.input(0), mean, variance], |[dy, x, mean, variance]| {
+            let (center, epsilon) = (self.center, self.epsilon as f32);
+            let statistics = Statistics { mean, variance, given, center, epsilon };
+            let (dmean, dvariance) = (dmean.as_deref(), dvariance.as_deref());
+            let upstream = Upstream { dy, dmean, dvariance };
+            let gamma = gamma.as_deref();
+            Ok(normalize::normalize_backward(x, self.sets, upstream, statistics, gamma))
         })?;
         let like = |values: Vec<f32>, t: &Tensor| Tensor::from_vec(values, t.shape(), t.device());
         if pass.needs(0) {

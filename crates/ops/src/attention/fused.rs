@@ -7,7 +7,7 @@ use candle_core::{Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
 use sconce_kernels::{
     Matrix, build_parts, for_parts, lane_sum, math, product, row_max, row_sum, vectorized,
-    with_slice, zeros,
+    with_slices, zeros,
 };
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -435,23 +435,12 @@ impl Kernel<Tensor> for Attention {
         let (q_len, k_len, v_len) = (queries * key_dim, padded * key_dim, padded * value_dim);
         let part = repeats * q_len + k_len + v_len;
         let fits = AtomicBool::new(true);
-        let parts = with_slice(q, |q| {
-            with_slice(k, |k| {
-                with_slice(v, |v| {
-                    with_slice(y, |y| {
-                        with_slice(dy, |dy| {
-                            with_slice(&sums, |sums| {
-                                let values = [q, k, v, y, dy, sums];
-                                Ok(build_parts(batch * kv_heads * part, part, |start, out| {
-                                    if !all.gradients(values, start / part.max(1), out) {
-                                        fits.store(false, Ordering::Relaxed);
-                                    }
-                                }))
-                            })
-                        })
-                    })
-                })
-            })
+        let parts = with_slices([q, k, v, y, dy, &sums], |values| {
+            Ok(build_parts(batch * kv_heads * part, part, |start, out| {
+                if !all.gradients(values, start / part.max(1), out) {
+                    fits.store(false, Ordering::Relaxed);
+                }
+            }))
         })?;
         if !fits.into_inner() {
             bail!("{MISFIT}")
