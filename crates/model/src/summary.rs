@@ -50,15 +50,34 @@ pub fn layer_rows(network: &Network) -> Vec<LayerRow> {
 
 /// The table of a network, at most `width` columns wide (and no narrower than 40).
 pub fn summary(network: &Network, width: usize) -> String {
-    let mut rows =
-        vec![["Layer (type)".to_string(), "Output Shape".to_string(), "Param #".to_string()]];
-    rows.extend(layer_rows(network).into_iter().map(|row| {
-        [
-            format!("{} ({})", row.name, row.class_name),
-            row.shapes.join(", "),
-            thousands(row.weights),
-        ]
-    }));
+    let rows = layer_rows(network).into_iter().map(|row| {
+        let layer = format!("{} ({})", row.name, row.class_name);
+        [layer, row.shapes.join(", "), thousands(row.weights)]
+    });
+    let mut out = table(network.architecture().name(), "Output Shape", rows, width);
+    let count = |trainable: bool| -> usize {
+        let parameters = network.store().parameters().iter();
+        parameters.filter(|p| p.trainable == trainable).map(|p| p.var.elem_count()).sum()
+    };
+    let (trainable, fixed) = (count(true), count(false));
+    let line =
+        |name: &str, n: usize| format!(" {name} params: {} ({})\n", thousands(n), bytes(n * 4));
+    out += &line("Total", trainable + fixed);
+    out += &line("Trainable", trainable);
+    out += &line("Non-trainable", fixed);
+    out
+}
+
+/// Keras's table of the layers of a model: of each its name and class, what `second` says, and the number of its
+/// weights.
+pub fn table(
+    model: &str,
+    second: &str,
+    layers: impl IntoIterator<Item = [String; 3]>,
+    width: usize,
+) -> String {
+    let mut rows = vec![["Layer (type)".to_string(), second.to_string(), "Param #".to_string()]];
+    rows.extend(layers);
     let widest = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or(0);
     let room = width.clamp(40, WIDEST) - 10;
     let last = widest(2).min(room / 3);
@@ -69,7 +88,7 @@ pub fn summary(network: &Network, width: usize) -> String {
         let parts: Vec<String> = widths.iter().map(|w| line.repeat(w + 2)).collect();
         format!("{left}{}{right}\n", parts.join(middle))
     };
-    let mut out = format!("Model: \"{}\"\n", network.architecture().name());
+    let mut out = format!("Model: \"{model}\"\n");
     out += &rule("┏", "┳", "┓", "━");
     for (index, row) in rows.iter().enumerate() {
         let cells: Vec<String> = row
@@ -83,16 +102,6 @@ pub fn summary(network: &Network, width: usize) -> String {
         out += &if index == 0 { rule("┡", "╇", "┩", "━") } else { String::new() };
     }
     out += &rule("└", "┴", "┘", "─");
-    let count = |trainable: bool| -> usize {
-        let parameters = network.store().parameters().iter();
-        parameters.filter(|p| p.trainable == trainable).map(|p| p.var.elem_count()).sum()
-    };
-    let (trainable, fixed) = (count(true), count(false));
-    let line =
-        |name: &str, n: usize| format!(" {name} params: {} ({})\n", thousands(n), bytes(n * 4));
-    out += &line("Total", trainable + fixed);
-    out += &line("Trainable", trainable);
-    out += &line("Non-trainable", fixed);
     out
 }
 

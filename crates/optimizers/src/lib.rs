@@ -102,6 +102,12 @@ pub trait UpdateRule: Send + Sync {
         Vec::new()
     }
 
+    /// What the shared slots hold after so many updates, where that follows from the number alone: files of
+    /// Keras 2 leave them out.
+    fn shared_after(&self, _updates: u64) -> Vec<f64> {
+        Vec::new()
+    }
+
     /// Changes the shared slots ([`Step::shared`]) in place. Called once per update, before
     /// [`UpdateRule::update`] is called for the weights.
     fn update_shared(&self, _step: &Step<'_>) -> Result<()> {

@@ -54,6 +54,17 @@ impl UpdateRule for Nadam {
         ]
     }
 
+    fn shared_after(&self, updates: u64) -> Vec<f64> {
+        let mut product = 1.0;
+        for update in 1..=updates {
+            if product == 0.0 {
+                break;
+            }
+            product *= self.momentum(update);
+        }
+        vec![product]
+    }
+
     fn update_shared(&self, step: &Step<'_>) -> Result<()> {
         let [product] = step.shared else { return Ok(()) };
         Ok(update::assign(product, &(product * self.momentum(step.iteration))?)?)

@@ -271,6 +271,12 @@ impl OptimizerState {
         Ok(out)
     }
 
+    /// What the variables that all weights share hold after so many updates, where that follows from the
+    /// number alone.
+    pub fn shared_after(&self, updates: u64) -> Vec<f64> {
+        self.rule.shared_after(updates)
+    }
+
     /// The variables that an optimizer has before its first step.
     fn unused_variables(&self) -> Result<Vec<(String, Tensor)>> {
         let mut out = self.counts()?;

@@ -20,6 +20,7 @@ mod metadata;
 pub mod model_file;
 mod named;
 pub mod network;
+mod outline;
 pub mod paths;
 mod safetensors_file;
 
@@ -29,5 +30,6 @@ pub use legacy_h5::LayerWeights;
 pub use metadata::KERAS_VERSION;
 pub use model_file::{ModelFile, StoredWeights};
 pub use named::NamedTensors;
+pub use outline::outline;
 pub use safetensors_file::SafetensorsFile;
 pub use sconce_core::atomic;

@@ -157,7 +157,15 @@ fn damaged_files_are_refused() {
     check("our weights", &weights_of(&ours), weights);
     check("h5py types", &golden("types.h5"), weights);
     check("safetensors", &file, safetensors);
-    for name in ["keras_1.h5", "keras_2_0.h5", "nested.h5"] {
+    let old = [
+        "functions.h5",
+        "keras_1.h5",
+        "keras_1_merge.h5",
+        "keras_2_0.h5",
+        "nested.h5",
+        "sequence_to_sequence.h5",
+    ];
+    for name in old {
         check(name, &golden(&format!("../old_files/{name}")), model);
     }
 

@@ -70,10 +70,16 @@ fn translate_optimizer(optimizer: &mut Map<String, Json>, version: &str) -> Resu
     if class == "Adagrad" {
         config.entry("initial_accumulator_value").or_insert(json!(0.0));
     }
-    if let Some(decay) = config.shift_remove("schedule_decay").filter(|d| d.as_f64() != Some(0.004))
-    {
-        let message = format!("Keras 3 has no `schedule_decay` but 0.004; it is {decay}");
-        return Err(Error::config("config.schedule_decay", message));
+    // TensorFlow's Nadam called it `decay`.
+    let keys = ["schedule_decay", "decay"].into_iter().filter(|_| class == "Nadam");
+    for key in keys {
+        if let Some(decay) = config.shift_remove(key).filter(|decay| decay.as_f64() != Some(1.0)) {
+            let message = format!(
+                "the momentum of Nadam followed 0.96^({decay} t), that of Keras 3 follows 0.96^t; compile the \
+                 model anew to train it on"
+            );
+            return Err(Error::config(format!("config.{key}"), message));
+        }
     }
     let decay = config.shift_remove("decay").and_then(|decay| decay.as_f64()).unwrap_or_default();
     if decay != 0.0 {
@@ -161,8 +167,10 @@ mod tests {
 
     #[test]
     fn what_keras_3_cannot_say_is_refused() {
-        let old = json!({"optimizer_config": {"class_name": "Nadam", "config": {"schedule_decay": 0.01}}});
-        let error = translated(&old, "2.2.4").unwrap_err().to_string();
-        assert!(error.contains("optimizer.config.schedule_decay"), "{error}");
+        for key in ["schedule_decay", "decay"] {
+            let old = json!({"optimizer_config": {"class_name": "Nadam", "config": {key: 0.004}}});
+            let error = translated(&old, "2.2.4").unwrap_err().to_string();
+            assert!(error.contains(&format!("optimizer.config.{key}")), "{error}");
+        }
     }
 }

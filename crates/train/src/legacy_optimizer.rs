@@ -4,7 +4,7 @@
 //! learning rate was no variable; the first of all is the number of iterations.
 
 use crate::compiled::Compiled;
-use sconce_core::{Device, Error, Result, Store, Tensor};
+use sconce_core::{DType, Device, Error, Result, Store, Tensor};
 use sconce_saving::ModelFile;
 
 /// Gives the optimizer of a compiled model the variables of a file.
@@ -21,14 +21,20 @@ pub(crate) fn restore(compiled: &mut Compiled, store: &Store, file: &ModelFile) 
     let ours = state.variables()?;
     let weights: Vec<String> =
         store.trainable().map(|parameter| parameter.path.replace('/', "_")).collect();
-    state.set_variables(&reordered(&ours, &weights, values, has_todays_order(file))?)
+    let shared = |updates| state.shared_after(updates);
+    let values = reordered(&ours, &weights, values, has_todays_order(file), &shared)?;
+    state.set_variables(&values)
 }
 
 /// Whether the slots have today's order: those of archives have, and in HDF5 files those of optimizers that call
-/// their first variable "iteration:0" ("Adam/iter:0" and "Adam/iterations:0" are older).
+/// their first variable "iteration:0" ("Adam/iter:0" and "Adam/iterations:0" are older). Older ones have one kind
+/// after the other, but for Ftrl, of whose first two slots "Ftrl/hidden/kernel/linear:0" is the second.
 fn has_todays_order(file: &ModelFile) -> bool {
-    let first = file.optimizer.first().and_then(|(name, _)| name.as_deref());
-    first.is_none_or(|name| name.split(':').next() == Some("iteration"))
+    let name = |index: usize| file.optimizer.get(index).and_then(|(name, _)| name.as_deref());
+    let weight =
+        |index: usize| name(index).and_then(|name| name.rsplit_once('/')).map(|(of, _)| of);
+    name(0).is_none_or(|name| name.split(':').next() == Some("iteration"))
+        || weight(1).is_some() && weight(1) == weight(2)
 }
 
 fn reordered(
@@ -36,6 +42,7 @@ fn reordered(
     weights: &[String],
     theirs: Vec<Tensor>,
     in_todays_order: bool,
+    shared_after: &dyn Fn(u64) -> Vec<f64>,
 ) -> Result<Vec<Tensor>> {
     let unclear =
         |why: &str| Error::data(format!("the optimizer's variables are of another form: {why}"));
@@ -47,9 +54,15 @@ fn reordered(
         ["iteration", "learning_rate"].iter().any(|count| name.ends_with(&format!("/{count}")))
     });
     let counts = counts.count();
-    let slots = slots_of(ours.get(counts..).unwrap_or_default(), weights)
-        .ok_or_else(|| unclear("this optimizer keeps others"))?;
-    let kinds = ours.len().saturating_sub(counts) / weights.len().max(1);
+    let (counted, ours) = ours.split_at(counts);
+    // Files leave out the numbers that all weights share.
+    let is_shared = |(_, value): &&(String, Tensor)| value.rank() == 0;
+    let updates = iterations.to_dtype(DType::I64)?.to_scalar::<i64>()?;
+    let mut shared = shared_after(u64::try_from(updates).unwrap_or_default()).into_iter();
+    let of_weights: Vec<_> = ours.iter().filter(|variable| !is_shared(variable)).cloned().collect();
+    let slots =
+        slots_of(&of_weights, weights).ok_or_else(|| unclear("this optimizer keeps others"))?;
+    let kinds = of_weights.len() / weights.len().max(1);
     let (needed, rest) = theirs.split_at_checked(kinds * weights.len()).ok_or_else(|| {
         unclear(&format!("there are {} of them, not {}", theirs.len(), kinds * weights.len()))
     })?;
@@ -58,11 +71,18 @@ fn reordered(
         return Err(unclear("there are more of them than it has"));
     }
     let mut out = vec![iterations];
-    out.extend(ours.iter().take(counts).skip(1).map(|(_, value)| value.clone()));
-    for (index, (weight, kind)) in slots.into_iter().enumerate() {
+    out.extend(counted.iter().skip(1).map(|(_, value)| value.clone()));
+    let mut slots = slots.into_iter().enumerate();
+    for variable in ours {
+        let (name, now) = variable;
+        if is_shared(&variable) {
+            let number = shared.next().ok_or_else(|| unclear("this optimizer keeps others"))?;
+            out.push(Tensor::new(number, &Device::Cpu)?.to_dtype(now.dtype())?);
+            continue;
+        }
+        let (index, (weight, kind)) = slots.next().ok_or_else(|| unclear("one is missing"))?;
         let at = if in_todays_order { index } else { kind * weights.len() + weight };
         let value = needed.get(at).ok_or_else(|| unclear("one is missing"))?;
-        let (name, now) = ours.get(counts + index).ok_or_else(|| unclear("one is missing"))?;
         if now.dims() != value.dims() {
             return Err(unclear(&format!(
                 "{name} has shape {:?}, not {:?}",

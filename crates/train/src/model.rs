@@ -294,7 +294,7 @@ impl Model {
     /// # Errors
     /// If the shape of the input is not known yet.
     pub fn network(&self) -> Result<&Network> {
-        self.network.as_ref().ok_or_else(not_built)
+        self.network.as_ref().ok_or_else(|| not_built(&self.architecture))
     }
 
     /// The graph and its weights, to change them.
@@ -302,7 +302,7 @@ impl Model {
     /// # Errors
     /// If the shape of the input is not known yet.
     pub fn network_mut(&mut self) -> Result<&mut Network> {
-        self.network.as_mut().ok_or_else(not_built)
+        self.network.as_mut().ok_or_else(|| not_built(&self.architecture))
     }
 
     /// The weights.
@@ -401,7 +401,7 @@ impl Model {
     /// The network and what `compile` gave, both to work on.
     pub(crate) fn parts(&mut self) -> Result<Parts<'_>> {
         match (&mut self.network, &mut self.compiled) {
-            (None, _) => Err(not_built()),
+            (None, _) => Err(not_built(&self.architecture)),
             (_, None) => Err(not_compiled()),
             (Some(network), Some(compiled)) => {
                 Ok(Parts { network, compiled, sink: &mut self.sink, tape: &self.tape })
@@ -412,7 +412,7 @@ impl Model {
     /// The network to read, and what `compile` gave to change.
     pub(crate) fn network_and_compiled(&mut self) -> Result<(&Network, &mut Compiled)> {
         match (&self.network, &mut self.compiled) {
-            (None, _) => Err(not_built()),
+            (None, _) => Err(not_built(&self.architecture)),
             (_, None) => Err(not_compiled()),
             (Some(network), Some(compiled)) => Ok((network, compiled)),
         }
@@ -491,12 +491,15 @@ impl fmt::Debug for Model {
     }
 }
 
-fn not_built() -> Error {
-    Error::config(
-        "",
-        "the model has no weights yet: compile it, or call `build` or `fit` first; a Sequential model whose first \
-         layer has no `.input_shape([..])` learns its shape from these two",
-    )
+fn not_built(architecture: &Architecture) -> Error {
+    let message = match architecture.states_its_input() {
+        true => "the model has no weights yet: compile it, or call `build` or `fit` first",
+        false => {
+            "the model has no weights yet, since the shape of its input is not known: give the first layer \
+             `.input_shape([..])`, or call `build` or `fit` first"
+        }
+    };
+    Error::config("", message)
 }
 
 fn not_compiled() -> Error {

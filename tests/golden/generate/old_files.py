@@ -65,7 +65,7 @@ def save_and_add(group, place, name, model, xs, ending="h5", **extra):
 
 
 def trained(group, place):
-    """Compiled with each optimizer, old and new, and trained on with."""
+    """Compiled with optimizers of the old and the new kind, and trained on with."""
     old, new = keras.optimizers.legacy, keras.optimizers
     optimizers = {
         "adam_legacy": old.Adam(0.02, amsgrad=True),
@@ -76,22 +76,44 @@ def trained(group, place):
         "rmsprop": new.RMSprop(0.01, momentum=0.5),
         "adamax": new.Adamax(0.02),
     }
+    train_with(group, place, optimizers)
+
+
+def trained_more(group, place):
+    """The other optimizers that Keras 3 has too."""
+    new = keras.optimizers
+    train_with(group, place, {
+        "sgd": new.SGD(0.05, momentum=0.9),
+        "nadam": new.Nadam(0.02),
+        "adadelta": new.Adadelta(0.5),
+        "adagrad": new.Adagrad(0.05),
+        "adamw": new.AdamW(0.02, weight_decay=0.01),
+        "ftrl": new.Ftrl(0.05),
+        "lion": new.Lion(0.01),
+        "adamax_legacy": new.legacy.Adamax(0.02),
+        "adadelta_legacy": new.legacy.Adadelta(0.5),
+        "ftrl_legacy": new.legacy.Ftrl(0.05),
+    })
+
+
+def train_with(group, place, optimizers):
     x, y = normal((12, 3)), normal((12, 2))
     for name, optimizer in optimizers.items():
         keras.backend.clear_session()
         inputs = keras.Input((3,))
         hidden = layers.Dense(3, activation="tanh", name="hidden")(inputs)
         model = randomize(keras.Model(inputs, layers.Dense(2, name="out")(hidden)))
-        model.compile(optimizer, "mse", metrics=["mae"])
+        # In a graph, Nadam of Keras 2.15 multiplies its product once a weight, not once a step.
+        model.compile(optimizer, "mse", metrics=["mae"], run_eagerly=name == "nadam")
         fit = {"batch_size": 4, "epochs": 2}
         model.fit(x, y, shuffle=False, verbose=0, **fit)
         for ending in ["h5", "keras"] if name == "adam" else ["h5"]:
             model.save(place / f"trained_{name}.{ending}")
-        again = keras.models.load_model(place / f"trained_{name}.h5")
-        predictions = again.predict(x, verbose=0)
-        again.fit(x, y, shuffle=False, verbose=0, **fit)
+        # Not the model that Keras opens, whose Nadam begins its product anew.
+        predictions = model.predict(x, verbose=0)
+        model.fit(x, y, shuffle=False, verbose=0, **fit)
         for ending in ["h5", "keras"] if name == "adam" else ["h5"]:
-            tensors = {"x": [x], "predictions": [predictions], "y": y, "final": again.get_weights()}
+            tensors = {"x": [x], "predictions": [predictions], "y": y, "final": model.get_weights()}
             group.case(
                 f"trained_{name}_{ending}",
                 None,
@@ -145,6 +167,46 @@ def operations(group, place):
     y = (a + b) * 2.0 - a / (b * b + 1.0)
     model = keras.Model([a, b], layers.Dense(2)(-y))
     save_and_add(group, place, "operations", randomize(model), [normal((ROWS, 4)), normal((ROWS, 4))])
+
+
+def functions(group, place):
+    """Further operations of TensorFlow: slices, types, comparisons, choices, and what is called otherwise today."""
+    a, ids = keras.Input((6, 4), name="a"), keras.Input((6,), dtype="int32", name="ids")
+    last = a[:, -1]
+    number = lambda x: tf.cast(x, "float32")
+    outputs = [
+        last, a[..., 1:3], a[:, ::2, tf.newaxis, 0], number(ids), tf.clip_by_value(a, -0.5, 1.0),
+        tf.nn.gelu(last), tf.nn.gelu(last, approximate=True), tf.nn.leaky_relu(last), tf.nn.leaky_relu(last, alpha=0.1),
+        tf.where(a > 0, a, 0.5), tf.math.l2_normalize(last, axis=-1), tf.one_hot(ids, 5), tf.tile(last, [1, 2]),
+        tf.gather(a, [0, 2], axis=1), tf.split(a, 2, axis=-1)[1], tf.split(a, [1, 3], axis=-1)[1],
+        number(tf.reduce_any(a > 1, axis=-1)), number(tf.logical_not(tf.not_equal(ids, 0))),
+        number(tf.logical_and(ids > 1, ids <= 3)), tf.pad(last, [[0, 0], [1, 2]]), tf.math.rsqrt(tf.square(last) + 1.0),
+        1.0 - last, last**2.0, tf.reshape(a, [-1, 24]), tf.transpose(a, [0, 2, 1]), tf.ones_like(last), tf.zeros_like(last),
+        number(ids // 2), number(ids % 2), number(tf.argmax(last, axis=-1)), number(tf.argmin(a, axis=1)),
+        tf.identity(last), tf.math.erf(last), tf.cumsum(a, axis=1), tf.add_n([last, last]), tf.unstack(a, axis=2)[1],
+        tf.repeat(last, 2, axis=1), tf.reverse(a, axis=[1]), tf.nn.silu(last), tf.nn.elu(last), tf.nn.selu(last),
+        tf.nn.log_softmax(last), tf.nn.softmax(a, axis=1), tf.reduce_logsumexp(a, axis=1),
+        tf.math.reduce_variance(a, axis=1), tf.math.reduce_std(a, axis=[1, 2]), tf.reduce_prod(a, axis=1, keepdims=True),
+        tf.matmul(a, a, transpose_b=True), tf.matmul(a, a, transpose_a=True), tf.concat([a, a], axis=2),
+        tf.stack([last, last], axis=1), tf.expand_dims(last, 1), tf.squeeze(a[:, :1], axis=1), tf.roll(a, 1, axis=1),
+        tf.sign(last), tf.floor(last), tf.math.ceil(last), tf.round(last * 3.0), tf.math.softsign(last),
+    ]
+    model = keras.Model([a, ids], outputs)
+    ids = rng.integers(0, 5, (ROWS, 6)).astype(np.int32)
+    save_and_add(group, place, "functions", model, [normal((ROWS, 6, 4)), ids])
+
+
+def sequence_to_sequence(group, place):
+    """Padded sequences and states handed over, whose masks Keras 2 uses beside them."""
+    words, asked = keras.Input((5,), name="words"), keras.Input((4,), name="asked")
+    _, *state = layers.LSTM(3, return_state=True, name="encoder")(layers.Embedding(7, 3, mask_zero=True, name="vectors")(words))
+    steps = layers.Embedding(6, 3, mask_zero=True, name="others")(asked)
+    steps = layers.LSTM(3, return_sequences=True, name="decoder")(steps, initial_state=state)
+    steps = layers.GRU(2, return_sequences=True, name="second")(steps, initial_state=layers.Dense(2, name="start")(state[0]))
+    model = randomize(keras.Model([words, asked], layers.Dense(6, activation="softmax", name="out")(steps)))
+    padded = lambda steps, count: np.where(np.arange(steps) < rng.integers(1, steps + 1, (ROWS, 1)),
+                                           rng.integers(1, count, (ROWS, steps)), 0).astype(np.float32)
+    save_and_add(group, place, "sequence_to_sequence", model, [padded(5, 7), padded(4, 6)])
 
 
 def weights_alone(group, place):
@@ -301,4 +363,31 @@ def keras_2_0(group, place):
     add(group, "keras_2_0", model, [normal((ROWS, 4))], "keras_2_0.h5", by="hand, as keras 2.0.8")
 
 
-CASES = [trained, convolutions, nested, operations, weights_alone, keras_1, keras_1_theano, keras_2_0]
+def keras_1_merge(group, place):
+    """A Sequential that starts with a Merge of two others, as Keras 1 wrote models of two inputs."""
+    a, b = keras.Input((4,)), keras.Input((3,))
+    left, right = layers.Dense(3, activation="tanh")(a), layers.Dense(2)(b)
+    model = randomize(keras.Model([a, b], layers.Dense(2)(layers.Concatenate()([left, right]))))
+    dense = lambda name, units, activation, **more: layer(
+        "Dense", name, output_dim=units, init="glorot_uniform", activation=activation, W_regularizer=None,
+        b_regularizer=None, activity_regularizer=None, W_constraint=None, b_constraint=None, bias=True, **more)
+    branch = lambda *inside: {"class_name": "Sequential", "config": list(inside)}
+    config = {"class_name": "Sequential", "keras_version": "1.2.2", "config": [
+        {"class_name": "Merge", "config": {
+            "name": "merge_1", "mode": "concat", "mode_type": "raw", "concat_axis": -1, "dot_axes": -1,
+            "output_shape": None, "output_shape_type": "raw", "output_mask": None, "output_mask_type": "raw",
+            "arguments": {}, "layers": [
+                branch(dense("dense_1", 3, "tanh", batch_input_shape=[None, 4], input_dtype="float32", input_dim=4)),
+                branch(dense("dense_2", 2, "linear", batch_input_shape=[None, 3], input_dtype="float32", input_dim=3)),
+            ]}},
+        dense("dense_3", 2, "linear", input_dim=None),
+    ]}
+    values = model.get_weights()
+    names = ["dense_1", "dense_2", "dense_3"]
+    of = {name: [(f"{name}_W", values[2 * i]), (f"{name}_b", values[2 * i + 1])] for i, name in enumerate(names)}
+    by_hand(place, "keras_1_merge.h5", config, "1.2.2", of)
+    add(group, "keras_1_merge", model, [normal((ROWS, 4)), normal((ROWS, 3))], "keras_1_merge.h5", by="hand, as keras 1.2.2")
+
+
+CASES = [trained, convolutions, nested, operations, weights_alone, keras_1, keras_1_theano, keras_2_0, keras_1_merge, trained_more, functions,
+         sequence_to_sequence]

@@ -1,8 +1,10 @@
 //! `sconce summary`
 
 use sconce::core::{Device, Result};
+use sconce::saving::{ModelFile, outline};
 use sconce::train::run_config::{KERAS_ENDINGS, RunConfig, load_model, read_json};
 use sconce::train::{LoadOptions, Model};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
@@ -19,9 +21,19 @@ pub fn run(args: &Args) -> Result<()> {
         }
         None if has_keras_ending(path) => {
             let options = LoadOptions::new().compile(false);
-            let (model, report) = Model::load_with_report(path, options)?;
-            let text = model.summary()?;
-            return crate::print(&format!("{} Written by: {}", text, report.written_by));
+            let written = |text: &str, by: &str| format!("{text} Written by: {by}");
+            return match Model::load_with_report(path, options) {
+                Ok((model, report)) => {
+                    crate::print(&written(&model.summary()?, &report.written_by))
+                }
+                Err(error) => {
+                    if let Ok(file) = ModelFile::read(path) {
+                        let layers = written(&outline(&file, 80), &file.written_by());
+                        let _ = writeln!(std::io::stderr(), "{layers}");
+                    }
+                    Err(error)
+                }
+            };
         }
         None => load_model(path, &Device::Cpu, 0)?,
     };

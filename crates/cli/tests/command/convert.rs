@@ -112,6 +112,12 @@ fn summaries_of_every_kind_of_file() {
             "{file}: {out}"
         );
     }
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/keras_files");
+    let custom = golden.join("custom_layer.keras");
+    let refused = sconce(dir.path(), &["summary", custom.to_str().unwrap()]).fails(1);
+    for part in ["mine (Doubling)", "dense (Dense)", "Written by: Keras 3", "layer `mine`"] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
     assert!(sconce(dir.path(), &["summary", "x.npy"]).fails(2).contains("a .keras, .h5, .json or"));
 }
 

@@ -7,6 +7,7 @@
 //! | `batch_input_shape` of an InputLayer | `batch_shape` |
 //! | a call is `[[layer, use, output, kwargs], ..]` (`calls.rs`) | `{"args": [..], "kwargs": {..}}` |
 //! | arguments and classes of other names (`arguments.rs`) | |
+//! | a Sequential begins with the Merge of others (`merge_first.rs`) | a functional model |
 //! | masks of recurrent layers that start from states (`state_masks.rs`) | stated at the call |
 //! | operations of TensorFlow as layers (`operations.rs`) | operations of `keras.ops` |
 //! | `hard_sigmoid(x)` is `clip(0.2x + 0.5, 0, 1)` | `clip(x/6 + 0.5, 0, 1)` |
@@ -16,6 +17,7 @@
 
 mod arguments;
 mod calls;
+mod merge_first;
 mod operations;
 mod state_masks;
 
@@ -162,6 +164,10 @@ impl Translator {
         if module.is_some_and(|module| !module.starts_with("keras.src.ops.")) {
             map.shift_remove("module");
             map.shift_remove("registered_name");
+        }
+        if is_class(map, "Sequential") && merge_first::is_first(map) {
+            merge_first::translate(map).map_err(|error| error.under(&place("config")))?;
+            self.changes.add("a Sequential of merged models is a functional one".to_string());
         }
         if is_class(map, "Sequential")
             && let Some(config @ Json::Array(_)) = map.get_mut("config")
