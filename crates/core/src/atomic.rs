@@ -64,7 +64,7 @@ fn replace(
     target: &Target,
     write: impl FnOnce(&mut dyn Sink) -> io::Result<()>,
 ) -> io::Result<()> {
-    target.make_folder()?;
+    make_folders(target.folder())?;
     let mut temporary = Temporary::create(target.folder())?;
     fill(&temporary.file, write)?;
     disk.sync_file(&temporary.file)?;
@@ -85,7 +85,7 @@ pub fn check_writable(path: impl AsRef<Path>) -> Result<()> {
         let opened = OpenOptions::new().write(true).open(&target.path);
         return opened.map(drop).map_err(|e| failed(path, &e));
     }
-    let made = target.make_folder().map_err(|e| failed(path, &e))?;
+    let made = make_folders(target.folder()).map_err(|e| failed(path, &e))?;
     let probe = Temporary::create(target.folder())
         .and_then(|probe| (&probe.file).write_all(b"0"))
         .map_err(|e| failed(path, &e));
@@ -94,6 +94,16 @@ pub fn check_writable(path: impl AsRef<Path>) -> Result<()> {
         let _ = fs::remove_dir(folder);
     }
     probe
+}
+
+/// Creates the missing folders of a path; gives back those it made, outermost first.
+pub fn make_folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let mut made: Vec<PathBuf> =
+        folder.ancestors().take_while(missing).map(Path::to_path_buf).collect();
+    made.reverse();
+    fs::create_dir_all(folder)?;
+    Ok(made)
 }
 
 /// Where a path really leads.
@@ -132,16 +142,6 @@ impl Target {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         }
-    }
-
-    /// Creates the missing folders; gives back those it made, outermost first.
-    fn make_folder(&self) -> io::Result<Vec<PathBuf>> {
-        let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
-        let mut made: Vec<PathBuf> =
-            self.folder().ancestors().take_while(missing).map(Path::to_path_buf).collect();
-        made.reverse();
-        fs::create_dir_all(self.folder())?;
-        Ok(made)
     }
 
     fn copy_permissions_to(&self, file: &File) -> io::Result<()> {
@@ -190,7 +190,8 @@ fn fill(file: &File, write: impl FnOnce(&mut dyn Sink) -> io::Result<()>) -> io:
     written
 }
 
-fn failed(path: &Path, error: &io::Error) -> Error {
+/// The error of a path that cannot be written, with what to do.
+pub fn failed(path: &Path, error: &io::Error) -> Error {
     use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     let advice = match error.kind() {
         StorageFull | QuotaExceeded => "; free some space and save again (an older file is kept)",

@@ -1,11 +1,12 @@
 //! The loop of a run: epochs, batches, validation, and what callbacks are notified of.
 
 use crate::callbacks::{Callback, End, Event, Flow, Logged, Progress, Run, Verbose, warn};
-use crate::checkpoint::{Conditions, Keeper, Position};
+use crate::checkpoint::{CheckpointFile, Conditions, Keeper, Position};
 use crate::evaluate::evaluate_source;
 use crate::fit::Fit;
 use crate::history::{History, Logs, RunInfo};
 use crate::model::Model;
+use crate::non_finite::Place;
 use crate::prepare::batch_for;
 use crate::step;
 use crate::step_logs::StepLogs;
@@ -151,13 +152,36 @@ impl<'a> Training<'a> {
             let (keeper, found) = Keeper::begin(settings, self.fit.resume, self.fit.verbose)?;
             if let Some((path, file)) = found {
                 conditions.check(&file.state.conditions, &path)?;
+                if let Some(other) = self.other_origin(&file) {
+                    warn(&format!("the checkpoint {} {other}", path.display()), self.fit.verbose);
+                }
                 self.restore(file).map_err(|error| {
                     Error::file(&path, format!("the run cannot go on from it: {error}"))
                 })?;
+                let Position { epoch, batch, .. } = self.at;
+                tracing::info!(
+                    "the run goes on from {}: {epoch} epochs{} are done",
+                    path.display(),
+                    if batch > 0 { format!(" and {batch} batches") } else { String::new() }
+                );
             }
             self.checkpoints = Some((keeper, conditions));
         }
         Ok(())
+    }
+
+    /// What to say of a checkpoint that another version, or another device, has made.
+    fn other_origin(&self, file: &CheckpointFile) -> Option<String> {
+        let RunInfo { version, device, .. } = self.history.run.as_ref()?;
+        let before = |key: &str| file.state.run[key].as_str().unwrap_or_default();
+        let (version_before, device_before) = (before("version"), before("device"));
+        (version_before != version || device_before != device).then(|| {
+            format!(
+                "was made by version {version_before} of Sconce on {device_before}, and this is version \
+                 {version} on {device}: the run goes on, and its last digits may not be those of a run \
+                 that was not interrupted"
+            )
+        })
     }
 
     /// Writes a checkpoint of the run as it is.
@@ -271,8 +295,8 @@ impl<'a> Training<'a> {
 
     /// Says what the steps of an epoch have shown, each thing once.
     fn tell_of_health(&mut self, epoch: usize) {
-        let Some(compiled) = &mut self.model.compiled else { return };
-        compiled.health.epoch_end(epoch);
+        let Ok((network, compiled)) = self.model.network_and_compiled() else { return };
+        compiled.health.epoch_end(epoch, network.store());
         if self.fit.verbose != Verbose::Silent || tracing::enabled!(tracing::Level::WARN) {
             for notice in compiled.health.take_notices() {
                 warn(&notice, self.fit.verbose);
@@ -326,7 +350,9 @@ impl<'a> Training<'a> {
             None => {
                 let parts = self.model.parts()?;
                 let data = batch_for(parts.network, parts.compiled, data)?;
-                step::train(parts, &data, self.fit.seed, self.step == 0)?;
+                let Position { epoch, batch, .. } = self.at;
+                let place = Place { source: self.source, epoch, batch };
+                step::train(parts, &data, self.fit.seed, self.step == 0, Some(&place))?;
             }
         }
         self.step += 1;

@@ -1,6 +1,7 @@
 //! When checkpoints are written.
 
 use super::file::{self, CheckpointFile};
+use super::folder::Folder;
 use super::writer::Writer;
 use super::{Checkpoint, OnFailure};
 use crate::callbacks::{Verbose, warn};
@@ -21,6 +22,8 @@ pub(crate) struct Keeper {
     /// The step of the last one.
     last_step: Option<u64>,
     verbose: Verbose,
+    /// Given back after the writer has ended.
+    _folder: Folder,
 }
 
 impl Keeper {
@@ -33,6 +36,7 @@ impl Keeper {
     ) -> Result<(Self, Option<(PathBuf, CheckpointFile)>)> {
         settings.check_ranges().map_err(|e| e.under("checkpoint"))?;
         let folder = &settings.directory;
+        let taken = Folder::take(folder)?;
         file::remove_leftovers(folder);
         check_writable(file::path_of(folder, 0))?;
         let found = match resume {
@@ -45,12 +49,16 @@ impl Keeper {
                 "this run starts over; the checkpoints of the one before it are now in {previous}"
             );
         }
+        if resume && found.is_none() {
+            tracing::info!("there is no checkpoint in {} yet; the run starts", folder.display());
+        }
         let keeper = Self {
             settings,
             writer: Writer::default(),
             last: Instant::now(),
             last_step: found.as_ref().map(|(_, file)| file.state.steps),
             verbose,
+            _folder: taken,
         };
         Ok((keeper, found))
     }
