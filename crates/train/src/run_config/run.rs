@@ -3,7 +3,7 @@
 use super::standardize::standardized;
 use super::{CheckpointSetting, DataSection, ModelSource, RunConfig, read_json};
 use crate::callbacks::Callback;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{self, Checkpoint};
 use crate::files::LoadOptions;
 use crate::fit::{CancelToken, Fit, Validation, split_batch};
 use crate::head::Head;
@@ -387,6 +387,12 @@ impl PreparedRun {
     /// The checkpoints that the run writes.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         self.config.checkpoint.checkpoint(self.config.output.model.as_deref())
+    }
+
+    /// The newest checkpoint that there is of the run.
+    pub fn newest_checkpoint(&self) -> Option<PathBuf> {
+        let folder = self.checkpoint()?.directory;
+        checkpoint::list(&folder).ok()?.into_iter().next()
     }
 
     /// Trains, writes the outputs, and scores the trained model on the validation data.
