@@ -158,12 +158,18 @@ impl<'a> Training<'a> {
                 self.restore(file).map_err(|error| {
                     Error::file(&path, format!("the run cannot go on from it: {error}"))
                 })?;
-                let Position { epoch, batch, .. } = self.at;
-                tracing::info!(
-                    "the run goes on from {}: {epoch} epochs{} are done",
-                    path.display(),
-                    if batch > 0 { format!(" and {batch} batches") } else { String::new() }
-                );
+                let Position { epoch, batch, stopped } = &self.at;
+                let path = path.display();
+                match *epoch >= self.fit.epochs || (*batch == 0 && stopped.is_some()) {
+                    true => {
+                        tracing::info!("{path} is of the end of this run, nothing is left to do")
+                    }
+                    false => tracing::info!(
+                        "the run goes on from {path}, at batch {} of epoch {}",
+                        batch + 1,
+                        epoch + 1
+                    ),
+                }
             }
             self.checkpoints = Some((keeper, conditions));
         }

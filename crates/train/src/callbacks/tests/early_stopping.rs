@@ -22,7 +22,7 @@ fn early_stopping_is_keras_s() {
 
 /// The first epoch is the best one, by what is monitored: a loss that training only makes larger.
 fn keeps_the_first_epoch() -> EarlyStopping {
-    EarlyStopping::new("loss").mode(Mode::Max).patience(99).restore_best_weights(true)
+    EarlyStopping::new("val_loss").mode(Mode::Max).patience(99).restore_best_weights(true)
 }
 
 /// Weights after one epoch, to compare with.
@@ -50,6 +50,26 @@ fn the_best_weights_return_however_the_run_ends() {
     let history = fit(&mut cancelled, run.cancel_token(&token)).unwrap();
     assert_eq!(history.epoch, [0, 1, 2]);
     assert_eq!(weight(&cancelled), expected, "cancelled");
+
+    // By another callback: after an epoch, and within one.
+    for within in [false, true] {
+        let mut stopped = model();
+        let stop = |at: usize, epoch: usize| match epoch == at {
+            true => Ok(Flow::Stop("enough".into())),
+            false => Ok(Flow::Continue),
+        };
+        let mut epoch = 0;
+        let other = match within {
+            false => LambdaCallback::new().on_epoch_end(move |epoch, _, _| stop(2, epoch)),
+            true => LambdaCallback::new().on_train_batch_end(move |batch, _| {
+                epoch += usize::from(batch == 0);
+                stop(3, epoch)
+            }),
+        };
+        let run = Fit::new(9, 4).callback(keeps_the_first_epoch()).callback(other);
+        assert_eq!(fit(&mut stopped, run).unwrap().epoch, [0, 1, 2]);
+        assert_eq!(weight(&stopped), expected, "stopped by another, within an epoch: {within}");
+    }
 
     let mut failed = model();
     let fails = LambdaCallback::new()

@@ -65,19 +65,25 @@ fn terminate_on_nan_is_keras_s() {
 
 #[test]
 fn what_cannot_work_is_found_before_training() {
-    let message = |callback: EarlyStopping| {
+    let message = |callback: Box<dyn Callback>| {
         let mut model = model();
-        let error =
-            fit(&mut model, Fit::new(1, 4).callback(LambdaCallback::new()).callback(callback));
+        let run = Fit::new(1, 4).callback(LambdaCallback::new()).callbacks([callback]);
+        let error = fit(&mut model, run).unwrap_err().to_string();
         assert_eq!(weight(&model), weight(&self::model()), "nothing was trained");
-        error.unwrap_err().to_string()
+        error
     };
-    let error = message(EarlyStopping::new("val_lose"));
-    assert!(
-        error.starts_with("at `callbacks[1].config.monitor`: `val_lose` is not logged."),
-        "{error}"
-    );
-    assert!(error.contains("Did you mean `val_loss`? Logged: loss, val_loss."), "{error}");
+    let watching: [Box<dyn Callback>; 3] = [
+        Box::new(EarlyStopping::new("val_lose")),
+        Box::new(ReduceLROnPlateau::new().monitor("val_lose")),
+        Box::new(ModelCheckpoint::new("a.keras").monitor("val_lose").save_best_only(true)),
+    ];
+    for callback in watching {
+        let name = callback.name();
+        let error = message(callback);
+        let expected = "at `callbacks[1].config.monitor`: `val_lose` is not logged. Did you mean \
+                        `val_loss`? Logged: loss, val_loss";
+        assert!(error.starts_with(expected), "{name}: {error}");
+    }
 
     let dir = tempfile::tempdir().unwrap();
     let run = Fit::new(1, 4).callback(CSVLogger::new(dir.path()));

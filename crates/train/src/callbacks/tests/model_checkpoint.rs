@@ -94,20 +94,12 @@ fn model_checkpoint_saves_what_keras_saves() {
 #[test]
 fn model_checkpoint_saves_by_batches_and_weights() {
     let dir = tempfile::tempdir().unwrap();
-    let names = || {
-        let mut names: Vec<String> = std::fs::read_dir(dir.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    };
     let path = format!("{}/{{epoch}}-{{batch}}.safetensors", dir.path().display());
     let every_3 =
         ModelCheckpoint::new(&path).save_weights_only(true).save_freq(SaveFreq::Batches(3));
     fit(&mut model(), Fit::new(2, 2).callback(every_3)).unwrap();
     // Four batches an epoch: the third of the first, and the second of the second.
-    assert_eq!(names(), ["1-3.safetensors", "2-2.safetensors"]);
+    assert_eq!(names(dir.path()), ["1-3.safetensors", "2-2.safetensors"]);
 
     let message = |callback: ModelCheckpoint| {
         fit(&mut model(), Fit::new(1, 4).callback(callback)).unwrap_err().to_string()
@@ -131,4 +123,75 @@ fn model_checkpoint_saves_by_batches_and_weights() {
     assert_eq!(weight(&again), weight(&trained));
     let wrong = ModelCheckpoint::new("a.h5").save_weights_only(true);
     assert!(message(wrong).contains("must end in .weights.h5 or .safetensors, got `a.h5`"));
+}
+
+/// The names in a folder.
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_last_files_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = format!("{}/{{epoch}}.keras", dir.path().display());
+    let mine = dir.path().join("0.keras");
+    std::fs::write(&mine, "not the run's").unwrap();
+    let keep = |count: usize| ModelCheckpoint::new(&path).max_to_keep(count);
+    fit(&mut model(), Fit::new(5, 4).callback(keep(2))).unwrap();
+    assert_eq!(names(dir.path()), ["0.keras", "4.keras", "5.keras"]);
+    // One that somebody else has removed is no error.
+    let remove = dir.path().join("1.keras");
+    let removing = LambdaCallback::new().on_epoch_begin(move |epoch, _| {
+        if epoch == 1 {
+            std::fs::remove_file(&remove).unwrap();
+        }
+        Ok(Flow::Continue)
+    });
+    fit(&mut model(), Fit::new(3, 4).callback(keep(1)).callback(removing)).unwrap();
+    assert_eq!(names(dir.path()), ["0.keras", "3.keras", "4.keras", "5.keras"]);
+    // A name without values is one file.
+    let one = format!("{}/one.keras", dir.path().display());
+    fit(&mut model(), Fit::new(3, 4).callback(ModelCheckpoint::new(&one).max_to_keep(1))).unwrap();
+    assert!(std::path::Path::new(&one).exists());
+    assert_eq!(std::fs::read(mine).unwrap(), b"not the run's");
+    let none = fit(&mut model(), Fit::new(3, 4).callback(keep(0))).unwrap_err().to_string();
+    assert!(none.contains("callbacks[0].config.max_to_keep"), "{none}");
+}
+
+#[test]
+fn names_that_are_not_logged_are_refused_before_the_first_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| format!("{}/{name}", dir.path().display());
+    let message = |callback: ModelCheckpoint| {
+        let mut model = model();
+        let error = fit(&mut model, Fit::new(1, 4).callback(callback)).unwrap_err().to_string();
+        assert_eq!(weight(&model), weight(&self::model()), "nothing was trained");
+        error
+    };
+    for best_only in [true, false] {
+        let callback = ModelCheckpoint::new(path("a.keras")).monitor("acuracy");
+        let error = message(callback.save_best_only(best_only));
+        assert!(
+            error.contains("at `callbacks[0].config.monitor`: `acuracy` is not logged"),
+            "{error}"
+        );
+        assert!(error.contains("Logged: loss, val_loss."), "{error}");
+    }
+    let error = message(ModelCheckpoint::new(path("{epoch}-{accuracy:.2f}.keras")));
+    assert!(
+        error.contains("at `callbacks[0].config.filepath`: unknown value `accuracy`"),
+        "{error}"
+    );
+    assert!(error.contains("Known: epoch, loss, val_loss."), "{error}");
+    // Without validation the default name matters only where it is used.
+    let x = Tensor::ones((4, 1), sconce_core::DType::F32, &sconce_core::Device::Cpu).unwrap();
+    let fit = |callback| Fit::new(1, 4).verbose(Verbose::Silent).callback(callback);
+    model().fit_with(&x, &x, fit(ModelCheckpoint::new(path("b.keras")))).unwrap();
+    let best = ModelCheckpoint::new(path("c.keras")).save_best_only(true);
+    let error = model().fit_with(&x, &x, fit(best)).unwrap_err().to_string();
+    assert!(error.contains("There is no validation data"), "{error}");
 }
