@@ -86,6 +86,11 @@ pub fn check_writable(path: impl AsRef<Path>) -> Result<()> {
         return opened.map(drop).map_err(|e| failed(path, &e));
     }
     let made = make_folders(target.folder()).map_err(|e| failed(path, &e))?;
+    // A name that is too long, or none, does as the name of no file.
+    let named = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path, &error)),
+        _ => Ok(()),
+    };
     let probe = Temporary::create(target.folder())
         .and_then(|probe| (&probe.file).write_all(b"0"))
         .map_err(|e| failed(path, &e));
@@ -93,7 +98,7 @@ pub fn check_writable(path: impl AsRef<Path>) -> Result<()> {
         // A folder that somebody else filled meanwhile stays.
         let _ = fs::remove_dir(folder);
     }
-    probe
+    named.and(probe)
 }
 
 /// Creates the missing folders of a path; gives back those it made, outermost first.
@@ -114,6 +119,9 @@ struct Target {
 
 impl Target {
     fn find(path: &Path) -> Result<Self> {
+        if path.as_os_str().is_empty() {
+            return Err(Error::config("", "must be the name of a file, got \"\""));
+        }
         if path.file_name().is_none() {
             return Err(Error::file(path, "is not the name of a file"));
         }
@@ -335,6 +343,9 @@ mod tests {
             (dir.path().join(".."), "not the name of a file"),
             (file.clone(), "read-only"),
             (file.join("model.keras"), "cannot be written"),
+            (dir.path().join("a".repeat(300)), "cannot be written"),
+            (dir.path().join("a\0b"), "cannot be written"),
+            (PathBuf::new(), "must be the name of a file"),
         ];
         for (path, expected) in cases {
             for result in [check_writable(&path), write_atomic(&path, |_| Ok(()))] {

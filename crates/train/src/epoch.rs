@@ -83,9 +83,19 @@ impl<'a> Training<'a> {
                 }
             }
         }
-        if fit.checkpoint.is_none() {
-            fit.checkpoint = callbacks.iter().find_map(|callback| callback.checkpoint());
-            fit.resume = fit.checkpoint.is_some();
+        for (index, callback) in callbacks.iter().enumerate() {
+            let Some(asked) = callback.checkpoint() else { continue };
+            if let Some(other) = &fit.checkpoint {
+                return Err(Error::config(
+                    format!("callbacks[{index}]"),
+                    format!(
+                        "a run writes its checkpoints to one folder, and this one to {} already; leave \
+                         out one of the two",
+                        other.directory.display()
+                    ),
+                ));
+            }
+            (fit.checkpoint, fit.resume) = (Some(asked), true);
         }
         let initial_epoch = fit.initial_epoch;
         *history = History::of(&logged);

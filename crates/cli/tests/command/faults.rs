@@ -307,6 +307,37 @@ fn what_a_run_finds_changed_when_it_goes_on_is_said() {
     assert!(error.contains("it is after epoch 8, the run is to end after epoch 6"), "{error}");
 }
 
+/// Keras's callback has the place of the checkpoints beside the model, and goes on without being asked.
+#[test]
+fn backup_and_restore_of_a_configuration_is_what_the_run_goes_on_from() {
+    let mut config = with_checkpoints();
+    let plain = expected(&config);
+    let checkpoint = config.as_object_mut().unwrap().remove("checkpoint");
+    let backup =
+        json!({"class_name": "BackupAndRestore", "config": {"backup_dir": "b", "save_freq": 1}});
+    config["callbacks"] = json!([backup]);
+    config["fit"]["epochs"] = json!(10_000_000);
+    let dir = folder(&config);
+    let child = started(dir.path(), &["train", "run.json", "--quiet"]);
+    until("a backup", || !checkpoints(&dir.path().join("b")).is_empty());
+    signal(&child, "-INT");
+    let output = child.wait_with_output().unwrap();
+    assert!(err(&output).contains("a checkpoint is in b/step-"), "{}", err(&output));
+    assert!(!dir.path().join("m-checkpoints").exists());
+    let done = losses(dir.path()).as_array().unwrap().len();
+    let epochs = format!("fit.epochs={}", done.max(5) + 1);
+    let ran = sconce(dir.path(), &["train", "run.json", "--set", &epochs]).ok();
+    assert!(ran.err.contains("the run goes on from b/step-"), "{}", ran.err);
+    assert_eq!(losses(dir.path()).as_array().unwrap()[..6], plain.as_array().unwrap()[..]);
+    assert!(checkpoints(&dir.path().join("b")).is_empty(), "the run has ended by itself");
+    config["checkpoint"] = checkpoint.unwrap();
+    let error = sconce(folder(&config).path(), &["train", "run.json", "--quiet"]).fails(2);
+    assert!(
+        error.contains("at `callbacks[0]`: a run writes its checkpoints to one folder"),
+        "{error}"
+    );
+}
+
 #[test]
 fn settings_of_checkpoints_that_cannot_be_are_refused() {
     for (checkpoint, place, advice) in [

@@ -65,4 +65,20 @@ fn a_server_that_is_not_there_ends_no_run_and_https_is_refused() {
     assert_eq!(model.fit_with(&x, &x, fit("http://127.0.0.1:1")).unwrap().epoch, [0, 1]);
     let error = model.fit_with(&x, &x, fit("https://example.org")).unwrap_err().to_string();
     assert!(error.contains("`callbacks[0].config.root`: must begin with http://"), "{error}");
+    for (callback, expected) in [
+        (
+            RemoteMonitor::new().root("http://"),
+            "config.root`: `http:///publish/epoch/end/` is no address",
+        ),
+        (RemoteMonitor::new().root("http://[::"), "is no address"),
+        (
+            RemoteMonitor::new()
+                .headers(std::collections::BTreeMap::from([("a\nb".into(), "c".into())])),
+            "config.headers`: \"a\\nb\": \"c\" is no header of HTTP",
+        ),
+    ] {
+        let fit = Fit::new(1, 4).verbose(Verbose::Silent).callback(callback);
+        let error = model.fit_with(&x, &x, fit).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }
