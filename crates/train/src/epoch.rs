@@ -31,6 +31,8 @@ pub(crate) struct Training<'a> {
     pub(crate) step: u64,
     /// How many batches the last epoch had, for sources that do not know beforehand.
     pub(crate) counted: Option<usize>,
+    /// Whether a validation loss that is not finite was told of.
+    told_of_validation: bool,
     /// What writes checkpoints, and what they say about this run.
     checkpoints: Option<(Keeper, Conditions)>,
 }
@@ -111,6 +113,7 @@ impl<'a> Training<'a> {
             at: Position { epoch: initial_epoch, ..Position::default() },
             step: 0,
             counted: None,
+            told_of_validation: false,
             checkpoints: None,
         })
     }
@@ -331,7 +334,8 @@ impl<'a> Training<'a> {
             None => evaluate_source(self.model, validation)?,
             Some(_) => self.test_own_step(validation)?,
         };
-        if logs.get("loss").is_some_and(|loss| !loss.is_finite()) {
+        let finite = logs.get("loss").is_none_or(f64::is_finite);
+        if !finite && !std::mem::replace(&mut self.told_of_validation, true) {
             // As in Keras the run goes on: the training loss may be as it should be.
             let line = format!(
                 "the validation loss of epoch {} is not finite ({}); check the validation data",

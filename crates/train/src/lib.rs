@@ -20,6 +20,8 @@ mod health;
 pub mod history;
 mod legacy_compile;
 mod legacy_optimizer;
+#[cfg(test)]
+mod listening;
 mod model;
 mod non_finite;
 pub mod per_output;

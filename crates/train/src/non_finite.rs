@@ -72,21 +72,16 @@ fn blame(
         }
     }
     let weights = network.non_finite_weights()?;
-    if !weights.is_empty() {
-        return Ok(Blame {
-            what: format!(
-                "an update before it has left weights that are not: {}",
-                weights.join(", ")
-            ),
-            samples: Vec::new(),
-            advice: SMALLER_UPDATES,
-        });
-    }
+    let since = match weights.is_empty() {
+        true => String::new(),
+        false => format!(", since these weights are not: {}", weights.join(", ")),
+    };
     let context = || Context::training(seed, update).recording(false);
     if let Some((layer, samples)) = network.first_non_finite(&batch.x, &mut context())? {
         return Ok(Blame {
-            what: format!("the first layer whose output is not finite is `{layer}`"),
-            samples,
+            what: format!("the first layer whose output is not finite is `{layer}`{since}"),
+            // No sample is to blame for a weight.
+            samples: if weights.is_empty() { samples } else { Vec::new() },
             advice: SMALLER_UPDATES,
         });
     }
@@ -109,9 +104,10 @@ fn blame(
         }
     }
     Ok(Blame {
-        what: "every layer's output and the loss of every sample is finite, so their sum or a penalty \
-               is not"
-            .to_string(),
+        what: format!(
+            "every layer's output and the loss of every sample is finite, so their sum or a penalty is \
+             not{since}"
+        ),
         samples: Vec::new(),
         advice: SMALLER_UPDATES,
     })
@@ -255,8 +251,8 @@ mod tests {
         let small = x.affine(0.1, 0.0).unwrap();
         let error =
             exponential().fit_with(&small, &small, fit().callback(spoil)).unwrap_err().to_string();
-        let expected = "at update 3, batch 3 of epoch 1; an update before it has left weights that are \
-                        not: after/bias. This";
+        let expected = "at update 3, batch 3 of epoch 1; the first layer whose output is not finite is \
+                        `after`, since these weights are not: after/bias. This";
         assert!(error.contains(expected), "{error}");
 
         let logarithm =

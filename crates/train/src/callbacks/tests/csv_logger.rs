@@ -51,4 +51,9 @@ fn csv_logger_appends_and_cuts_what_came_after_its_state() {
     std::fs::write(&path, "epoch").unwrap();
     let error = second.on(&Event::TrainBegin, &mut run).unwrap_err().to_string();
     assert!(error.contains("shorter (5 bytes) than this run left it"), "{error}");
+    assert!(error.contains("move it away, and a new one begins"), "{error}");
+    std::fs::remove_file(&path).unwrap();
+    second.on(&Event::TrainBegin, &mut run).unwrap();
+    second.on(&end(1), &mut run).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "epoch,loss,val_loss\r\n1,7.0,NA\r\n");
 }

@@ -1,7 +1,7 @@
 //! What callbacks remember.
 
 use super::*;
-use crate::callbacks::ModelCheckpoint;
+use crate::callbacks::{LearningRateScheduler, ModelCheckpoint, ReduceLROnPlateau};
 
 /// Values that no JSON number stands for, and names with values, survive.
 #[test]
@@ -49,4 +49,29 @@ fn model_checkpoints_by_batch_go_on() {
     let mut both = [names("first"), names("second")].concat();
     both.sort();
     assert_eq!(both, names("whole"));
+}
+
+/// A rate that a function of the epoch and of the rate before sets, and one that is lowered where nothing
+/// improves.
+#[test]
+fn learning_rates_that_callbacks_set_go_on() {
+    let fit = || {
+        let halved =
+            LearningRateScheduler::new(|epoch, rate| if epoch < 2 { rate } else { rate / 2.0 });
+        let lowered = ReduceLROnPlateau::new().monitor("val_accuracy").patience(1).factor(0.7);
+        fit().callback(halved).callback(lowered)
+    };
+    let mut whole = model(Adam::new(0.05));
+    let expected = train(&mut whole, fit()).unwrap();
+    let rates = expected.get("learning_rate");
+    assert!(rates.last() < rates.first(), "{rates:?}");
+    for lost in [4, 5, 11, 12, 14] {
+        let dir = tempfile::tempdir().unwrap();
+        let checkpoint = || Checkpoint::new(dir.path()).every_steps(1);
+        let first = fit().checkpoint(checkpoint()).callback(failing(lost));
+        train(&mut model(Adam::new(0.05)), first).unwrap_err();
+        let mut rest = model(Adam::new(0.05));
+        let history = train(&mut rest, fit().checkpoint(checkpoint()).resume(true)).unwrap();
+        assert_eq!((text(&history), weights(&rest)), (text(&expected), weights(&whole)), "{lost}");
+    }
 }

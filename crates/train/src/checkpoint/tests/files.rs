@@ -2,6 +2,7 @@
 
 use super::super::OnFailure;
 use super::*;
+use crate::listening::listened;
 
 /// Of a checkpoint that is damaged anywhere the one before it is used.
 #[test]
@@ -153,6 +154,26 @@ fn every_byte_of_a_checkpoint_counts() {
     assert!(unnoticed.len() < 16 && unnoticed.iter().all(|at| *at < header), "{unnoticed:?}");
 }
 
+/// What this version cannot read is not damaged: nothing goes on from the one before it, which would in
+/// time be the end of the newer one.
+#[test]
+fn checkpoints_of_another_format_are_left_alone() {
+    use sconce_saving::SafetensorsFile;
+    let dir = tempfile::tempdir().unwrap();
+    let path = small_checkpoint(dir.path());
+    let newer = file::path_of(dir.path(), 3);
+    let mut other = SafetensorsFile::read(&path).unwrap();
+    other.metadata.insert("version".into(), "2".into());
+    other.metadata.insert("sha256".into(), file::checksum(&other.metadata, &other.tensors));
+    other.write(&newer).unwrap();
+    let error = file::newest(dir.path(), |line| panic!("{line}")).err().unwrap().to_string();
+    assert!(
+        error.contains("is of version 2 of the format, this Sconce reads version 1"),
+        "{error}"
+    );
+    assert!(newer.exists());
+}
+
 /// Two runs in one folder would remove each other's checkpoints.
 #[test]
 fn a_folder_belongs_to_one_run_at_a_time() {
@@ -246,39 +267,8 @@ fn a_checkpoint_of_another_version_is_gone_on_with_and_said_to_be() {
         let fit = fit().checkpoint(checkpoint()).resume(true);
         train(&mut model(sgd()), fit).unwrap();
     });
+    let told: Vec<&String> = told.iter().filter(|line| line.contains("step-")).collect();
     let [warning, note] = told.as_slice() else { panic!("{told:?}") };
     assert!(warning.contains("was made by version 0.0.1 of Sconce on cpu, and this is version "));
     assert!(note.contains("step-000000005.safetensors, at batch 6 of epoch 1"), "{note}");
-}
-
-/// The events of the library on this thread.
-fn listened(run: impl FnOnce()) -> Vec<String> {
-    use std::sync::{Arc, Mutex};
-    use tracing::field::{Field, Visit};
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<String>>>);
-    impl Visit for Lines {
-        fn record_debug(&mut self, _: &Field, value: &dyn std::fmt::Debug) {
-            self.0.lock().unwrap().push(format!("{value:?}"));
-        }
-    }
-    impl tracing::Subscriber for Lines {
-        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-            true
-        }
-        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-            tracing::span::Id::from_u64(1)
-        }
-        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-        fn event(&self, event: &tracing::Event<'_>) {
-            event.record(&mut self.clone());
-        }
-        fn enter(&self, _: &tracing::span::Id) {}
-        fn exit(&self, _: &tracing::span::Id) {}
-    }
-    let lines = Lines::default();
-    tracing::subscriber::with_default(lines.clone(), run);
-    let lines = lines.0.lock().unwrap();
-    lines.iter().filter(|line| line.contains("step-")).cloned().collect()
 }
