@@ -216,12 +216,26 @@ fn keras_opens_models_of_several_outputs() {
         "steps",
         "encoder",
         "gpt",
+        "gpt/embeddings",
+        "encoder/words",
+        "masks/computed",
+        "forecaster",
+        "lora",
+        "unet",
+        "frames",
+        "spectral",
+        "autoencoder",
         "grouped",
         "compared",
     ];
     let mut count = 0;
-    let groups =
-        ["functional_training", "layer_training", "sequence_training", "attention_training"];
+    let groups = [
+        "functional_training",
+        "layer_training",
+        "sequence_training",
+        "attention_training",
+        "image_models_training",
+    ];
     for case in groups.into_iter().flat_map(golden::load) {
         if !names.contains(&case.name()) {
             continue;

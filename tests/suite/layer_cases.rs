@@ -196,6 +196,13 @@ pub fn cases() -> Vec<LayerCase> {
         case("StochasticDepth", json!({"drop_path_rate": 0.4}), &[2, 3], &[]),
         merging("Subtract", json!({}), &[&[2, 3], &[2, 3]]),
         case("UnitNormalization", json!({}), &[2, 3], &[]),
+        case(
+            "SpectralNormalization",
+            // As many iterations as it takes until the vectors, which have no gradient, no longer depend on the kernel.
+            json!({"layer": {"class_name": "Dense", "config": {"units": 2}}, "power_iterations": 200}),
+            &[3],
+            &[("dense/kernel", &[3, 2]), ("vector_u", &[1, 2]), ("dense/bias", &[2])],
+        ),
         case("UpSampling1D", json!({}), &[2, 3], &[]),
         case("UpSampling2D", json!({"size": [2, 3]}), &[2, 2, 3], &[]),
         case("UpSampling2D", json!({"interpolation": "bicubic"}), &[2, 2, 2], &[]),

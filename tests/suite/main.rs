@@ -31,3 +31,4 @@ mod sources;
 mod steps;
 mod styles;
 mod tensorboard;
+mod wrapped;

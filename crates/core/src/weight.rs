@@ -206,6 +206,26 @@ impl Weight {
         })
     }
 
+    /// The same weight, memory included, as another statement of it says.
+    ///
+    /// # Errors
+    /// If that has another shape.
+    pub fn restated(&self, spec: WeightSpec) -> Result<Self> {
+        if spec.dims != self.var.dims() {
+            let expected =
+                format!("expected a weight of shape {:?}, got {:?}", self.var.dims(), spec.dims);
+            return Err(Error::layer("", expected));
+        }
+        Ok(Self {
+            name: spec.name,
+            var: self.var.clone(),
+            is_state: !spec.trainable,
+            regularizer: spec.regularizer,
+            constraint: spec.constraint,
+            untracked: self.untracked.clone(),
+        })
+    }
+
     /// Replaces the value; shape must be the same, the type is converted.
     pub fn set(&self, value: &Tensor) -> Result<()> {
         if value.dims() != self.var.dims() {

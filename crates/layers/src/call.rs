@@ -72,6 +72,18 @@ impl<'a> Scope<'a> {
         stream_key: u64,
         following: Following,
     ) -> Result<Vec<Value>> {
+        self.run_call(entry, args, stream_key, following, Vec::new())
+    }
+
+    /// As [`Scope::run_with`], with values in the place of some of the layer's weights.
+    fn run_call(
+        &mut self,
+        entry: &LayerEntry,
+        args: Args<Value>,
+        stream_key: u64,
+        following: Following,
+        replaced: Vec<(&'static str, Tensor)>,
+    ) -> Result<Vec<Value>> {
         let training = match args.flag("training") {
             Some(Json::Bool(training)) => *training,
             _ => self.training,
@@ -96,7 +108,7 @@ impl<'a> Scope<'a> {
                 None => None,
             },
         };
-        let mut call = Call { scope, entry, args, given_masks, masks: None, following };
+        let mut call = Call { scope, entry, args, given_masks, replaced, masks: None, following };
         let ran = call.run();
         ran.map_err(|e| e.in_layer(&path.text()))
     }
@@ -151,6 +163,8 @@ pub struct Call<'a> {
     args: Args<Value>,
     /// Those of the argument `mask`, one for each tensor.
     given_masks: Vec<Option<Tensor>>,
+    /// What stands for weights in this call, by name.
+    replaced: Vec<(&'static str, Tensor)>,
     /// Those of the outputs.
     masks: Option<Vec<Option<Tensor>>>,
     following: Following,
@@ -277,6 +291,9 @@ impl<'a> Call<'a> {
 
     /// The weight of a name, differentiated if the layer is trained; `None` if it was not declared.
     pub fn find_weight(&self, name: &str) -> Option<Tensor> {
+        if let Some((_, value)) = self.replaced.iter().find(|(replaced, _)| *replaced == name) {
+            return Some(value.clone());
+        }
         let weight = self.own(name)?;
         let tracked = self.scope.tape.is_some() && self.scope.trainable && !weight.is_state;
         Some(weight.value(tracked).clone())
@@ -362,6 +379,18 @@ impl<'a> Call<'a> {
         stream_key: u64,
     ) -> Result<Vec<Value>> {
         self.scope.run(entry, args, stream_key)
+    }
+
+    /// As [`Call::child`], with values in the place of weights of the layer, by name: they are
+    /// differentiated as any tensor.
+    pub fn child_with_weights(
+        &mut self,
+        entry: &LayerEntry,
+        args: Args<Value>,
+        weights: Vec<(&'static str, Tensor)>,
+    ) -> Result<Vec<Value>> {
+        let key = random::key_of(entry.name());
+        self.scope.run_call(entry, args, key, Following::default(), weights)
     }
 
     /// The scope that layers inside this one run in.

@@ -5,7 +5,7 @@ use crate::layer::{Child, Layer};
 use crate::regularizers::Regularizer;
 use sconce_core::{
     Args, Carried, DTypePolicy, Device, Dims, Error, FirstValues, Result, Spec, Store, Tensor,
-    Weight,
+    Weight, WeightSpec,
 };
 use std::collections::HashMap;
 use std::fmt;
@@ -146,12 +146,20 @@ struct Inner {
     trainable: AtomicBool,
     options: Options,
     built: OnceLock<Built>,
+    /// What the layer is now and which weights it has, if it was changed after it was built.
+    changed: OnceLock<Changed>,
     carried: Arc<Carried>,
 }
 
 /// The weights of a layer, and what it was first called with.
 struct Built {
     inputs: Args<Spec>,
+    weights: Vec<Arc<Weight>>,
+}
+
+/// What a layer became after it was built.
+struct Changed {
+    layer: Arc<dyn Layer>,
     weights: Vec<Arc<Weight>>,
 }
 
@@ -169,8 +177,8 @@ impl LayerEntry {
     pub fn new(layer: Arc<dyn Layer>, mut options: Options) -> Self {
         let name = options.name.take().map(OnceLock::from).unwrap_or_default();
         let trainable = AtomicBool::new(options.trainable);
-        let (built, carried) = (OnceLock::new(), Arc::default());
-        Self(Arc::new(Inner { layer, name, trainable, options, built, carried }))
+        let (built, changed, carried) = (OnceLock::new(), OnceLock::new(), Arc::default());
+        Self(Arc::new(Inner { layer, name, trainable, options, built, changed, carried }))
     }
 
     /// The same layer with the same options and name, but weights of its own, as the layers inside it.
@@ -182,13 +190,13 @@ impl LayerEntry {
         if let Some(copy) = copies.get(&self.id()) {
             return Ok(copy.clone());
         }
-        let children = self.0.layer.children();
+        let children = self.layer().children();
         let children = children.iter().flat_map(Child::entries).map(|e| e.duplicate(copies));
         let children = children.collect::<Result<Vec<_>>>()?;
         let layer = match children.is_empty() {
-            true => self.0.layer.clone(),
+            true => self.layer().clone(),
             false => {
-                let copy = self.0.layer.with_children(children);
+                let copy = self.layer().with_children(children);
                 copy.map_err(|e| e.in_layer(self.name()))?
             }
         };
@@ -199,18 +207,18 @@ impl LayerEntry {
 
     /// The layer.
     pub fn layer(&self) -> &Arc<dyn Layer> {
-        &self.0.layer
+        self.0.changed.get().map_or(&self.0.layer, |changed| &changed.layer)
     }
 
     /// Its configuration struct, if it is of this type.
     pub fn downcast<L: Layer>(&self) -> Option<&L> {
-        let any: &dyn std::any::Any = self.0.layer.as_ref();
+        let any: &dyn std::any::Any = self.layer().as_ref();
         any.downcast_ref()
     }
 
     /// Keras's class name.
     pub fn class_name(&self) -> &'static str {
-        self.0.layer.class_name()
+        self.layer().class_name()
     }
 
     /// Its name; `None` if it was not named and is in no model yet.
@@ -268,7 +276,7 @@ impl LayerEntry {
     /// What comes out of a call, integer inputs cast as the layer takes them.
     pub fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
         let accepted = self.accepted(x)?;
-        let mut outputs = self.0.layer.outputs(&accepted)?;
+        let mut outputs = self.layer().outputs(&accepted)?;
         if accepted.flat().iter().all(|spec| !spec.dtype.is_float()) {
             // Floats from integers, such as embeddings, are of the type that it computes in.
             let floats = outputs.iter_mut().filter(|spec| spec.dtype.is_float());
@@ -279,11 +287,11 @@ impl LayerEntry {
 
     /// Whether an argument is the mask of a call, which no layer counts among its inputs.
     pub(crate) fn is_mask(&self, name: &str) -> bool {
-        name == "mask" && !self.0.layer.arguments().contains(&name)
+        name == "mask" && !self.layer().arguments().contains(&name)
     }
 
     fn accepted(&self, x: &Args<Spec>) -> Result<Args<Spec>> {
-        let casts = self.0.layer.casts_integers();
+        let casts = self.layer().casts_integers();
         let mut x = x.clone();
         x.named.retain(|(name, _)| !self.is_mask(name));
         x.try_map(|spec| {
@@ -305,7 +313,40 @@ impl LayerEntry {
 
     /// Its own weights, not those of the layers inside it; none before it is built.
     pub fn weights(&self) -> &[Arc<Weight>] {
-        self.0.built.get().map_or(&[], |built| &built.weights)
+        match (self.0.changed.get(), self.0.built.get()) {
+            (Some(changed), _) => &changed.weights,
+            (None, built) => built.map_or(&[], |built| &built.weights),
+        }
+    }
+
+    /// The weight of a layer inside it that is counted among its own too, once that is built.
+    pub fn borrowed_weight(&self) -> Option<(&LayerEntry, &Arc<Weight>)> {
+        let (owner, name) = self.layer().borrowed_weight()?;
+        Some((owner, owner.weights().iter().find(|weight| weight.name == name)?))
+    }
+
+    /// Puts a layer with more weights in the place of the layer. Weights of a name that there is keep their
+    /// values; whether they are trained is as the new layer says.
+    pub(crate) fn replace_layer(&self, layer: Arc<dyn Layer>) -> Result<()> {
+        let built = self.0.built.get().ok_or_else(|| {
+            Error::layer("", "the layer is not built; call `build` or `fit` of its model first")
+        })?;
+        let device = built.weights.first().map_or(&Device::Cpu, |weight| weight.var.device());
+        let make = |spec: WeightSpec| {
+            Ok(Arc::new(match built.weights.iter().find(|weight| weight.name == spec.name) {
+                Some(weight) => weight.restated(spec)?,
+                None => {
+                    let float = self.policy().variable;
+                    Weight::new(spec, self.name(), device, float, FirstValues::Seed(0))?
+                }
+            }))
+        };
+        let weights = layer.weights(&built.inputs)?.into_iter().map(make);
+        let weights = weights.collect::<Result<Vec<_>>>()?;
+        match self.0.changed.set(Changed { layer, weights }) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(Error::layer("", "the layer was changed already")),
+        }
     }
 
     /// Makes its weights and those of the layers inside it for a call, unless they exist. `scope` is
@@ -316,7 +357,7 @@ impl LayerEntry {
             return Ok(());
         }
         let x = self.accepted(x)?;
-        let layer = &self.0.layer;
+        let layer = self.layer();
         for child in layer.children() {
             let siblings = child.entries();
             for entry in &siblings {
@@ -357,7 +398,7 @@ impl LayerEntry {
                 spec = Some(Spec { dims: Dims::batch_of(sample), dtype: batch.dtype() });
             }
         });
-        let adapted = self.0.layer.adapt(&mut data).map_err(|e| e.in_layer(self.name()))?;
+        let adapted = self.layer().adapt(&mut data).map_err(|e| e.in_layer(self.name()))?;
         drop(data);
         if let Some(spec) = spec {
             let options = BuildOptions { device: &Device::Cpu, first: FirstValues::Zeros };
@@ -377,10 +418,14 @@ impl LayerEntry {
     pub fn collect(&self, store: &mut Store, scope: &str, trainable: bool) -> Result<()> {
         let path = join(scope, self.name());
         let trainable = trainable && self.is_trainable();
+        if let Some((owner, weight)) = self.borrowed_weight() {
+            let path = format!("{path}/{}/{}", owner.name(), weight.name);
+            store.add(path, weight.clone(), trainable && owner.is_trainable())?;
+        }
         for weight in self.weights() {
             store.add(format!("{path}/{}", weight.name), weight.clone(), trainable)?;
         }
-        for child in self.0.layer.children() {
+        for child in self.layer().children() {
             child.entries().iter().try_for_each(|e| e.collect(store, &path, trainable))?;
         }
         Ok(())
@@ -399,7 +444,7 @@ impl LayerEntry {
     ) {
         let path = join(scope, self.name());
         visit(&path, self, depth);
-        for entry in self.0.layer.children().iter().flat_map(Child::entries) {
+        for entry in self.layer().children().iter().flat_map(Child::entries) {
             entry.walk_from(&path, depth + 1, visit);
         }
     }
@@ -408,7 +453,7 @@ impl LayerEntry {
     /// inside it, back to none, which are zeros.
     pub fn reset_states(&self) {
         self.0.carried.clear();
-        let children = self.0.layer.children();
+        let children = self.layer().children();
         children.iter().flat_map(Child::entries).for_each(LayerEntry::reset_states);
     }
 

@@ -8,6 +8,7 @@
 
 use crate::call::Call;
 use crate::entry::LayerEntry;
+use crate::lora::Lora;
 use sconce_core::{
     Args, Config, Dims, Entry, Error, Json, Kind, Part, Result, Spec, Tensor, WeightSpec,
 };
@@ -108,6 +109,12 @@ pub trait Layer: Configured {
         None
     }
 
+    /// A weight of a layer inside that Keras counts and saves among this one's own too, before them: the layer
+    /// and the weight's name.
+    fn borrowed_weight(&self) -> Option<(&LayerEntry, &'static str)> {
+        None
+    }
+
     /// What a recurrent cell carries from step to step: the shapes of its states for the input of a step,
     /// batch axis first. It is called with an input and the list of states, and gives its output and the
     /// new states. `None`: the layer is no cell.
@@ -139,6 +146,23 @@ pub trait Layer: Configured {
                 self.class_name()
             ),
         ))
+    }
+
+    /// The weight that LoRA changes, and how, if it is enabled.
+    fn lora(&self) -> Option<(&'static str, Lora)> {
+        None
+    }
+
+    /// The same layer with LoRA.
+    ///
+    /// # Errors
+    /// Of layers that have none, which is the default.
+    fn with_lora(&self, _lora: Lora) -> Result<Arc<dyn Layer>> {
+        let message = format!(
+            "{} has no LoRA; Dense, EinsumDense, Embedding and Conv1D to Conv3D have it",
+            self.class_name()
+        );
+        Err(Error::layer("", message))
     }
 
     /// Computes the outputs.

@@ -17,6 +17,7 @@ pub mod following;
 pub mod initializers;
 pub mod json;
 pub mod layer;
+pub mod lora;
 pub mod merging;
 pub mod normalization;
 pub mod operations;
@@ -47,7 +48,7 @@ pub use crate::merging::{
 };
 pub use crate::normalization::{
     BatchNormalization, GroupNormalization, LayerNormalization, LayerScale, RMSNormalization,
-    UnitNormalization,
+    SpectralNormalization, UnitNormalization,
 };
 pub use crate::pooling::{
     AdaptiveAveragePooling1D, AdaptiveAveragePooling2D, AdaptiveAveragePooling3D,
@@ -76,6 +77,7 @@ pub use data_format::DataFormat;
 pub use entry::{BuildOptions, LayerEntry, LayerExt, Named, Options};
 pub use following::Following;
 pub use layer::{Child, Configured, Layer, Layers};
+pub use lora::{Filed, Lora};
 pub use sconce_core::Axes;
 pub use sconce_ops::activations;
 
@@ -196,6 +198,7 @@ sconce_core::registry! { Layers(Layer):
     SpatialDropout1D [];
     SpatialDropout2D [];
     SpatialDropout3D [];
+    SpectralNormalization [];
     StackedRNNCells [];
     StochasticDepth [];
     Subtract [];

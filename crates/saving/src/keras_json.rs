@@ -229,8 +229,11 @@ impl Scan<'_> {
             && !(self.is_supported)(Class::Layer(class))
         {
             self.report(path, &unsupported(map, class));
-        } else if is_layer && path != self.root {
-            unsupported_settings(map, class).iter().for_each(|what| self.report(path, what));
+        } else if is_layer
+            && path != self.root
+            && let Some(what) = unsupported_policy(map, class)
+        {
+            self.report(path, &what);
         }
         if !is_code {
             self.members(map, path);
@@ -335,10 +338,9 @@ fn is_layer_module(map: &Map<String, Json>, class: &str) -> bool {
     model && module == "keras" || of("layers") || of("models")
 }
 
-/// What every layer of Keras can be set to and no layer here can: another type than float32, low-rank
-/// updates, quantisation.
-fn unsupported_settings(map: &Map<String, Json>, class: &str) -> Vec<String> {
-    let Some(config) = map.get("config") else { return Vec::new() };
+/// Another type than float32 or quantisation, which every layer of Keras can be set to.
+fn unsupported_policy(map: &Map<String, Json>, class: &str) -> Option<String> {
+    let config = map.get("config")?;
     let policy = match config.get("dtype") {
         // The type of the data is an input layer's own key.
         _ if class == "InputLayer" => None,
@@ -347,14 +349,7 @@ fn unsupported_settings(map: &Map<String, Json>, class: &str) -> Vec<String> {
         _ => None,
     };
     let policy = policy.filter(|name| name != "float32");
-    let mut found: Vec<String> = policy
-        .map(|name| format!("the dtype policy `{name}`; only float32 is supported"))
-        .into_iter()
-        .collect();
-    if config.get("lora_rank").is_some_and(|rank| !rank.is_null()) {
-        found.push("LoRA (`lora_rank`) is not supported".to_string());
-    }
-    found
+    policy.map(|name| format!("the dtype policy `{name}`; only float32 is supported"))
 }
 
 /// "mixed_float16", or Keras's name for a quantised policy.

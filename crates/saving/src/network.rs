@@ -5,7 +5,7 @@ use crate::legacy_weights::{self, WeightOptions};
 use crate::paths::{Child, Saved, Variable, place};
 use crate::{Array, KerasArchive, ModelFile, NamedTensors, StoredWeights, hard_sigmoid};
 use sconce_core::{Device, Error, FirstValues, Json, Result, Tensor, Weight};
-use sconce_layers::{self as layers, LayerEntry};
+use sconce_layers::{self as layers, Filed, LayerEntry};
 use sconce_model::legacy::{self, Translation};
 use sconce_model::{Architecture, Graph, GraphLayer, Network, architecture};
 use std::collections::{HashMap, HashSet};
@@ -81,9 +81,14 @@ fn saved_layers(
 
 /// A layer and the layers inside it.
 fn saved(entry: &LayerEntry, paths: &Paths<'_>) -> Result<Saved> {
+    let filed: HashMap<*const Weight, Filed> =
+        entry.weights().iter().map(Arc::as_ptr).zip(entry.filed()?).collect();
     let variable = |weight: &Arc<Weight>| {
-        let key = paths.get(&Arc::as_ptr(weight)).map_or_else(String::new, |path| path.to_string());
-        Variable { key, trainable: !weight.is_state }
+        let address = Arc::as_ptr(weight);
+        let key = paths.get(&address).map_or_else(String::new, |path| path.to_string());
+        // A weight that LoRA freezes stands where it stood before.
+        let is_merged = matches!(filed.get(&address), Some(Filed::Merged(_)));
+        Variable { key, trainable: is_merged || !weight.is_state }
     };
     let mut children: Vec<(String, Child)> =
         match entry.downcast::<GraphLayer>().and_then(|m| Some((m, m.graph()?))) {
@@ -114,7 +119,11 @@ fn saved(entry: &LayerEntry, paths: &Paths<'_>) -> Result<Saved> {
         variables: weights.into_iter().map(variable).collect(),
         children: Vec::new(),
     };
-    let mut own: Vec<&Arc<Weight>> = entry.weights().iter().collect();
+    let is_left =
+        |weight: &Arc<Weight>| matches!(filed.get(&Arc::as_ptr(weight)), Some(Filed::Left));
+    let borrowed = entry.borrowed_weight().map(|(_, weight)| weight);
+    let own = entry.weights().iter().filter(|weight| !is_left(weight));
+    let mut own: Vec<&Arc<Weight>> = borrowed.into_iter().chain(own).collect();
     if let Some((attribute, class_name)) = entry.layer().weights_within() {
         let inside = std::mem::take(&mut own);
         let group = group(inside, class_name, sconce_core::names::snake_case(class_name));
@@ -140,6 +149,22 @@ fn saved(entry: &LayerEntry, paths: &Paths<'_>) -> Result<Saved> {
     })
 }
 
+/// The weights that files hold otherwise than the network does, because of LoRA.
+fn merged(network: &Network) -> Result<HashMap<*const Weight, Filed>> {
+    let mut found = HashMap::new();
+    let mut failed = None;
+    for layer in network.graph().layers() {
+        layer.walk("", &mut |_, entry, _| match entry.filed() {
+            Ok(filed) => {
+                let others = entry.weights().iter().map(Arc::as_ptr).zip(filed);
+                found.extend(others.filter(|(_, filed)| !matches!(filed, Filed::Same)));
+            }
+            Err(error) => failed = Some(error),
+        });
+    }
+    failed.map_or(Ok(found), Err)
+}
+
 /// The weights of a network and the optimizer's variables, if there are any, as Keras's files hold
 /// them.
 pub fn to_weights(
@@ -148,8 +173,13 @@ pub fn to_weights(
 ) -> Result<NamedTensors> {
     let placement = place(&tree(network, optimizer)?);
     let mut values: HashMap<String, Tensor> = HashMap::new();
+    let merged = merged(network)?;
     for parameter in network.store().parameters() {
-        values.insert(parameter.path.clone(), parameter.var.as_tensor().detach());
+        let value = match merged.get(&Arc::as_ptr(&parameter.weight)) {
+            Some(Filed::Merged(value)) => value.clone(),
+            _ => parameter.var.as_tensor().detach(),
+        };
+        values.insert(parameter.path.clone(), value);
     }
     for (i, variable) in optimizer.iter().flat_map(|o| o.variables.iter().enumerate()) {
         values.insert(optimizer_key(i), variable.clone());
@@ -301,7 +331,15 @@ pub fn load_weights(network: &Network, weights: &NamedTensors) -> Result<()> {
     if !wrong.is_empty() {
         return Err(Error::data(format!("the weights do not fit the model: {}", wrong.join("; "))));
     }
-    found.iter().try_for_each(|(parameter, value)| parameter.set(value))
+    found.iter().try_for_each(|(parameter, value)| parameter.set(value))?;
+    // The change of LoRA is in the weight that was read.
+    let merged = merged(network)?;
+    for parameter in network.store().parameters() {
+        if let Some(Filed::Left) = merged.get(&Arc::as_ptr(&parameter.weight)) {
+            parameter.set(&parameter.var.as_tensor().zeros_like()?)?;
+        }
+    }
+    Ok(())
 }
 
 /// The weights of a network by path, for safetensors.

@@ -140,13 +140,11 @@ fn settings_that_no_layer_has_are_listed_for_each() {
     let model = json!({"class_name": "Sequential", "config": {"layers": [
         {"class_name": "InputLayer", "config": {"batch_shape": [null, 2], "dtype": "int32"}},
         dense(json!({"units": 1, "dtype": quantised})),
-        dense(json!({"units": 1, "dtype": "float32", "lora_rank": 2})),
         dense(json!({"units": 1, "dtype": "float64", "lora_rank": null})),
     ]}});
     let expected = [
         "config.layers[1]: the dtype policy `int8_from_float32`; only float32 is supported",
-        "config.layers[2]: LoRA (`lora_rank`) is not supported",
-        "config.layers[3]: the dtype policy `float64`; only float32 is supported",
+        "config.layers[2]: the dtype policy `float64`; only float32 is supported",
     ];
     assert_eq!(lines(&model, &ALL), expected);
 }

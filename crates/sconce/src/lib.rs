@@ -24,8 +24,9 @@ pub mod prelude {
         InputLayer, Layer, LayerEntry, LayerExt, LayerNormalization, LayerScale, LeakyReLU,
         Masking, Maximum, Minimum, MultiHeadAttention, Multiply, Normalization, PReLU, Permute,
         RMSNormalization, ReLU, RepeatVector, Rescaling, Reshape, Softmax, SpatialDropout1D,
-        SpatialDropout2D, SpatialDropout3D, StochasticDepth, Subtract, UnitNormalization,
-        UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
+        SpatialDropout2D, SpatialDropout3D, SpectralNormalization, StochasticDepth, Subtract,
+        UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D,
+        ZeroPadding3D,
     };
     pub use crate::layers::{
         AdaptiveAveragePooling1D, AdaptiveAveragePooling2D, AdaptiveAveragePooling3D,

@@ -485,8 +485,8 @@ impl fmt::Debug for Model {
 fn not_built() -> Error {
     Error::config(
         "",
-        "the model has no weights yet, since the shape of its input is not known: give the first \
-         layer `.input_shape([..])`, or call `build` or `fit` first",
+        "the model has no weights yet: compile it, or call `build` or `fit` first; a Sequential model whose first \
+         layer has no `.input_shape([..])` learns its shape from these two",
     )
 }
 

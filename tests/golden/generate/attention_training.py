@@ -67,6 +67,19 @@ def gpt():
     return keras.Model(ids, layers.Dense(WORDS, activation="softmax", name="a")(layers.LayerNormalization(name="end")(h)))
 
 
+def embedded_gpt():
+    """The next word at each step, of vectors of words and of places: two blocks, logits."""
+    ids = keras.Input((STEPS,), dtype="int32", name="ids")
+    places = layers.Embedding(STEPS, 4, name="places")(ops.cumsum(ops.ones_like(ids), axis=1) - 1)
+    h = layers.Embedding(WORDS, 4, name="words")(ids) + places
+    for i in range(2):
+        attend = lambda h: layers.MultiHeadAttention(2, 2, use_bias=False, dropout=0.0, name=f"heads_{i}")(
+            h, h, use_causal_mask=True
+        )
+        h = block(h, f"block_{i}", attend)
+    return keras.Model(ids, layers.Dense(WORDS, name="logits")(layers.LayerNormalization(name="end")(h)))
+
+
 def padded_encoder():
     """Classes of padded texts: the masks of words reach attention and the mean over steps by themselves."""
     ids = keras.Input((STEPS,), dtype="int32", name="ids")
@@ -116,11 +129,13 @@ def compared():
 
 def runs(d):
     adam = lambda: optimizers.Adam(0.01)
+    logits = lambda: {**compiled()(), "loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}
     return {
         "encoder": Run(encoder, compiled(), [d.padded], [d.labels]),
         # The gradient of a key's bias is 0 but for rounding, which Adam makes as large as any other.
         "encoder/adam": Run(lambda: encoder(use_bias=False), compiled(optimizer=adam), [d.padded], [d.labels]),
         "gpt": Run(gpt, compiled(), [d.words[:, :-1]], [d.words[:, 1:]]),
+        "gpt/embeddings": Run(embedded_gpt, logits, [d.words[:, :-1]], [d.words[:, 1:]]),
         "encoder/words": Run(padded_encoder, compiled(optimizer=adam), [d.padded_words], [d.labels]),
         "masks/computed": Run(computed_masks, compiled(optimizer=adam), [d.padded], [d.labels]),
         "grouped": Run(grouped, compiled("mse"), [d.waves[:, :-1]], [d.waves[:, -1]]),

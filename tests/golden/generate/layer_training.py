@@ -100,6 +100,25 @@ def images():
     return keras.Model(x, layers.Dense(CLASSES, activation="softmax", name="a")(layers.Flatten(name="flat")(h)))
 
 
+def spectral():
+    """Kernels over their spectral norms."""
+    x = keras.Input((4, 4, 3), name="x")
+    h = layers.SpectralNormalization(layers.Conv2D(4, 3, padding="same", name="conv"), name="spectral_conv")(x)
+    h = layers.Flatten(name="flat")(layers.ReLU(name="relu")(h))
+    h = layers.SpectralNormalization(layers.Dense(5, activation="tanh", name="wide"), power_iterations=3, name="spectral")(h)
+    return keras.Model(x, layers.Dense(CLASSES, activation="softmax", name="a")(h))
+
+
+def lora():
+    """Kernels that stay, each with a change of low rank."""
+    x = keras.Input((4, 4, 3), name="x")
+    h = layers.Conv2D(3, 2, activation="relu", kernel_regularizer="l2", lora_rank=2, lora_alpha=3, name="conv")(x)
+    h = layers.Dense(5, activation="tanh", name="wide")(layers.Flatten(name="flat")(h))
+    model = keras.Model(x, layers.Dense(CLASSES, activation="softmax", lora_rank=1, name="a")(h))
+    model.get_layer("wide").enable_lora(2, lora_alpha=5)
+    return model
+
+
 def volumes():
     x = keras.Input((4, 4, 3), name="x")
     h = layers.Reshape((2, 2, 4, 3), name="volume")(x)
@@ -155,4 +174,6 @@ def runs(d):
         "images": Run(images, compiled(), [d.images], y),
         "volumes": Run(volumes, compiled(), [d.images], y),
         "steps": Run(steps, compiled(), [d.x], y),
+        "spectral": Run(spectral, compiled(), [d.images], y),
+        "lora": Run(lora, compiled(), [d.images], y),
     }

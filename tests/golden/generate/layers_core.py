@@ -1,4 +1,4 @@
-"""Core layers: EinsumDense, Masking, SpectralNormalization."""
+"""Core layers: EinsumDense, Masking; LoRA."""
 
 import numpy as np
 from keras import layers
@@ -39,4 +39,16 @@ def make(_folder):
     steps = np.array(cases.normal(2, 3, 2))
     steps[0, 1] = -1.0
     cases.add("masking/value", lambda: layers.Masking(mask_value=-1.0), steps)
+
+    image, ids = cases.normal(2, 4, 5, 4), cases.draw.integers(0, 6, (2, 3))
+    for label, make_layer, x in [
+        ("dense", lambda: layers.Dense(5, activation="tanh", lora_rank=2), x3),
+        ("einsum_dense", lambda: layers.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="e", lora_rank=2, lora_alpha=5), x3),
+        ("embedding", lambda: layers.Embedding(6, 4, lora_rank=3), ids),
+        ("conv_1d", lambda: layers.Conv1D(3, 2, lora_rank=1, lora_alpha=0.5), x3),
+        ("conv_2d", lambda: layers.Conv2D(
+            4, 3, padding="same", groups=2, lora_rank=2, lora_alpha=3, kernel_regularizer="l2"), image),
+        ("conv_3d", lambda: layers.Conv3D(2, (1, 2, 1), lora_rank=2), cases.normal(1, 2, 3, 2, 3)),
+    ]:
+        cases.add(f"lora/{label}", make_layer, x, training=True)
     return cases.group

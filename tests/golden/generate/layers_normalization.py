@@ -1,5 +1,6 @@
 """Layers that normalize."""
 
+import numpy as np
 from keras import constraints, layers, regularizers
 from keras.src.applications.convnext import LayerScale
 
@@ -68,6 +69,19 @@ def make(_folder):
     add("unit_normalization", lambda: unit(), x3)
     add("unit_normalization/axis_1", lambda: unit(axis=1), x4)
     add("unit_normalization/axes", lambda: unit(axis=[1, 2]), x4)
+
+    spectral = layers.SpectralNormalization
+    image = cases.normal(2, 4, 5, 3)
+    for training in (False, True):
+        mode = "training" if training else "inference"
+        add(f"spectral_normalization/dense/{mode}", lambda: spectral(layers.Dense(4, activation="tanh")), x3,
+            training=training)
+        add(f"spectral_normalization/conv_2d/{mode}", lambda: spectral(layers.Conv2D(4, 3, padding="same"), power_iterations=3),
+            image, training=training)
+    add("spectral_normalization/depthwise", lambda: spectral(layers.DepthwiseConv2D(2), power_iterations=2), image,
+        training=True)
+    add("spectral_normalization/embeddings", lambda: spectral(layers.Embedding(7, 4)),
+        np.abs(cases.normal(3, 5)), training=True)
 
     add("layer_scale", lambda: LayerScale(0.5, 6), x4)
     return cases.group

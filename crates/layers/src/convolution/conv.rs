@@ -4,12 +4,14 @@ use super::{check_strides, convolved, in_format, window_sizes};
 use crate::constraints::Constraint;
 use crate::fields::{bias, require, weight};
 use crate::initializers::Initializer;
+use crate::lora::{self, Lora};
 use crate::regularizers::Regularizer;
 use crate::spatial::{Padding, Sizes, Spatial, WindowSizes};
 use crate::{Call, DataFormat, Layer};
 use sconce_core::{Args, Config, Error, Result, Spec, Tensor, WeightSpec};
 use sconce_ops::ActivationFn;
 use sconce_ops::activations::Range;
+use std::sync::Arc;
 
 /// Over one spatial axis, such as time.
 pub type Conv1D = Conv<1>;
@@ -67,6 +69,13 @@ pub struct Conv<const RANK: usize> {
     pub kernel_constraint: Option<Constraint>,
     /// Projection of the bias after each update.
     pub bias_constraint: Option<Constraint>,
+    /// Rank of LoRA, which freezes the kernel and trains a change of it of this rank: see
+    /// [`LayerEntry::enable_lora`](crate::LayerEntry::enable_lora).
+    #[config(skip_none, range = "[1, inf)")]
+    pub lora_rank: Option<usize>,
+    /// Strength of LoRA; left out, the rank.
+    #[config(skip_none)]
+    pub lora_alpha: Option<f64>,
 }
 
 impl<const RANK: usize> Conv<RANK> {
@@ -92,6 +101,7 @@ impl<const RANK: usize> Conv<RANK> {
 impl<const RANK: usize> Layer for Conv<RANK> {
     fn check(&self) -> Result<()> {
         self.activation.get().map_err(|e| e.under("activation"))?;
+        lora::check(self, self.kernel_constraint.is_some())?;
         self.padding.check(RANK == 1)?;
         check_strides(&self.strides.0, &self.dilation_rate.0)?;
         let divides = self.filters.is_multiple_of(self.groups);
@@ -115,12 +125,22 @@ impl<const RANK: usize> Layer for Conv<RANK> {
             (&self.bias_initializer, &self.bias_regularizer, &self.bias_constraint);
         let dims = self.use_bias.then_some(std::slice::from_ref(&self.filters));
         specs.extend(bias(dims, initializer, regularizer, constraint)?);
-        Ok(specs)
+        Ok(lora::with_lora(self, specs))
+    }
+
+    fn lora(&self) -> Option<(&'static str, Lora)> {
+        Some(("kernel", Lora::of(self.lora_rank, self.lora_alpha)?))
+    }
+
+    fn with_lora(&self, lora: Lora) -> Result<Arc<dyn Layer>> {
+        let Lora { rank, alpha } = lora;
+        Ok(Arc::new(Self { lora_rank: Some(rank), lora_alpha: Some(alpha), ..self.clone() }))
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
+        let kernel = lora::adapted(self, call, "kernel")?;
         let following = call.following();
-        let kernel = following.kernel(call.weight("kernel")?)?;
+        let kernel = following.kernel(kernel)?;
         let bias = following.bias(call.find_weight("bias"))?;
         let windows = self.windows();
         let y = in_format(

@@ -3,11 +3,13 @@
 use crate::constraints::Constraint;
 use crate::fields::{bias, weight};
 use crate::initializers::Initializer;
+use crate::lora::{self, Lora};
 use crate::regularizers::Regularizer;
 use crate::{Call, Layer};
 use sconce_core::{Args, Config, Error, Result, Spec, Tensor, WeightSpec};
 use sconce_ops::ActivationFn;
 use sconce_ops::activations::Range;
+use std::sync::Arc;
 
 /// A fully connected layer.
 ///
@@ -39,11 +41,19 @@ pub struct Dense {
     pub kernel_constraint: Option<Constraint>,
     /// Projection of the bias after each update.
     pub bias_constraint: Option<Constraint>,
+    /// Rank of LoRA, which freezes the kernel and trains a change of it of this rank: see
+    /// [`LayerEntry::enable_lora`](crate::LayerEntry::enable_lora).
+    #[config(skip_none, range = "[1, inf)")]
+    pub lora_rank: Option<usize>,
+    /// Strength of LoRA; left out, the rank.
+    #[config(skip_none)]
+    pub lora_alpha: Option<f64>,
 }
 
 impl Layer for Dense {
     fn check(&self) -> Result<()> {
         self.activation.get().map_err(|e| e.under("activation"))?;
+        lora::check(self, self.kernel_constraint.is_some())?;
         Ok(())
     }
 
@@ -72,11 +82,21 @@ impl Layer for Dense {
             (&self.bias_initializer, &self.bias_regularizer, &self.bias_constraint);
         let dims = self.use_bias.then_some(std::slice::from_ref(&self.units));
         specs.extend(bias(dims, initializer, regularizer, constraint)?);
-        Ok(specs)
+        Ok(lora::with_lora(self, specs))
+    }
+
+    fn lora(&self) -> Option<(&'static str, Lora)> {
+        Some(("kernel", Lora::of(self.lora_rank, self.lora_alpha)?))
+    }
+
+    fn with_lora(&self, lora: Lora) -> Result<Arc<dyn Layer>> {
+        let Lora { rank, alpha } = lora;
+        Ok(Arc::new(Self { lora_rank: Some(rank), lora_alpha: Some(alpha), ..self.clone() }))
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
-        let (kernel, bias) = (call.weight("kernel")?, call.find_weight("bias"));
+        let kernel = lora::adapted(self, call, "kernel")?;
+        let bias = call.find_weight("bias");
         let activation = self.activation.get()?;
         Ok(vec![sconce_ops::dense(call.single()?, &kernel, bias.as_ref(), activation)?])
     }

@@ -5,6 +5,7 @@ mod equation;
 use crate::constraints::Constraint;
 use crate::fields::{bias, weight};
 use crate::initializers::{Initializer, Initializers};
+use crate::lora::{self, Lora};
 use crate::regularizers::Regularizer;
 use crate::{Call, Layer};
 use equation::{Equation, Resolved};
@@ -51,6 +52,13 @@ pub struct EinsumDense {
     pub kernel_constraint: Option<Constraint>,
     /// Projection of the bias after each update.
     pub bias_constraint: Option<Constraint>,
+    /// Rank of LoRA, which freezes the kernel and trains a change of it of this rank: see
+    /// [`LayerEntry::enable_lora`](crate::LayerEntry::enable_lora).
+    #[config(skip_none, range = "[1, inf)")]
+    pub lora_rank: Option<usize>,
+    /// Strength of LoRA; left out, the rank.
+    #[config(skip_none)]
+    pub lora_alpha: Option<f64>,
 }
 
 /// Keras takes one length too.
@@ -105,6 +113,7 @@ impl EinsumDense {
 impl Layer for EinsumDense {
     fn check(&self) -> Result<()> {
         self.activation.get().map_err(|e| e.under("activation"))?;
+        lora::check(self, self.kernel_constraint.is_some())?;
         Equation::parse(&self.equation).map(drop)
     }
 
@@ -124,11 +133,20 @@ impl Layer for EinsumDense {
         let (initializer, regularizer, constraint) =
             (&self.bias_initializer, &self.bias_regularizer, &self.bias_constraint);
         specs.extend(bias(resolved.bias.as_deref(), initializer, regularizer, constraint)?);
-        Ok(specs)
+        Ok(lora::with_lora(self, specs))
+    }
+
+    fn lora(&self) -> Option<(&'static str, Lora)> {
+        Some(("kernel", Lora::of(self.lora_rank, self.lora_alpha)?))
+    }
+
+    fn with_lora(&self, lora: Lora) -> Result<Arc<dyn Layer>> {
+        let Lora { rank, alpha } = lora;
+        Ok(Arc::new(Self { lora_rank: Some(rank), lora_alpha: Some(alpha), ..self.clone() }))
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
-        let (x, kernel) = (call.single()?, call.weight("kernel")?);
+        let (x, kernel) = (call.single()?, lora::adapted(self, call, "kernel")?);
         let resolved = self.resolve(&Dims::known(x.dims()))?;
         let mut y = product(x, &kernel, &resolved)?;
         if let Some(bias) = call.find_weight("bias") {

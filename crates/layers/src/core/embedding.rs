@@ -3,9 +3,11 @@
 use crate::constraints::Constraint;
 use crate::fields::weight;
 use crate::initializers::Initializer;
+use crate::lora::{self, Lora};
 use crate::regularizers::Regularizer;
 use crate::{Call, Layer};
 use sconce_core::{Args, Config, DType, Result, Spec, Tensor, WeightSpec};
+use std::sync::Arc;
 
 /// `y[.., :] = embeddings[x[..], :]`: turns whole numbers from `0..input_dim` into vectors.
 ///
@@ -31,6 +33,13 @@ pub struct Embedding {
     /// Whether index 0 is padding.
     #[config(default = false)]
     pub mask_zero: bool,
+    /// Rank of LoRA, which freezes the vectors and trains a change of it of this rank: see
+    /// [`LayerEntry::enable_lora`](crate::LayerEntry::enable_lora).
+    #[config(skip_none, range = "[1, inf)")]
+    pub lora_rank: Option<usize>,
+    /// Strength of LoRA; left out, the rank.
+    #[config(skip_none)]
+    pub lora_alpha: Option<f64>,
 }
 
 /// The vectors as a weight.
@@ -50,32 +59,42 @@ pub(super) fn looked_up(x: &Spec, output_dim: usize) -> Spec {
     Spec { dims, dtype: DType::F32 }
 }
 
-/// The vectors at indices.
-pub(super) fn look_up(call: &Call<'_>, x: &Tensor) -> Result<Tensor> {
-    Ok(sconce_ops::embedding(&call.weight("embeddings")?, x)?)
-}
-
 /// Which indices are no padding.
 pub(super) fn no_padding(x: &Tensor) -> Result<Tensor> {
     Ok(x.detach().to_dtype(DType::I64)?.ne(0i64)?)
 }
 
 impl Layer for Embedding {
+    fn check(&self) -> Result<()> {
+        lora::check(self, self.embeddings_constraint.is_some())
+    }
+
     fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
         Ok(vec![looked_up(x.single("Embedding")?, self.output_dim)])
     }
 
     fn weights(&self, _: &Args<Spec>) -> Result<Vec<WeightSpec>> {
-        Ok(vec![embeddings(
+        let vectors = embeddings(
             [self.input_dim, self.output_dim],
             &self.embeddings_initializer,
             &self.embeddings_regularizer,
             &self.embeddings_constraint,
-        )?])
+        )?;
+        Ok(lora::with_lora(self, vec![vectors]))
+    }
+
+    fn lora(&self) -> Option<(&'static str, Lora)> {
+        Some(("embeddings", Lora::of(self.lora_rank, self.lora_alpha)?))
+    }
+
+    fn with_lora(&self, lora: Lora) -> Result<Arc<dyn Layer>> {
+        let Lora { rank, alpha } = lora;
+        Ok(Arc::new(Self { lora_rank: Some(rank), lora_alpha: Some(alpha), ..self.clone() }))
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
-        Ok(vec![look_up(call, call.single()?)?])
+        let vectors = lora::adapted(self, call, "embeddings")?;
+        Ok(vec![sconce_ops::embedding(&vectors, call.single()?)?])
     }
 
     fn supports_masking(&self) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! Press and Wolf, "Using the output embedding to improve language models", 2016.
 
-use super::embedding::{embeddings, look_up, looked_up, no_padding};
+use super::embedding::{embeddings, looked_up, no_padding};
 use crate::constraints::Constraint;
 use crate::fields::weight;
 use crate::initializers::Initializer;
@@ -80,7 +80,7 @@ impl Layer for ReversibleEmbedding {
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
         let x = call.x(0)?;
         if !is_reverse(call.args()) {
-            let y = look_up(call, x)?;
+            let y = sconce_ops::embedding(&call.weight("embeddings")?, x)?;
             let mask = self.mask_zero.then(|| no_padding(x)).transpose()?;
             call.set_masks(vec![mask]);
             return Ok(vec![y]);

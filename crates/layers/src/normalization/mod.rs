@@ -8,6 +8,7 @@ mod group_normalization;
 mod layer_normalization;
 mod layer_scale;
 mod rms_normalization;
+mod spectral_normalization;
 pub(crate) mod unit_normalization;
 
 pub use batch_normalization::BatchNormalization;
@@ -15,6 +16,7 @@ pub use group_normalization::GroupNormalization;
 pub use layer_normalization::LayerNormalization;
 pub use layer_scale::LayerScale;
 pub use rms_normalization::RMSNormalization;
+pub use spectral_normalization::SpectralNormalization;
 pub use unit_normalization::UnitNormalization;
 
 use crate::Call;
