@@ -38,20 +38,20 @@ pub(crate) fn error(
     (seed, update): (u64, u64),
     place: Option<&Place<'_>>,
 ) -> Error {
-    match blame(network, compiled, batch, (seed, update)) {
-        Err(error) => error,
-        Ok(Blame { what, samples, advice }) => {
-            let of_batch = samples_of(&samples, batch.rows(), place);
-            let at = place.map_or(String::new(), |Place { epoch, batch, .. }| {
-                format!(", batch {} of epoch {}", batch + 1, epoch + 1)
-            });
-            Error::training(format!(
-                "the loss is not finite at update {}{at}; {what}{of_batch}. This update was not made. \
-                 {advice}",
-                update + 1
-            ))
-        }
-    }
+    let blame = blame(network, compiled, batch, (seed, update)).unwrap_or_else(|error| Blame {
+        what: format!("what is to blame cannot be found ({error})"),
+        samples: Vec::new(),
+        advice: SMALLER_UPDATES,
+    });
+    let Blame { what, samples, advice } = blame;
+    let of_batch = samples_of(&samples, batch.rows(), place);
+    let at = place.map_or(String::new(), |Place { epoch, batch, .. }| {
+        format!(", batch {} of epoch {}", batch + 1, epoch + 1)
+    });
+    Error::training(format!(
+        "the loss is not finite at update {}{at}; {what}{of_batch}. This update was not made. {advice}",
+        update + 1
+    ))
 }
 
 /// Looks in the order in which one thing makes the next not finite.
@@ -113,7 +113,7 @@ fn blame(
     })
 }
 
-/// ", for the samples 3 to 5 of the batch, rows 17, 4 and 99 of the data (both from 0)"
+/// ", for samples 3 to 5 of the batch, rows 17, 4, 99 of the data (both from 0)"
 fn samples_of(samples: &[usize], all: usize, place: Option<&Place<'_>>) -> String {
     let numbered = |word: &str, numbers: &[usize]| match numbers {
         [one] => format!("{word} {one}"),
