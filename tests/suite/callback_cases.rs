@@ -3,9 +3,10 @@
 
 use crate::object_cases::{ObjectCase, case, check};
 use sconce::prelude::*;
-use sconce::train::callbacks::{CallbackPart, Callbacks};
+use sconce::train::callbacks::{BackupAndRestore, CallbackPart, Callbacks, SaveFreq};
 use sconce_testkit::golden;
 use serde_json::{Value as Json, json};
+use std::path::Path;
 
 /// `@` stands for a folder.
 pub fn cases() -> Vec<ObjectCase> {
@@ -22,7 +23,10 @@ pub fn cases() -> Vec<ObjectCase> {
                 "restore_best_weights": true, "start_from_epoch": 1,
             }),
         ),
-        case("ModelCheckpoint", json!({"filepath": "@/{epoch:02d}.keras", "save_freq": 2})),
+        case(
+            "ModelCheckpoint",
+            json!({"filepath": "@/{epoch:02d}-{batch}.keras", "save_freq": 2, "max_to_keep": 2}),
+        ),
         case(
             "ModelCheckpoint",
             json!({
@@ -76,14 +80,18 @@ fn every_callback_has_a_case_and_keras_s_runs() {
     }
 }
 
+/// The callback of a case, with its files in a folder.
+fn part(case: &ObjectCase, folder: &Path) -> CallbackPart {
+    let config = case.config.to_string().replace('@', &folder.display().to_string());
+    CallbackPart::new(case.class_name, serde_json::from_str(&config).unwrap()).unwrap()
+}
+
 #[test]
 fn every_callback_goes_through_a_run_from_json() {
     let x = Tensor::arange(0f32, 6.0, &Device::Cpu).unwrap().reshape((6, 1)).unwrap();
     for case in cases() {
         let folder = tempfile::tempdir().unwrap();
-        let at = folder.path().display().to_string();
-        let config = serde_json::from_str(&case.config.to_string().replace('@', &at)).unwrap();
-        let part = CallbackPart::new(case.class_name, config).unwrap();
+        let part = part(&case, folder.path());
         let mut model = Sequential::new().add(Dense::new(1).input_shape([1]));
         model.compile(SGD::new(0.01).use_ema(0.9), "mse").unwrap();
         let fit = Fit::new(3, 2).verbose(Verbose::Silent).callbacks([part.get().unwrap().start()]);
@@ -91,5 +99,93 @@ fn every_callback_goes_through_a_run_from_json() {
         assert_eq!(history.epoch.len(), 3, "{}", case.class_name);
         let files = std::fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(files > 0, case.config.to_string().contains('@'), "{}", case.class_name);
+    }
+}
+
+/// Trains three epochs of three batches, or until the power is lost before a batch of this run.
+fn run(fit: Fit, lost: Option<usize>) -> Result<Vec<f32>> {
+    let x = Tensor::arange(0f32, 6.0, &Device::Cpu)?.reshape((6, 1))?;
+    let mut model = Sequential::new().add(Dense::new(1).input_shape([1]));
+    model.compile(SGD::new(0.01).momentum(0.5).use_ema(0.9), "mse")?;
+    let mut batches = 0;
+    let losing = LambdaCallback::new().on_train_batch_begin(move |_, _| {
+        batches += 1;
+        match lost.is_some_and(|lost| batches > lost) {
+            true => Err(Error::training("lost power")),
+            false => Ok(Flow::Continue),
+        }
+    });
+    let fit = fit.epochs(3).batch_size(2).verbose(Verbose::Silent).callback(losing);
+    model.fit_with(&x, &x, fit.validation_data(&x, &x))?;
+    Ok(model.predict(&x)?.flatten_all()?.to_vec1::<f32>()?)
+}
+
+/// The last checkpoint, which holds weights, optimizer variables, history and the states of all callbacks,
+/// is the same file byte for byte wherever the run was lost before, and so is what callbacks leave.
+#[test]
+fn every_callback_goes_on_with_the_state_that_it_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("run");
+    let left = |cases: &[&ObjectCase], lost: Option<usize>| {
+        let _ = std::fs::remove_dir_all(&at);
+        let fit = || {
+            let checkpoint = Checkpoint::new(at.join("c")).every_steps(1).keep(1);
+            let parts = cases.iter().map(|case| part(case, &at).get().unwrap().start());
+            Fit::default().callbacks(parts).checkpoint(checkpoint).resume(true)
+        };
+        if lost.is_some() {
+            assert!(run(fit(), lost).unwrap_err().to_string().contains("lost power"));
+        }
+        let end = run(fit(), None).unwrap();
+        let mut files = Vec::new();
+        for folder in [&at, &at.join("c")] {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                let is_text = path.extension().is_some_and(|e| e == "csv" || e == "safetensors");
+                let bytes = is_text.then(|| std::fs::read(&path).unwrap());
+                files.push((path.file_name().unwrap().to_owned(), bytes));
+            }
+        }
+        files.sort();
+        (end, files)
+    };
+    // One asks for checkpoints of its own, the other keeps nothing and would wait for a server.
+    let without = ["BackupAndRestore", "RemoteMonitor"];
+    let all = cases();
+    let cases: Vec<&ObjectCase> =
+        all.iter().filter(|case| !without.contains(&case.class_name)).collect();
+    for cases in cases.iter().map(|case| vec![*case]).chain([cases.clone()]) {
+        let names: Vec<&str> = cases.iter().map(|case| case.class_name).collect();
+        let whole = left(&cases, None);
+        for lost in 0..9 {
+            assert!(left(&cases, Some(lost)) == whole, "{names:?} lost before batch {lost}");
+        }
+    }
+}
+
+#[test]
+fn backup_and_restore_goes_on_by_itself_and_leaves_nothing() {
+    let whole = run(Fit::default(), None).unwrap();
+    for lost in [1, 4, 8] {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().join("backup");
+        let fit = || {
+            let backup = BackupAndRestore::new(&at).save_freq(SaveFreq::Batches(2));
+            Fit::default().callback(backup)
+        };
+        run(fit(), Some(lost)).unwrap_err();
+        assert_eq!(std::fs::read_dir(&at).map_or(0, Iterator::count), usize::from(lost > 1));
+        // Only what was lost is done again.
+        assert_eq!(run(fit(), Some(9 - lost / 2 * 2)).unwrap(), whole);
+        assert_eq!(std::fs::read_dir(&at).map_or(0, Iterator::count), 0);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let backup = || BackupAndRestore::new(folder.path().join("backup"));
+    for fit in [
+        Fit::default().callback(backup()).callback(backup()),
+        Fit::default().callback(backup()).checkpoint(Checkpoint::new(folder.path())),
+    ] {
+        let error = run(fit, None).unwrap_err().to_string();
+        assert!(error.contains("a run writes its checkpoints to one folder"), "{error}");
     }
 }

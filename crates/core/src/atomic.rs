@@ -64,7 +64,7 @@ fn replace(
     target: &Target,
     write: impl FnOnce(&mut dyn Sink) -> io::Result<()>,
 ) -> io::Result<()> {
-    target.make_folder()?;
+    make_folders(target.folder())?;
     let mut temporary = Temporary::create(target.folder())?;
     fill(&temporary.file, write)?;
     disk.sync_file(&temporary.file)?;
@@ -85,7 +85,12 @@ pub fn check_writable(path: impl AsRef<Path>) -> Result<()> {
         let opened = OpenOptions::new().write(true).open(&target.path);
         return opened.map(drop).map_err(|e| failed(path, &e));
     }
-    let made = target.make_folder().map_err(|e| failed(path, &e))?;
+    let made = make_folders(target.folder()).map_err(|e| failed(path, &e))?;
+    // A name that is too long, or none, does as the name of no file.
+    let named = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path, &error)),
+        _ => Ok(()),
+    };
     let probe = Temporary::create(target.folder())
         .and_then(|probe| (&probe.file).write_all(b"0"))
         .map_err(|e| failed(path, &e));
@@ -93,7 +98,17 @@ pub fn check_writable(path: impl AsRef<Path>) -> Result<()> {
         // A folder that somebody else filled meanwhile stays.
         let _ = fs::remove_dir(folder);
     }
-    probe
+    named.and(probe)
+}
+
+/// Creates the missing folders of a path; gives back those it made, outermost first.
+pub fn make_folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let mut made: Vec<PathBuf> =
+        folder.ancestors().take_while(missing).map(Path::to_path_buf).collect();
+    made.reverse();
+    fs::create_dir_all(folder)?;
+    Ok(made)
 }
 
 /// Where a path really leads.
@@ -104,6 +119,9 @@ struct Target {
 
 impl Target {
     fn find(path: &Path) -> Result<Self> {
+        if path.as_os_str().is_empty() {
+            return Err(Error::config("", "must be the name of a file, got \"\""));
+        }
         if path.file_name().is_none() {
             return Err(Error::file(path, "is not the name of a file"));
         }
@@ -132,16 +150,6 @@ impl Target {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         }
-    }
-
-    /// Creates the missing folders; gives back those it made, outermost first.
-    fn make_folder(&self) -> io::Result<Vec<PathBuf>> {
-        let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
-        let mut made: Vec<PathBuf> =
-            self.folder().ancestors().take_while(missing).map(Path::to_path_buf).collect();
-        made.reverse();
-        fs::create_dir_all(self.folder())?;
-        Ok(made)
     }
 
     fn copy_permissions_to(&self, file: &File) -> io::Result<()> {
@@ -190,7 +198,8 @@ fn fill(file: &File, write: impl FnOnce(&mut dyn Sink) -> io::Result<()>) -> io:
     written
 }
 
-fn failed(path: &Path, error: &io::Error) -> Error {
+/// The error of a path that cannot be written, with what to do.
+pub fn failed(path: &Path, error: &io::Error) -> Error {
     use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     let advice = match error.kind() {
         StorageFull | QuotaExceeded => "; free some space and save again (an older file is kept)",
@@ -334,6 +343,9 @@ mod tests {
             (dir.path().join(".."), "not the name of a file"),
             (file.clone(), "read-only"),
             (file.join("model.keras"), "cannot be written"),
+            (dir.path().join("a".repeat(300)), "cannot be written"),
+            (dir.path().join("a\0b"), "cannot be written"),
+            (PathBuf::new(), "must be the name of a file"),
         ];
         for (path, expected) in cases {
             for result in [check_writable(&path), write_atomic(&path, |_| Ok(()))] {

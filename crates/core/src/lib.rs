@@ -13,6 +13,7 @@ pub mod error;
 pub mod few;
 mod file_set;
 mod fingerprint;
+pub mod finite;
 pub mod json;
 pub mod names;
 mod part;

@@ -127,6 +127,9 @@ impl<K: Kind> Part<K> {
     }
 
     fn unknown(name: &str) -> Error {
+        if let Some(instead) = K::instead_of(name) {
+            return Error::config("", format!("there is no {} `{name}`: {instead}", K::NAME));
+        }
         let customs = custom_objects::of_kind::<K>();
         let known = K::names().into_iter().chain(customs.iter().map(|c| c.registered_name()));
         if !name.contains('>') {

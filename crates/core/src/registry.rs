@@ -137,6 +137,11 @@ pub trait Kind: Sized + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// What to do in the place of something that Keras has by this name and the table does not.
+    fn instead_of(_name: &str) -> Option<&'static str> {
+        None
+    }
+
     /// The row of a class name or alias. Underscores and case do not matter, as in Keras.
     fn find(name: &str) -> Option<&'static Entry<Self>> {
         let same = |a: &str| fold(a) == fold(name);

@@ -3,8 +3,9 @@
 use crate::architecture::Architecture;
 use crate::graph::Graph;
 use crate::summary::summary;
+use sconce_core::finite::{is_finite, non_finite_rows};
 use sconce_core::{
-    Context, DType, Device, Error, FirstValues, Json, Parameter, Result, Spec, Store, Tensor, Value,
+    Context, Device, Error, FirstValues, Json, Parameter, Result, Spec, Store, Tensor, Value,
 };
 use sconce_layers::call::Observe;
 use sconce_layers::{BuildOptions, Scope};
@@ -84,13 +85,21 @@ impl Network {
         self.graph.run(inputs, &mut Scope::new(cx, Some(observe)))
     }
 
-    /// The path of the first layer whose output has a value that is not finite.
-    pub fn first_non_finite(&self, inputs: &[Tensor], cx: &mut Context) -> Result<Option<String>> {
+    /// The path of the first layer whose output has a value that is not finite, and the samples of the
+    /// batch that have one.
+    pub fn first_non_finite(
+        &self,
+        inputs: &[Tensor],
+        cx: &mut Context,
+    ) -> Result<Option<(String, Vec<usize>)>> {
+        let samples = inputs.first().and_then(|x| x.dims().first().copied());
         let mut first = None;
         let mut observe = |path: &str, outputs: &[Value]| {
             for Value { tensor, .. } in outputs {
-                if first.is_none() && tensor.dtype().is_float() && !is_finite(tensor)? {
-                    first = Some(path.to_string());
+                if first.is_none() && !is_finite(tensor)? {
+                    let by_sample = tensor.dims().first().copied() == samples;
+                    let rows = if by_sample { non_finite_rows(tensor)? } else { Vec::new() };
+                    first = Some((path.to_string(), rows));
                 }
             }
             Ok(())
@@ -98,6 +107,17 @@ impl Network {
         let inputs = inputs.iter().cloned().map(Value::from).collect();
         self.graph.run(inputs, &mut Scope::new(cx, Some(&mut observe)))?;
         Ok(first)
+    }
+
+    /// The paths of the weights with a value that is not finite.
+    pub fn non_finite_weights(&self) -> Result<Vec<&str>> {
+        let mut paths = Vec::new();
+        for weight in self.store.parameters() {
+            if !is_finite(weight.var.as_tensor())? {
+                paths.push(weight.path.as_str());
+            }
+        }
+        Ok(paths)
     }
 
     /// How long each layer takes for input arrays, layers inside it included: those used several times
@@ -166,10 +186,4 @@ impl Network {
         let copy = |p: &Parameter| Ok(p.var.as_tensor().detach().force_contiguous()?);
         self.store.parameters().iter().map(copy).collect()
     }
-}
-
-/// Whether every value is finite (the sum of `x * 0` is then 0).
-fn is_finite(x: &Tensor) -> Result<bool> {
-    let sum = (x.to_dtype(DType::F32)? * 0.0)?.sum_all()?.to_scalar::<f32>()?;
-    Ok(sum == 0.0)
 }

@@ -1,11 +1,12 @@
 //! The loop of a run: epochs, batches, validation, and what callbacks are notified of.
 
 use crate::callbacks::{Callback, End, Event, Flow, Logged, Progress, Run, Verbose, warn};
-use crate::checkpoint::{Conditions, Keeper, Position};
+use crate::checkpoint::{CheckpointFile, Conditions, Keeper, Position};
 use crate::evaluate::evaluate_source;
 use crate::fit::Fit;
 use crate::history::{History, Logs, RunInfo};
 use crate::model::Model;
+use crate::non_finite::Place;
 use crate::prepare::batch_for;
 use crate::step;
 use crate::step_logs::StepLogs;
@@ -30,6 +31,8 @@ pub(crate) struct Training<'a> {
     pub(crate) step: u64,
     /// How many batches the last epoch had, for sources that do not know beforehand.
     pub(crate) counted: Option<usize>,
+    /// Whether a validation loss that is not finite was told of.
+    told_of_validation: bool,
     /// What writes checkpoints, and what they say about this run.
     checkpoints: Option<(Keeper, Conditions)>,
 }
@@ -82,9 +85,19 @@ impl<'a> Training<'a> {
                 }
             }
         }
-        if fit.checkpoint.is_none() {
-            fit.checkpoint = callbacks.iter().find_map(|callback| callback.checkpoint());
-            fit.resume = fit.checkpoint.is_some();
+        for (index, callback) in callbacks.iter().enumerate() {
+            let Some(asked) = callback.checkpoint() else { continue };
+            if let Some(other) = &fit.checkpoint {
+                return Err(Error::config(
+                    format!("callbacks[{index}]"),
+                    format!(
+                        "a run writes its checkpoints to one folder, and this one to {} already; leave \
+                         out one of the two",
+                        other.directory.display()
+                    ),
+                ));
+            }
+            (fit.checkpoint, fit.resume) = (Some(asked), true);
         }
         let initial_epoch = fit.initial_epoch;
         *history = History::of(&logged);
@@ -100,6 +113,7 @@ impl<'a> Training<'a> {
             at: Position { epoch: initial_epoch, ..Position::default() },
             step: 0,
             counted: None,
+            told_of_validation: false,
             checkpoints: None,
         })
     }
@@ -151,13 +165,42 @@ impl<'a> Training<'a> {
             let (keeper, found) = Keeper::begin(settings, self.fit.resume, self.fit.verbose)?;
             if let Some((path, file)) = found {
                 conditions.check(&file.state.conditions, &path)?;
+                if let Some(other) = self.other_origin(&file) {
+                    warn(&format!("the checkpoint {} {other}", path.display()), self.fit.verbose);
+                }
                 self.restore(file).map_err(|error| {
                     Error::file(&path, format!("the run cannot go on from it: {error}"))
                 })?;
+                let Position { epoch, batch, stopped } = &self.at;
+                let path = path.display();
+                match *epoch >= self.fit.epochs || (*batch == 0 && stopped.is_some()) {
+                    true => {
+                        tracing::info!("{path} is of the end of this run, nothing is left to do")
+                    }
+                    false => tracing::info!(
+                        "the run goes on from {path}, at batch {} of epoch {}",
+                        batch + 1,
+                        epoch + 1
+                    ),
+                }
             }
             self.checkpoints = Some((keeper, conditions));
         }
         Ok(())
+    }
+
+    /// What to say of a checkpoint that another version, or another device, has made.
+    fn other_origin(&self, file: &CheckpointFile) -> Option<String> {
+        let RunInfo { version, device, .. } = self.history.run.as_ref()?;
+        let before = |key: &str| file.state.run[key].as_str().unwrap_or_default();
+        let (version_before, device_before) = (before("version"), before("device"));
+        (version_before != version || device_before != device).then(|| {
+            format!(
+                "was made by version {version_before} of Sconce on {device_before}, and this is version \
+                 {version} on {device}: the run goes on, and its last digits may not be those of a run \
+                 that was not interrupted"
+            )
+        })
     }
 
     /// Writes a checkpoint of the run as it is.
@@ -271,8 +314,8 @@ impl<'a> Training<'a> {
 
     /// Says what the steps of an epoch have shown, each thing once.
     fn tell_of_health(&mut self, epoch: usize) {
-        let Some(compiled) = &mut self.model.compiled else { return };
-        compiled.health.epoch_end(epoch);
+        let Ok((network, compiled)) = self.model.network_and_compiled() else { return };
+        compiled.health.epoch_end(epoch, network.store());
         if self.fit.verbose != Verbose::Silent || tracing::enabled!(tracing::Level::WARN) {
             for notice in compiled.health.take_notices() {
                 warn(&notice, self.fit.verbose);
@@ -291,7 +334,8 @@ impl<'a> Training<'a> {
             None => evaluate_source(self.model, validation)?,
             Some(_) => self.test_own_step(validation)?,
         };
-        if logs.get("loss").is_some_and(|loss| !loss.is_finite()) {
+        let finite = logs.get("loss").is_none_or(f64::is_finite);
+        if !finite && !std::mem::replace(&mut self.told_of_validation, true) {
             // As in Keras the run goes on: the training loss may be as it should be.
             let line = format!(
                 "the validation loss of epoch {} is not finite ({}); check the validation data",
@@ -326,7 +370,9 @@ impl<'a> Training<'a> {
             None => {
                 let parts = self.model.parts()?;
                 let data = batch_for(parts.network, parts.compiled, data)?;
-                step::train(parts, &data, self.fit.seed, self.step == 0)?;
+                let Position { epoch, batch, .. } = self.at;
+                let place = Place { source: self.source, epoch, batch };
+                step::train(parts, &data, self.fit.seed, self.step == 0, Some(&place))?;
             }
         }
         self.step += 1;

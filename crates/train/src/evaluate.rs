@@ -105,7 +105,7 @@ impl Model {
         let compiled = self.compiled_mut()?;
         compiled.reset_metrics();
         let first = compiled.optimizer()?.iterations == 0;
-        step::train(self.parts()?, &data, seed, first)?;
+        step::train(self.parts()?, &data, seed, first, None)?;
         self.compiled()?.logs()
     }
 

@@ -421,3 +421,19 @@ fn weights_are_set_all_or_none() {
         assert_eq!(sconce_testkit::difference(&before, &after, 0.0), None, "{name}");
     }
 }
+
+/// As in Keras the run goes on.
+#[test]
+fn a_validation_loss_that_is_not_finite_is_told_of_once() {
+    let (y, large) = (column(&TARGETS), column(&[3e38; 6]));
+    let told = crate::listening::listened(|| {
+        let fit = Fit::new(3, 6).verbose(Verbose::Silent).validation_data(&y, &large);
+        let history = zero().fit_with(&y, &y, fit).unwrap();
+        assert_eq!(history.get("val_loss"), [f64::INFINITY; 3]);
+    });
+    let [one] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(
+        one,
+        "the validation loss of epoch 1 is not finite (inf); check the validation data"
+    );
+}

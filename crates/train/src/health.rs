@@ -1,91 +1,26 @@
 //! What people should hear of once in a run that does not do well: classes that nothing is learned or said
-//! about (this file, before the first step), gradients that explode, units that are dead.
+//! about (before the first step), gradients that explode or are always 0, units that are dead.
 
 mod dead_units;
 mod gradient_norm;
+mod labels;
+mod zero_gradients;
 
 pub(crate) use dead_units::DeadUnits;
 pub(crate) use gradient_norm::GradientNorm;
+pub(crate) use labels::tell_of_unseen_classes;
+pub(crate) use zero_gradients::ZeroGradients;
 
-use crate::model::Model;
 use crate::optimizers::OptimizerState;
-use sconce_core::{DType, Gradients, Result, Tensor};
-use sconce_data::Batch;
+use sconce_core::{Gradients, Result, Store};
 use sconce_model::Graph;
 use std::collections::BTreeSet;
-
-/// Classes that a message lists.
-const LISTED: usize = 8;
-
-/// Adds a notice for each output whose training targets lack some of its classes, and for validation
-/// targets that lack some of those trained on. Each is said once.
-pub(crate) fn tell_of_unseen_classes(
-    model: &mut Model,
-    train: &Batch,
-    validation: Option<&Batch>,
-) -> Result<()> {
-    let parts = model.parts()?;
-    let outputs = parts.network.graph().output_dims();
-    let mut notices = Vec::new();
-    for (index, head) in parts.compiled.heads().iter().enumerate() {
-        let sparse = head.loss().is_some_and(|l| l.class_name() == "SparseCategoricalCrossentropy");
-        let classes = outputs.get(index).and_then(|dims| dims.0.last().copied().flatten());
-        let (true, Some(classes)) = (sparse, classes) else { continue };
-        let target = |batch: &Batch| -> Result<Option<BTreeSet<i64>>> {
-            let place = parts.compiled.target_of(index, batch.y.len());
-            place.and_then(|place| batch.y.get(place)).map(labels).transpose()
-        };
-        let Some(seen) = target(train)? else { continue };
-        let of = if outputs.len() > 1 { format!(" of `{}`", head.name()) } else { String::new() };
-        let missing: Vec<i64> = (0..classes as i64).filter(|c| !seen.contains(c)).collect();
-        if !missing.is_empty() {
-            notices.push(format!(
-                "the training targets{of} hold none of {}, of {classes} classes; the model cannot learn \
-                 {them}. Give it samples of {them}, or fewer units",
-                listed(&missing),
-                them = if missing.len() == 1 { "it" } else { "them" },
-            ));
-        }
-        let Some(validated) = validation.map(target).transpose()?.flatten() else { continue };
-        let missing: Vec<i64> = seen.difference(&validated).copied().collect();
-        if !missing.is_empty() {
-            notices.push(format!(
-                "the validation targets{of} hold none of {}, which the training targets hold, so that no \
-                 score speaks of {}. `validation_split` takes the last rows as they lie: shuffle them \
-                 first",
-                listed(&missing),
-                if missing.len() == 1 { "it" } else { "them" },
-            ));
-        }
-    }
-    for notice in notices {
-        if !parts.compiled.notices().contains(&notice) {
-            parts.compiled.add_notice(notice);
-        }
-    }
-    Ok(())
-}
-
-fn labels(y: &Tensor) -> Result<BTreeSet<i64>> {
-    let labels = y.flatten_all()?.to_dtype(DType::I64)?.to_vec1::<i64>()?;
-    Ok(labels.into_iter().collect())
-}
-
-/// "the class 3", "the classes 1, 2 and 7 more".
-fn listed(classes: &[i64]) -> String {
-    let names: Vec<String> = classes.iter().take(LISTED).map(i64::to_string).collect();
-    let more = match classes.len().saturating_sub(LISTED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let word = if classes.len() == 1 { "class" } else { "classes" };
-    format!("the {word} {}{more}", names.join(", "))
-}
 
 /// What is watched while a model is trained.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     pub gradients: GradientNorm,
+    zero_gradients: ZeroGradients,
     /// The layers whose outputs are looked at in this epoch.
     pub units: Option<DeadUnits>,
     /// The layers that were told of.
@@ -103,11 +38,12 @@ impl Health {
     }
 
     /// At its end, after its last batch.
-    pub fn epoch_end(&mut self, epoch: usize) {
+    pub fn epoch_end(&mut self, epoch: usize, store: &Store) {
         for (layer, notice) in self.units.take().into_iter().flat_map(|u| u.notices(epoch + 1)) {
             self.told_of.insert(layer);
             self.notices.push(notice);
         }
+        self.notices.extend(self.zero_gradients.notice(store, !self.told_of.is_empty()));
     }
 
     /// Looks at the gradients of an update, if it is their turn.
@@ -117,6 +53,7 @@ impl Health {
         loss_scale: Option<f64>,
         optimizer: &OptimizerState,
     ) -> Result<()> {
+        self.zero_gradients.look(gradients)?;
         self.notices.extend(self.gradients.look(gradients, loss_scale, optimizer)?);
         Ok(())
     }
@@ -130,6 +67,7 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use crate::callbacks::LambdaCallback;
+    use crate::losses::{LossFn, SparseCategoricalCrossentropy};
     use crate::optimizers::{OptimizerExt, SGD};
     use crate::{Fit, Flow, Sequential, Verbose};
     use sconce_core::{Device, Tensor};
@@ -164,8 +102,89 @@ mod tests {
         let [training, validation] = model.compiled().unwrap().notices() else {
             panic!("{:?}", model.compiled().unwrap().notices())
         };
-        assert!(training.contains("hold none of the classes 3, 4, of 5 classes"), "{training}");
-        assert!(validation.contains("hold none of the classes 0, 2, which the training"));
+        assert_eq!(
+            training,
+            "the training targets hold none of the classes 3, 4, of 5 classes; the model cannot learn \
+             them. Give it samples of them, or fewer units"
+        );
+        assert_eq!(
+            validation,
+            "the validation targets hold none of the classes 0, 2, which the training targets hold, so \
+             that no score speaks of them. `validation_split` takes the last rows as they lie: shuffle \
+             them first"
+        );
+    }
+
+    /// What is told of targets in whatever form, the last two of which are for validation.
+    fn told_of(loss: impl Into<LossFn>, units: usize, y: &Tensor) -> Vec<String> {
+        let mut model = Sequential::new().add(Dense::new(units).activation("sigmoid"));
+        model.compile("sgd", loss).unwrap();
+        let rows = y.dims()[0];
+        let x = Tensor::zeros((rows, 2), sconce_core::DType::F32, &Device::Cpu).unwrap();
+        let fit = Fit::new(1, 4).validation_split(2.0 / rows as f64).verbose(Verbose::Silent);
+        model.fit_with(&x, y, fit).unwrap();
+        model.compiled().unwrap().notices().to_vec()
+    }
+
+    #[test]
+    fn classes_are_counted_in_columns_and_of_two_as_well() {
+        let rows = |values: &[f32], width: usize| {
+            Tensor::from_slice(values, (values.len() / width, width), &Device::Cpu).unwrap()
+        };
+        let columns =
+            rows(&[1., 0., 0., 0., 1., 0., 1., 0., 0., 0., 1., 0., 0., 1., 0., 0., 1., 0.], 3);
+        let told = told_of("categorical_crossentropy", 3, &columns);
+        let [training, validation] = told.as_slice() else { panic!("{told:?}") };
+        assert!(
+            training.contains("hold none of the class 2, of 3 classes; the model"),
+            "{training}"
+        );
+        assert!(
+            validation.contains("hold none of the class 0, which the training"),
+            "{validation}"
+        );
+        let told = self::told_of("binary_crossentropy", 1, &rows(&[1., 1., 1., 1., 1., 0.], 1));
+        let [training] = told.as_slice() else { panic!("{told:?}") };
+        assert!(
+            training.ends_with("of 2 classes; the model cannot learn it. Give it samples of it")
+        );
+        let told = self::told_of("binary_crossentropy", 1, &rows(&[0., 1., 0., 1., 1., 1.], 1));
+        let [validation] = told.as_slice() else { panic!("{told:?}") };
+        assert!(
+            validation.contains("hold none of the class 0, which the training"),
+            "{validation}"
+        );
+        // Pictures of grey values, and several labels at once, have no classes to miss.
+        let grey = rows(&[0.25, 0.5, 0.25, 0.75, 0.5, 0.5], 1);
+        assert_eq!(self::told_of("binary_crossentropy", 1, &grey), Vec::<String>::new());
+        let labels = rows(&[0., 1., 0., 0., 0., 1., 0., 0.], 2);
+        assert_eq!(self::told_of("binary_crossentropy", 2, &labels), Vec::<String>::new());
+        // Nobody misses a class that is ignored.
+        let loss = SparseCategoricalCrossentropy::new().ignore_class(2);
+        let y = Tensor::new(&[0i64, 1, 1, 0, 0, 1], &Device::Cpu).unwrap();
+        assert_eq!(self::told_of(loss, 3, &y), Vec::<String>::new());
+    }
+
+    /// Behind the layer is one that multiplies by 0 for good.
+    #[test]
+    fn weights_whose_gradient_is_always_zero_are_told_of_once() {
+        let model = |initializer: &str| {
+            let after = Dense::new(1).kernel_initializer(initializer).trainable(false);
+            let mut model =
+                Sequential::new().add(Dense::new(2).use_bias(false).name("before")).add(after);
+            model.compile(SGD::new(0.01), "mse").unwrap();
+            model
+        };
+        let x = Tensor::ones((12, 1), sconce_core::DType::F32, &Device::Cpu).unwrap();
+        let told = told(&mut model("zeros"), &x, &x, 4);
+        let [one] = told.as_slice() else { panic!("{told:?}") };
+        assert!(
+            one.starts_with("the gradient of these weights was 0 in all of the 6 updates"),
+            "{one}"
+        );
+        assert!(one.contains("they learn nothing: before/kernel. Inputs"), "{one}");
+        assert!(one.contains("freeze them with `trainable(false)` if it is meant"), "{one}");
+        assert_eq!(self::told(&mut model("ones"), &x, &x, 4), Vec::<String>::new());
     }
 
     #[test]
@@ -188,7 +207,8 @@ mod tests {
         let told = told(&mut model, &x, &y, 4);
         let [one] = told.as_slice() else { panic!("{told:?}") };
         assert!(one.starts_with("4 of the 4 units of the layer c (100 %) are 0"), "{one}");
-        assert!(one.contains("for every sample of epoch 1,"), "{one}");
+        assert!(one.contains("for every sample of epoch 1, so that nothing is learned"), "{one}");
+        assert!(one.contains("Try a smaller learning rate, he_normal"), "{one}");
     }
 
     /// One sample in the last batch wakes them.

@@ -20,7 +20,10 @@ mod health;
 pub mod history;
 mod legacy_compile;
 mod legacy_optimizer;
-pub mod model;
+#[cfg(test)]
+mod listening;
+mod model;
+mod non_finite;
 pub mod per_output;
 mod prepare;
 pub mod report;

@@ -8,8 +8,8 @@ use crate::optimizers::Optimizer;
 use crate::per_output::IntoPerOutput;
 use crate::step_logs::StepLogs;
 use sconce_core::{
-    Context, DType, Device, Dims, Error, FirstValues, GradientSink, Gradients, Json, Result, Spec,
-    Store, Tape, Tensor,
+    Context, Device, Dims, Error, FirstValues, GradientSink, Gradients, Json, Result, Spec, Store,
+    Tape, Tensor,
 };
 use sconce_data::{CsvColumns, messages::listed};
 use sconce_layers::LayerEntry;
@@ -379,16 +379,7 @@ impl Model {
     /// begins the message.
     pub(crate) fn check_finite_weights(&self, when: &str) -> Result<()> {
         let Some(network) = &self.network else { return Ok(()) };
-        let mut wrong = Vec::new();
-        for weight in network.store().parameters().iter().filter(|w| w.var.dtype().is_float()) {
-            // 0 of a finite value, NaN of any other; one number is read from the device.
-            let zeros = (weight.var.as_tensor().detach() * 0.0)?;
-            let sum = zeros.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?;
-            if sum != 0.0 {
-                wrong.push(weight.path.as_str());
-            }
-        }
-        match wrong.as_slice() {
+        match network.non_finite_weights()?.as_slice() {
             [] => Ok(()),
             paths => Err(Error::training(format!(
                 "{when} these weights are not finite: {}; the last updates were too large. Try a \

@@ -3,6 +3,7 @@
 use crate::compiled::{Compiled, weight_of};
 use crate::health::DeadUnits;
 use crate::model::Parts;
+use crate::non_finite::{self, Place};
 use sconce_core::{Context, Error, Gradients, Result, Tensor, Value};
 use sconce_data::Batch;
 use sconce_model::{EdgeId, Network};
@@ -61,13 +62,25 @@ pub(crate) fn forward(
 }
 
 /// A whole step; metrics take in the batch.
-pub(crate) fn train(parts: Parts<'_>, batch: &Batch, seed: u64, first: bool) -> Result<()> {
+pub(crate) fn train(
+    parts: Parts<'_>,
+    batch: &Batch,
+    seed: u64,
+    first: bool,
+    place: Option<&Place<'_>>,
+) -> Result<()> {
     let tape = parts.tape;
     // The tensors of a step that failed are not kept until the next one.
-    update(parts, batch, seed, first).inspect_err(|_| tape.clear())
+    update(parts, batch, seed, first, place).inspect_err(|_| tape.clear())
 }
 
-fn update(parts: Parts<'_>, batch: &Batch, seed: u64, first: bool) -> Result<()> {
+fn update(
+    parts: Parts<'_>,
+    batch: &Batch,
+    seed: u64,
+    first: bool,
+    place: Option<&Place<'_>>,
+) -> Result<()> {
     let Parts { network, compiled, sink, tape } = parts;
     let step = compiled.optimizer()?.iterations;
     let mut cx = Context::training(seed, step);
@@ -80,7 +93,7 @@ fn update(parts: Parts<'_>, batch: &Batch, seed: u64, first: bool) -> Result<()>
     // Reading a loss on the CPU is free; elsewhere it is read in the first step and at the end of
     // the epoch only.
     if (first || on_cpu) && !finite(&outcome.loss)? {
-        return Err(non_finite(network, batch, seed, step));
+        return Err(non_finite::error(network, compiled, batch, (seed, step), place));
     }
     let loss_scale = compiled.optimizer()?.loss_scale()?;
     let scaled = match loss_scale {
@@ -141,18 +154,4 @@ fn audit(network: &Network, compiled: &Compiled, gradients: &Gradients) -> Resul
 
 fn finite(loss: &Tensor) -> Result<bool> {
     Ok(loss.to_dtype(sconce_core::DType::F32)?.to_scalar::<f32>()?.is_finite())
-}
-
-/// The error of a loss that is not finite, with the first layer to blame.
-fn non_finite(network: &Network, batch: &Batch, seed: u64, step: u64) -> Error {
-    let mut cx = Context::training(seed, step).recording(false);
-    let place = match network.first_non_finite(&batch.x, &mut cx) {
-        Ok(Some(layer)) => format!("the first layer whose output is not finite is `{layer}`"),
-        _ => "every layer's output is finite, so the loss itself or a penalty is not".to_string(),
-    };
-    Error::training(format!(
-        "the loss is not finite at update {}; {place}. This update was not made. Try a smaller learning \
-         rate or clipnorm, and standardise inputs and targets that are far from 0",
-        step + 1
-    ))
 }

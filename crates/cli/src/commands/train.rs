@@ -4,12 +4,11 @@ use super::determinism;
 use crate::overrides::Override;
 use crate::signals::Signals;
 use sconce::core::{Error, Result, device};
-use sconce::train::Checkpoint;
 use sconce::train::callbacks::EventLog;
 use sconce::train::history::{History, short};
 use sconce::train::run_config::{RunConfig, read_json};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
@@ -89,13 +88,26 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let signals = Signals::watch(&run.cancel_token())
         .map_err(|e| Error::training(format!("signals cannot be handled: {e}")))?;
     if !args.quiet {
-        let _ = writeln!(std::io::stderr(), "{}", run.model.summary()?.trim_end());
+        say(run.model.summary()?.trim_end());
     }
-    let outcome = if args.quiet { run.train_quietly() } else { run.train() }.map_err(place)?;
+    let before = run.newest_checkpoint();
+    let trained = if args.quiet { run.train_quietly() } else { run.train() };
+    let checkpoint = run.newest_checkpoint();
+    let outcome = match trained {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            if let Some(checkpoint) = checkpoint.filter(|newest| before.as_ref() != Some(newest)) {
+                say(&format!(
+                    "The run failed after it had written {}. To go on from there, once the cause is gone:\n  {}",
+                    checkpoint.display(),
+                    command_to_go_on(args)
+                ));
+            }
+            return Err(place(error));
+        }
+    };
     if outcome.cancelled {
-        let checkpoint = run.checkpoint();
-        let line = how_to_go_on(args, &config, checkpoint.as_ref(), &outcome.history);
-        let _ = writeln!(std::io::stderr(), "{line}");
+        say(&how_to_go_on(args, &config, checkpoint.as_deref(), &outcome.history));
         return Ok(ExitCode::from(signals.exit_code()));
     }
     let scores = match outcome.validation {
@@ -117,31 +129,58 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A line for people. A closed stderr is no reason to fail.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// What a run that was interrupted has saved, and the command that goes on with it.
 fn how_to_go_on(
     args: &Args,
     config: &RunConfig,
-    checkpoint: Option<&Checkpoint>,
+    checkpoint: Option<&Path>,
     history: &History,
 ) -> String {
     let done = config.fit.initial_epoch + history.epoch.len();
     let epochs = if done == 1 { "epoch" } else { "epochs" };
-    let Some(checkpoint) = checkpoint else {
-        return format!(
-            "Interrupted after {done} whole {epochs}. The run writes no checkpoints, so it cannot go on"
-        );
-    };
-    let mut command = format!("sconce train {}", args.config.display());
+    match checkpoint {
+        Some(checkpoint) => format!(
+            "Interrupted after {done} whole {epochs}; a checkpoint is in {}. To go on:\n  {}",
+            checkpoint.display(),
+            command_to_go_on(args)
+        ),
+        None => format!(
+            "Interrupted after {done} whole {epochs}. The run has written no checkpoint, so it cannot go on"
+        ),
+    }
+}
+
+/// The command that goes on with this run, as a shell reads it.
+fn command_to_go_on(args: &Args) -> String {
+    let mut words = vec!["sconce".to_string(), "train".into(), args.config.display().to_string()];
     for set in &args.set {
-        command += &format!(" --set '{set}'");
+        words.extend(["--set".into(), set.to_string()]);
     }
     if args.device != "auto" {
-        command += &format!(" --device {}", args.device);
+        words.extend(["--device".into(), args.device.clone()]);
     }
-    format!(
-        "Interrupted after {done} whole {epochs}; a checkpoint is in {}. To go on:\n  {command} --resume",
-        checkpoint.directory.display()
-    )
+    if let Some(events) = &args.events {
+        words.extend(["--events".into(), events.display().to_string()]);
+    }
+    if args.quiet {
+        words.push("--quiet".into());
+    }
+    words.push("--resume".into());
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A word for a shell: in quotes if it holds what a shell would not leave as it is.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_string(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
 }
 
 /// Where a configuration error comes from: a `--set`, or a line of the file.
@@ -152,4 +191,29 @@ fn locate(error: Error, args: &Args, text: &str) -> Error {
         return set.blame(error);
     }
     error.in_file(&args.config, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_shell_reads_words_as_they_are() {
+        for word in [
+            "",
+            "runs/a-1.json",
+            "my run.json",
+            "it's",
+            "fit.epochs=3",
+            "a[0].b={\"c\": 1}",
+            "$HOME",
+            "~/x",
+            "a;b",
+        ] {
+            let text = format!("printf %s {}", quoted(word));
+            let output = std::process::Command::new("sh").args(["-c", &text]).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), word);
+        }
+        assert_eq!(quoted("fit.epochs=3"), "fit.epochs=3");
+    }
 }

@@ -87,7 +87,19 @@ fn wrong_configurations_say_where_and_what_to_do() {
             "/callbacks",
             json!([{"class_name": "LambdaCallback"}]),
             "callbacks[0].class_name",
-            "unknown callback `LambdaCallback`",
+            "there is no callback `LambdaCallback`: it holds code",
+        ),
+        (
+            "/callbacks",
+            json!([{"class_name": "LearningRateScheduler"}]),
+            "callbacks[0].class_name",
+            "give the optimizer a schedule as its learning_rate",
+        ),
+        (
+            "/callbacks",
+            json!([{"class_name": "ProgbarLogger"}]),
+            "callbacks[0].class_name",
+            "`fit.verbose` says what it shows",
         ),
         (
             "/callbacks",

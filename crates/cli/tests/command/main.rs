@@ -6,6 +6,7 @@
 mod configs;
 mod convert;
 mod errors;
+mod faults;
 mod outputs;
 mod report;
 mod resume;

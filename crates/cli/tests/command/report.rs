@@ -274,3 +274,42 @@ fn runs_are_compared() {
     let same = sconce(dir.path(), &["compare", "runs/a", "runs/a"]).ok().out;
     assert!(same.contains("The configurations are the same.") && same.contains("a (2)"), "{same}");
 }
+
+/// In a real browser, the width of a phone: nothing to complain of, and nothing to scroll sideways.
+const PHONE: &str = r#"<body><iframe id="f" width="360" height="700" src="report.html"></iframe><script>
+f.onload = () => {
+    const page = f.contentDocument.documentElement;
+    document.body.dataset.seen = page.scrollWidth <= 360 ? "fits" : `${page.scrollWidth} wide`;
+    document.body.dataset.title = f.contentDocument.title;
+};
+</script></body>"#;
+
+/// With `SCONCE_CHROMIUM`, the name of a Chromium.
+#[test]
+fn a_browser_shows_the_page_on_a_phone() {
+    let Some(chromium) = std::env::var_os("SCONCE_CHROMIUM") else { return };
+    let mut config = run();
+    let name = "sparse_categorical_accuracy_with_a_name_that_is_longer_than_the_screen_of_a_phone";
+    let metric = json!({"class_name": "SparseCategoricalAccuracy", "config": {"name": name}});
+    config["compile"]["metrics"] = json!(["accuracy", metric]);
+    config["model"]["config"]["layers"][1]["config"]["name"] = json!("long".repeat(30));
+    let dir = folder(&config);
+    train(dir.path(), &["output.report=report.html"]);
+    let phone = dir.path().join("phone.html");
+    std::fs::write(&phone, PHONE).unwrap();
+    for scheme in ["0", "1"] {
+        let output = std::process::Command::new(&chromium)
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"])
+            .args(["--allow-file-access-from-files", "--virtual-time-budget=3000", "--dump-dom"])
+            .arg(format!("--user-data-dir={}", dir.path().join("profile").display()))
+            .arg(format!("--blink-settings=preferredColorScheme={scheme}"))
+            .arg(format!("file://{}", phone.display()))
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (page, said) = (text(&output.stdout), text(&output.stderr));
+        assert!(page.contains(r#"data-seen="fits""#), "{page}\n{said}");
+        assert!(page.contains(r#"data-title="run"#), "{page}");
+        assert!(!said.contains("CONSOLE"), "{said}");
+    }
+}

@@ -185,33 +185,6 @@ fn the_history_holds_what_the_run_depends_on() {
     assert!(first["config"] == other["config"] && first["data"] != other["data"], "{other}");
 }
 
-/// A file that cannot grow is what a full disk looks like to the one who writes it.
-#[test]
-fn a_full_disk_fails_the_checkpoint_and_not_the_run() {
-    let mut config = config();
-    config["fit"]["epochs"] = json!(2);
-    config["model"]["config"]["layers"][1]["config"]["units"] = json!(4000);
-    config["output"] = json!({"history": "h.json"});
-    let dir = folder(&config);
-    let run = |set: &str| {
-        let command = format!(
-            "trap '' XFSZ; ulimit -f 64; exec {} train run.json --quiet --set {set}",
-            env!("CARGO_BIN_EXE_sconce")
-        );
-        let output =
-            Command::new("sh").current_dir(dir.path()).args(["-c", &command]).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
-    };
-    let (code, err) = run("checkpoint.on_failure=continue");
-    assert_eq!(code, Some(0), "{err}");
-    assert!(err.contains("warning: a checkpoint was not written, training goes on: "), "{err}");
-    let (code, err) = run("checkpoint.on_failure=stop");
-    assert_eq!(code, Some(1), "{err}");
-    assert!(err.contains("step-000000007.safetensors: cannot be written"), "{err}");
-    let left = std::fs::read_dir(dir.path().join("checkpoints")).unwrap().count();
-    assert_eq!(left, 0, "nothing half written stays");
-}
-
 #[test]
 fn events_are_lines_of_json() {
     let mut config = config();

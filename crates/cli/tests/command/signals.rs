@@ -63,7 +63,7 @@ fn a_signal_ends_the_run_and_what_it_made_is_kept() {
         let command = err.lines().find_map(|line| line.trim().strip_prefix("sconce ")).unwrap();
         let last = format!("fit.epochs={}", done + 2);
         let mut args: Vec<&str> = command.split(' ').collect();
-        args.extend(["--set", &last, "--quiet"]);
+        args.extend(["--set", &last]);
         sconce(dir.path(), &args).ok();
         let rest = std::fs::read_to_string(dir.path().join("h.json")).unwrap();
         let rest: Value = serde_json::from_str(&rest).unwrap();

@@ -57,6 +57,10 @@ impl BatchSource for ArraySource {
         Some(self.order.steps(epoch))
     }
 
+    fn rows(&self, epoch: usize, batch: usize) -> Option<Vec<usize>> {
+        self.order.rows_of(epoch, batch)
+    }
+
     fn fingerprint(&self) -> Result<Json> {
         let mut sum = Fingerprint::new();
         let Batch { x, y, sample_weight } = &self.all;

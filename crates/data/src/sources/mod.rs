@@ -48,6 +48,11 @@ pub trait BatchSource: Send + Sync {
     /// A source that cannot be read. What goes wrong later is an item of the iterator.
     fn batches(&self, epoch: usize, from_batch: usize) -> Result<Batches<'_>>;
 
+    /// Where the rows of a batch are in the data, from 0, for messages; default: nothing is known.
+    fn rows(&self, _epoch: usize, _batch: usize) -> Option<Vec<usize>> {
+        None
+    }
+
     /// What its batches depend on, so that a run that goes on can tell whether they are the same:
     /// options, and a [`Fingerprint`](sconce_core::Fingerprint) of the data. Default: `null`, nothing
     /// is known.
@@ -147,6 +152,10 @@ macro_rules! forwarded {
 
             fn batches(&self, epoch: usize, from_batch: usize) -> Result<Batches<'_>> {
                 (**self).batches(epoch, from_batch)
+            }
+
+            fn rows(&self, epoch: usize, batch: usize) -> Option<Vec<usize>> {
+                (**self).rows(epoch, batch)
             }
 
             fn fingerprint(&self) -> Result<Json> {

@@ -107,6 +107,10 @@ impl BatchSource for NpySource {
 
     /// Of a file, its header and 64 pieces of it count: reading all of it would take as long as an
     /// epoch.
+    fn rows(&self, epoch: usize, batch: usize) -> Option<Vec<usize>> {
+        self.order.rows_of(epoch, batch)
+    }
+
     fn fingerprint(&self) -> Result<Json> {
         let mut sum = Fingerprint::new();
         for (name, files) in [("x", &self.x), ("y", &self.y)] {

@@ -105,6 +105,15 @@ impl RowOrder {
         }))
     }
 
+    /// The rows of one batch.
+    pub fn rows_of(&self, epoch: usize, batch: usize) -> Option<Vec<usize>> {
+        let rows = self.batches(epoch, batch).ok()?.next()?;
+        Some(match &rows {
+            Rows::Range(range) => range.clone().collect(),
+            picked => picked.picked()?.iter().map(|row| *row as usize).collect(),
+        })
+    }
+
     fn order(&self, pass: usize) -> Result<Arc<Vec<u32>>> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, order)) = &*last

@@ -33,6 +33,10 @@ impl<S: BatchSource + ?Sized + 'static> BatchSource for Prefetch<S> {
         self.source.steps(epoch)
     }
 
+    fn rows(&self, epoch: usize, batch: usize) -> Option<Vec<usize>> {
+        self.source.rows(epoch, batch)
+    }
+
     fn fingerprint(&self) -> Result<Json> {
         self.source.fingerprint()
     }

@@ -35,6 +35,8 @@ pub struct CSVLogger {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Memory {
+    /// Whether this run has opened the file.
+    begun: bool,
     /// The columns after `epoch`; none before the first row.
     keys: Option<Vec<String>>,
     /// Length of the file, with everything written so far.
@@ -63,18 +65,21 @@ impl CSVLogger {
             let mut options = OpenOptions::new();
             let file = options.create(true).truncate(false).write(true).open(&self.filename)?;
             let length = file.metadata()?.len();
-            let keep = match memory.keys {
-                Some(_) if length < memory.bytes => {
+            let keep = match memory.begun {
+                // It was moved away: the rest goes to a new one.
+                true if length == 0 => 0,
+                true if length < memory.bytes => {
                     return Err(io::Error::other(format!(
-                        "it is shorter ({length} bytes) than this run left it ({} bytes); set \
-                         append or move it away",
+                        "it is shorter ({length} bytes) than this run left it ({} bytes); move it away, \
+                         and a new one begins",
                         memory.bytes
                     )));
                 }
-                Some(_) => memory.bytes,
-                None if self.append => length,
-                None => 0,
+                true => memory.bytes,
+                false if self.append => length,
+                false => 0,
             };
+            memory.begun = true;
             memory.bytes = keep;
             file.set_len(keep)?;
             Ok(file)
@@ -93,15 +98,12 @@ impl CSVLogger {
         let csv_error = |e: csv::Error| Error::data(e.to_string());
         let keys = match self.memory.keys.take() {
             Some(keys) => keys,
-            None => {
-                let keys = columns(logs);
-                if self.memory.bytes == 0 {
-                    let header = std::iter::once("epoch").chain(keys.iter().map(String::as_str));
-                    rows.write_record(header).map_err(csv_error)?;
-                }
-                keys
-            }
+            None => columns(logs),
         };
+        if self.memory.bytes == 0 {
+            let header = std::iter::once("epoch").chain(keys.iter().map(String::as_str));
+            rows.write_record(header).map_err(csv_error)?;
+        }
         let value = |key: &String| logs.get(key).map_or("NA".to_string(), python_float::repr);
         let row = std::iter::once(epoch.to_string()).chain(keys.iter().map(value));
         rows.write_record(row).map_err(csv_error)?;

@@ -276,6 +276,22 @@ impl Kind for Callbacks {
     fn check(object: &Self::Object) -> Result<()> {
         object.check()
     }
+
+    fn instead_of(name: &str) -> Option<&'static str> {
+        Some(match name {
+            "LambdaCallback" => "it holds code, which a document cannot; a program in Rust can",
+            "LearningRateScheduler" => {
+                "it holds code, which a document cannot; give the optimizer a schedule as its \
+                 learning_rate"
+            }
+            "History" => "every run has one; `output.history` names its file",
+            "ProgbarLogger" => "every run has one; `fit.verbose` says what it shows",
+            "OrbaxCheckpoint" => {
+                "use ModelCheckpoint, which has max_to_keep too, or the section `checkpoint` of the run"
+            }
+            _ => return None,
+        })
+    }
 }
 
 registry! { Callbacks(CallbackConfig):

@@ -11,6 +11,7 @@ use sconce_core::value::mismatch;
 use sconce_core::{Config, ConfigValue, Error, Json, Result, json};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// Saves the model, or its weights, after each epoch or every so many batches (Keras's
 /// `ModelCheckpoint`). A file is replaced as a whole or not at all.
@@ -46,6 +47,10 @@ pub struct ModelCheckpoint {
     /// A value that the first saving must beat.
     #[config(range = "(-inf, inf)")]
     pub initial_value_threshold: Option<f64>,
+    /// How many of the files that it has saved are kept, the last ones; left out, all. (Keras's
+    /// `OrbaxCheckpoint` has it.)
+    #[config(skip_none, range = "[1, inf)")]
+    pub max_to_keep: Option<usize>,
     #[config(skip)]
     memory: Memory,
     #[config(skip)]
@@ -91,6 +96,9 @@ struct Memory {
     best: Option<f64>,
     epoch: usize,
     batches: usize,
+    /// The files that it has saved and not removed, with `max_to_keep`.
+    #[serde(default)]
+    saved: Vec<PathBuf>,
 }
 
 impl ModelCheckpoint {
@@ -136,10 +144,28 @@ impl ModelCheckpoint {
             true => run.model.save_weights(&path),
             false => run.model.save(&path),
         });
-        if saved.is_err() {
-            self.memory = before;
+        match saved {
+            Ok(()) => self.remove_old(path),
+            Err(error) => {
+                self.memory = before;
+                Err(error)
+            }
         }
-        saved
+    }
+
+    /// Removes what `max_to_keep` leaves no place for, now that this file is saved.
+    fn remove_old(&mut self, path: PathBuf) -> Result<()> {
+        let Some(keep) = self.max_to_keep else { return Ok(()) };
+        let saved = &mut self.memory.saved;
+        saved.retain(|other| *other != path);
+        saved.push(path);
+        let old: Vec<PathBuf> = saved.drain(..saved.len().saturating_sub(keep)).collect();
+        old.into_iter().try_for_each(|path| match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::file(path, format!("cannot be removed: {error}")))
+            }
+            _ => Ok(()),
+        })
     }
 }
 
@@ -194,7 +220,9 @@ impl Callback for ModelCheckpoint {
                 ));
             }
             true => run.logged.goal(&self.monitor, self.mode)?,
-            false => Goal::Min,
+            // The name that it has by default matters to nobody then.
+            false if self.monitor == "val_loss" => Goal::Min,
+            false => run.logged.check("monitor", &self.monitor).map(|()| Goal::Min)?,
         };
         let zeros = Logs(run.logged.names().map(|n| (n.to_string(), 0.0)).collect());
         check_writable(Path::new(&name.format(1, 1, &zeros)))?;

@@ -7,6 +7,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use ureq::Agent;
+use ureq::http::{HeaderName, HeaderValue, Uri};
 
 /// How long a server may take to answer, since training waits for it.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,16 +39,26 @@ pub struct RemoteMonitor {
 }
 
 impl RemoteMonitor {
-    /// Refuses a server that does not speak HTTP.
-    fn check_root(&self) -> Result<()> {
-        if self.root.starts_with("http://") {
-            return Ok(());
+    /// Refuses a server that does not speak HTTP, and what is no address or header.
+    fn check_request(&self) -> Result<()> {
+        if !self.root.starts_with("http://") {
+            let message = format!(
+                "must begin with http://, got `{}`; https is not spoken: send to a proxy on this machine",
+                self.root
+            );
+            return Err(Error::config("root", message));
         }
-        let message = format!(
-            "must begin with http://, got `{}`; https is not spoken: send to a proxy on this machine",
-            self.root
-        );
-        Err(Error::config("root", message))
+        let address = format!("{}{}", self.root, self.path);
+        if let Err(error) = Uri::try_from(&address) {
+            return Err(Error::config("root", format!("`{address}` is no address: {error}")));
+        }
+        for (name, value) in self.headers.iter().flatten() {
+            if HeaderName::try_from(name).is_err() || HeaderValue::try_from(value).is_err() {
+                let message = format!("{name:?}: {value:?} is no header of HTTP");
+                return Err(Error::config("headers", message));
+            }
+        }
+        Ok(())
     }
 
     fn send(&self, epoch: usize, logs: &Logs) -> std::result::Result<(), ureq::Error> {
@@ -83,7 +94,7 @@ impl Callback for RemoteMonitor {
 
     fn prepare(&mut self, _: &Run<'_>) -> Result<()> {
         self.told = false;
-        self.check_root()
+        self.check_request()
     }
 
     fn on(&mut self, event: &Event, _: &mut Run<'_>) -> Result<Flow> {

@@ -4,7 +4,7 @@ use sconce_core::{Error, Fingerprint, Json, Result};
 use sconce_saving::{Array, NamedTensors, SafetensorsFile};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 const FORMAT: &str = "sconce checkpoint";
@@ -68,15 +68,24 @@ impl CheckpointFile {
     }
 
     /// Reads one and compares its checksum.
-    pub fn read(path: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that another version of Sconce has made. The inner error is of one
+    /// that is damaged.
+    pub fn look(path: &Path) -> Result<Result<Self>> {
+        File::open(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
         let wrong = |message: String| Error::file(path, message);
-        let SafetensorsFile { metadata, tensors } = SafetensorsFile::read(path)?;
+        let SafetensorsFile { metadata, tensors } = match SafetensorsFile::read(path) {
+            Ok(file) => file,
+            Err(error) => return Ok(Err(error)),
+        };
         let text = |key: &str| metadata.get(key).map(String::as_str).unwrap_or_default();
         if text("format") != FORMAT {
-            return Err(wrong("is not a checkpoint of Sconce".into()));
+            return Ok(Err(wrong("is not a checkpoint of Sconce".into())));
         }
         if text(CHECKSUM) != checksum(&metadata, &tensors) {
-            return Err(wrong("is damaged: its checksum is not that of what it holds".into()));
+            let message = "is damaged: its checksum is not that of what it holds";
+            return Ok(Err(wrong(message.into())));
         }
         if text("version") != VERSION {
             return Err(wrong(format!(
@@ -85,13 +94,18 @@ impl CheckpointFile {
                 text("version")
             )));
         }
-        let state = serde_json::from_str(text("state")).map_err(|e| wrong(e.to_string()))?;
-        Ok(Self { state, tensors })
+        let state = serde_json::from_str(text("state")).map_err(|e| wrong(e.to_string()));
+        Ok(state.map(|state| Self { state, tensors }))
+    }
+
+    /// As [`CheckpointFile::look`], where one that is damaged is an error as any other.
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::look(path)?
     }
 }
 
 /// The sum of everything but the checksum.
-fn checksum(metadata: &BTreeMap<String, String>, tensors: &NamedTensors) -> String {
+pub(super) fn checksum(metadata: &BTreeMap<String, String>, tensors: &NamedTensors) -> String {
     let mut sum = Fingerprint::new();
     for (key, value) in metadata.iter().filter(|(key, _)| *key != CHECKSUM) {
         sum.add(key);
@@ -137,7 +151,8 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
 /// longer taken for checkpoints, and told of.
 ///
 /// # Errors
-/// If there are some and none is whole: to start over, unasked, would lose the run.
+/// If there are some and none is whole: to start over, unasked, would lose the run. If one that may be
+/// whole cannot be read, or is another version's.
 pub(crate) fn newest(
     folder: &Path,
     mut warn: impl FnMut(String),
@@ -145,7 +160,7 @@ pub(crate) fn newest(
     let found = list(folder)?;
     let mut damaged = Vec::new();
     for path in &found {
-        match CheckpointFile::read(path) {
+        match CheckpointFile::look(path)? {
             Ok(file) => {
                 for (path, error) in damaged {
                     let aside = aside(path);

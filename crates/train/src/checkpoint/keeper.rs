@@ -1,6 +1,7 @@
 //! When checkpoints are written.
 
 use super::file::{self, CheckpointFile};
+use super::folder::Folder;
 use super::writer::Writer;
 use super::{Checkpoint, OnFailure};
 use crate::callbacks::{Verbose, warn};
@@ -21,6 +22,10 @@ pub(crate) struct Keeper {
     /// The step of the last one.
     last_step: Option<u64>,
     verbose: Verbose,
+    /// How many could not be written since one could.
+    failed: usize,
+    /// Given back after the writer has ended.
+    _folder: Folder,
 }
 
 impl Keeper {
@@ -33,6 +38,7 @@ impl Keeper {
     ) -> Result<(Self, Option<(PathBuf, CheckpointFile)>)> {
         settings.check_ranges().map_err(|e| e.under("checkpoint"))?;
         let folder = &settings.directory;
+        let taken = Folder::take(folder)?;
         file::remove_leftovers(folder);
         check_writable(file::path_of(folder, 0))?;
         let found = match resume {
@@ -45,12 +51,17 @@ impl Keeper {
                 "this run starts over; the checkpoints of the one before it are now in {previous}"
             );
         }
+        if resume && found.is_none() {
+            tracing::info!("there is no checkpoint in {} yet; the run starts", folder.display());
+        }
         let keeper = Self {
             settings,
             writer: Writer::default(),
             last: Instant::now(),
             last_step: found.as_ref().map(|(_, file)| file.state.steps),
             verbose,
+            failed: 0,
+            _folder: taken,
         };
         Ok((keeper, found))
     }
@@ -107,22 +118,38 @@ impl Keeper {
     pub fn finish(&mut self, ended_by_itself: bool) -> Result<()> {
         let last = self.writer.wait();
         self.judge(last)?;
-        if ended_by_itself && self.settings.delete_when_finished {
-            file::prune(&self.settings.directory, 0)?;
+        if self.failed > 1 {
+            let line = format!("the last {} checkpoints were not written", self.failed);
+            warn(&line, self.verbose);
         }
-        Ok(())
+        match ended_by_itself && self.settings.delete_when_finished {
+            true => match (file::prune(&self.settings.directory, 0), self.settings.on_failure) {
+                (Err(error), OnFailure::Continue) => {
+                    warn(&error.to_string(), self.verbose);
+                    Ok(())
+                }
+                (removed, _) => removed,
+            },
+            false => Ok(()),
+        }
     }
 
-    fn judge(&self, written: Result<()>) -> Result<()> {
-        match (written, self.settings.on_failure) {
-            (Err(error), OnFailure::Continue) => {
-                warn(
-                    &format!("a checkpoint was not written, training goes on: {error}"),
-                    self.verbose,
-                );
-                Ok(())
+    /// What becomes of a checkpoint that could not be written. Of several in a row the first is told of.
+    fn judge(&mut self, written: Result<()>) -> Result<()> {
+        let Err(error) = written else {
+            if std::mem::take(&mut self.failed) > 0 {
+                tracing::info!("checkpoints are written again");
             }
-            (written, _) => written,
+            return Ok(());
+        };
+        if self.settings.on_failure == OnFailure::Stop {
+            return Err(error);
         }
+        if self.failed == 0 {
+            let line = format!("a checkpoint was not written, training goes on: {error}");
+            warn(&line, self.verbose);
+        }
+        self.failed += 1;
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //! interrupted ends with the same bits as one that was not.
 //!
 //! Separation of concerns: this file is how checkpoints are asked for; `file` is the format, and what
-//! a folder of them holds; `snapshot` is what of a run goes into a file and comes back from it;
+//! a folder of them holds; `folder` keeps it for one run at a time; `snapshot` is what of a run goes into a file and comes back from it;
 //! `writer` is the thread that writes; `keeper` decides when; `conditions` is what must be the same in
 //! the run that goes on.
 //!
@@ -36,6 +36,7 @@
 
 mod conditions;
 mod file;
+mod folder;
 mod keeper;
 pub(crate) mod snapshot;
 #[cfg(test)]

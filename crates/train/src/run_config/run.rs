@@ -3,7 +3,7 @@
 use super::standardize::standardized;
 use super::{CheckpointSetting, DataSection, ModelSource, RunConfig, read_json};
 use crate::callbacks::Callback;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{self, Checkpoint};
 use crate::files::LoadOptions;
 use crate::fit::{CancelToken, Fit, Validation, split_batch};
 use crate::head::Head;
@@ -384,9 +384,26 @@ impl PreparedRun {
         self.callbacks.push(Box::new(callback));
     }
 
-    /// The checkpoints that the run writes.
+    /// The checkpoints that the run writes: those of the configuration's section, of a callback, or
+    /// beside the model.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
-        self.config.checkpoint.checkpoint(self.config.output.model.as_deref())
+        match &self.config.checkpoint {
+            CheckpointSetting::On(checkpoint) => Some(checkpoint.clone()),
+            other => self
+                .checkpoint_of_callback()
+                .or_else(|| other.checkpoint(self.config.output.model.as_deref())),
+        }
+    }
+
+    fn checkpoint_of_callback(&self) -> Option<Checkpoint> {
+        let parts = self.config.callbacks.iter();
+        parts.filter_map(|part| part.get().ok()).find_map(|part| part.start().checkpoint())
+    }
+
+    /// The newest checkpoint that there is of the run.
+    pub fn newest_checkpoint(&self) -> Option<PathBuf> {
+        let folder = self.checkpoint()?.directory;
+        checkpoint::list(&folder).ok()?.into_iter().next()
     }
 
     /// Trains, writes the outputs, and scores the trained model on the validation data.
@@ -409,7 +426,13 @@ impl PreparedRun {
         let Batch { x, y, sample_weight } = self.train.clone();
         fit.sample_weight = sample_weight;
         fit.cancel = self.cancel.clone();
-        (fit.checkpoint, fit.resume, fit.fingerprints) = (self.checkpoint(), self.resume, true);
+        fit.fingerprints = true;
+        // What a callback asks for `fit` hears from the callback.
+        if matches!(self.config.checkpoint, CheckpointSetting::On(_))
+            || self.checkpoint_of_callback().is_none()
+        {
+            (fit.checkpoint, fit.resume) = (self.checkpoint(), self.resume);
+        }
         // What is code of the user's own has no place in a file.
         fit.configuration = self.config.to_config().map(Json::Object).ok();
         fit.validation = self.validation.clone().map(Validation::Arrays);
@@ -460,8 +483,9 @@ impl PreparedRun {
         if let Some(path) = output.history.as_ref().filter(|_| self.write_history(history).is_ok())
         {
             kept.push(format!(
-                "the history of {} whole epochs in {}",
+                "the history of {} whole {} in {}",
                 history.epoch.len(),
+                if history.epoch.len() == 1 { "epoch" } else { "epochs" },
                 path.display()
             ));
         }
