@@ -2,7 +2,7 @@
 //! convolution normalizes and activates its results.
 
 use sconce_core::{Result, Tensor};
-use sconce_ops::{Activation, scaled_rows};
+use sconce_ops::Activation;
 use std::sync::Arc;
 
 /// The layers after one, as far as it runs them too.
@@ -15,15 +15,12 @@ pub struct Following {
 }
 
 impl Following {
-    /// A kernel, of which the last values in a row are those of the channels, times the factors.
-    pub fn kernel(&self, kernel: Tensor) -> Result<Tensor> {
-        match &self.affine {
-            Some([factor, _]) => Ok(scaled_rows(&kernel, factor)?),
-            None => Ok(kernel),
-        }
+    /// The factors of the results without a bias.
+    pub fn factor(&self) -> Option<&Tensor> {
+        self.affine.as_ref().map(|[factor, _]| factor)
     }
 
-    /// The bias that goes with it.
+    /// The bias that goes with them.
     pub fn bias(&self, bias: Option<Tensor>) -> Result<Option<Tensor>> {
         match (&self.affine, bias) {
             (Some([factor, shift]), Some(bias)) => Ok(Some(((bias * factor)? + shift)?)),

@@ -207,6 +207,29 @@ fn write_arg<T>(arg: &Arg<T>, tensor: &impl Fn(&T) -> Json) -> Json {
     }
 }
 
+/// Layers whose call Keras declares with `training=False`. It writes that down at calls that say nothing, and
+/// in `fit` trains them all the same.
+const NOT_TRAINING_BY_DEFAULT: [&str; 18] = [
+    "AdditiveAttention",
+    "AlphaDropout",
+    "Attention",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
+    "Dropout",
+    "GRU",
+    "GaussianDropout",
+    "GaussianNoise",
+    "LSTM",
+    "RNN",
+    "SimpleRNN",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "SpectralNormalization",
+    "StackedRNNCells",
+];
+
 /// A layer of a functional model, and what it is called with at each use.
 fn read_entry(json: &Json, shared: &Shared) -> Result<(LayerEntry, Vec<Args<History>>)> {
     let mut map = object(json.clone(), "a layer")?;
@@ -222,7 +245,13 @@ fn read_entry(json: &Json, shared: &Shared) -> Result<(LayerEntry, Vec<Args<Hist
     let mut uses = Vec::new();
     for (index, node) in nodes.iter().flat_map(|n| n.as_array()).flatten().enumerate() {
         let at = format!("inbound_nodes[{index}]");
-        let args = read_args(node).map_err(|e| e.under(&at))?;
+        let mut args = read_args(node).map_err(|e| e.under(&at))?;
+        if NOT_TRAINING_BY_DEFAULT.contains(&entry.class_name()) {
+            let said = |(name, arg): &(String, Arg<History>)| {
+                name == "training" && matches!(arg, Arg::Json(Json::Bool(false)))
+            };
+            args.named.retain(|argument| !said(argument));
+        }
         if args.flat().is_empty() {
             return Err(Error::config(at, "a call of a layer needs at least one tensor"));
         }

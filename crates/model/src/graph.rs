@@ -5,7 +5,7 @@ use crate::layer_order::{Call, functional_order};
 use crate::symbolic::SymbolicTensor;
 use sconce_core::names::snake_case;
 use sconce_core::random::key_of;
-use sconce_core::{Arg, Args, DType, Dims, Error, Result, Spec, Store, Tensor, Value};
+use sconce_core::{Arg, Args, DType, Dims, Error, Json, Result, Spec, Store, Tensor, Value};
 use sconce_layers::{BuildOptions, Following, InputLayer, LayerEntry, Scope};
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
@@ -438,7 +438,9 @@ impl Graph {
         let mut reader = node.only_reader;
         while let Some(index) = reader.take()
             && let Some(node) = self.nodes.get(index)
-            && let ([Arg::One(edge)], []) = (&node.args.positional[..], &node.args.named[..])
+            && let [Arg::One(edge)] = &node.args.positional[..]
+            // Keras writes `mask: null` at the calls of BatchNormalization.
+            && node.args.named.iter().all(|(_, arg)| matches!(arg, Arg::Json(Json::Null)))
             && following.activation.is_none()
         {
             let entry = self.layer(node.layer)?;

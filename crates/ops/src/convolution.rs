@@ -6,44 +6,43 @@
 //! output.., filters]`, bias `[channels]`, y `[batch, input.., channels]`; it is the gradient of x above.
 
 use crate::activations::Activation;
-use crate::dense::{column_sums, dense};
+use crate::dense::{column_sums, dense_with};
+use crate::epilogue::{Epilogue, Finish};
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one, reshape};
 use crate::windows::{Axis, Patches, Windows};
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
 use sconce_kernels::windows::{Convolution as Loops, Operand};
-use sconce_kernels::{build_rows, with_slice, with_slices};
+use sconce_kernels::with_slice;
 use std::sync::Arc;
 
-/// `f(x * kernel + bias)`. On the CPU in f32, an activation that fuses runs inside.
+/// `f(scale (x * kernel) + bias)`.
 pub fn convolution(
     x: &Tensor,
     kernel: &Tensor,
-    bias: Option<&Tensor>,
     axes: &[Axis],
     groups: usize,
-    activation: &Arc<dyn Activation>,
+    epilogue: &Epilogue<'_>,
 ) -> Result<Tensor> {
     let is_pointwise = Windows::new(axes).is_some_and(|windows| windows.is_pointwise());
     if let (true, 1, &[.., channels, filters]) = (is_pointwise, groups, kernel.dims()) {
-        return dense(x, &reshape(kernel, (channels, filters))?, bias, activation);
+        return dense_with(x, &reshape(kernel, (channels, filters))?, epilogue);
     }
-    run(Convolution::new(axes, groups), x, kernel, bias, activation)
+    run(Convolution::new(axes, groups), x, kernel, epilogue)
 }
 
 /// As [`convolution`], of each channel by itself: the kernel is `[places.., channels, filters of each]`.
 pub fn depthwise_convolution(
     x: &Tensor,
     kernel: &Tensor,
-    bias: Option<&Tensor>,
     axes: &[Axis],
-    activation: &Arc<dyn Activation>,
+    epilogue: &Epilogue<'_>,
 ) -> Result<Tensor> {
     let [places @ .., channels, filters] = kernel.dims() else {
         bail!("depthwise convolution: a kernel of shape {:?}", kernel.dims())
     };
     let dims = [places, &[1, channels * filters]].concat();
-    convolution(x, &reshape(kernel, dims)?, bias, axes, *channels, activation)
+    convolution(x, &reshape(kernel, dims)?, axes, *channels, epilogue)
 }
 
 /// `f(x *^T kernel + bias)`, the transposed convolution: `axes` are those of the convolution from y to x.
@@ -54,46 +53,23 @@ pub fn convolution_transpose(
     axes: &[Axis],
     activation: &Arc<dyn Activation>,
 ) -> Result<Tensor> {
-    run(Convolution { transposed: true, ..Convolution::new(axes, 1) }, x, kernel, bias, activation)
-}
-
-/// A kernel whose last values in a row are those of the channels, as many as there are factors, each times
-/// its factor. Not differentiated.
-pub fn scaled_rows(kernel: &Tensor, factors: &Tensor) -> Result<Tensor> {
-    let channels = factors.elem_count();
-    if channels == 0 || !kernel.elem_count().is_multiple_of(channels) {
-        bail!("{channels} factors do not fit a kernel of shape {:?}", kernel.dims())
-    }
-    if !is_cpu_f32(kernel.device(), kernel.dtype()) || !kernel.is_contiguous() {
-        let rows = kernel.reshape(((), channels))?;
-        return rows.broadcast_mul(factors)?.reshape(kernel.shape());
-    }
-    let values = with_slices([kernel, factors], |[kernel, factors]| {
-        Ok(build_rows(kernel.len(), channels, |first, out| {
-            let rows = out.chunks_exact_mut(channels);
-            for (out, row) in rows.zip(kernel[first * channels..].chunks_exact(channels)) {
-                let values = out.iter_mut().zip(row).zip(factors);
-                values.for_each(|((out, value), factor)| *out = value * factor);
-            }
-        }))
-    })?;
-    Tensor::from_vec(values, kernel.shape(), kernel.device())
+    let operation = Convolution { transposed: true, ..Convolution::new(axes, 1) };
+    run(operation, x, kernel, &Epilogue::new(bias, activation))
 }
 
 fn run(
     operation: Convolution,
     x: &Tensor,
     kernel: &Tensor,
-    bias: Option<&Tensor>,
-    activation: &Arc<dyn Activation>,
+    epilogue: &Epilogue<'_>,
 ) -> Result<Tensor> {
-    let fuse = activation.fuses() && is_cpu_f32(x.device(), x.dtype());
-    let operation = Convolution { activation: fuse.then(|| activation.clone()), ..operation };
-    let y = match bias {
+    let fuse = epilogue.activation.fuses() && is_cpu_f32(x.device(), x.dtype());
+    let operation = Convolution { finish: Finish::of(epilogue, fuse), ..operation };
+    let y = match epilogue.bias {
         Some(bias) => operation.apply(&[x, kernel, bias])?,
         None => operation.apply(&[x, kernel])?,
     };
-    if fuse { Ok(y) } else { activation.call(&y) }
+    if fuse { Ok(y) } else { epilogue.activation.call(&y) }
 }
 
 /// The operation; inputs x, kernel and, if there is one, bias.
@@ -102,8 +78,7 @@ pub struct Convolution {
     axes: Vec<Axis>,
     groups: usize,
     transposed: bool,
-    /// Runs on the result, in the fused form only.
-    activation: Option<Arc<dyn Activation>>,
+    finish: Finish,
 }
 
 /// The sizes of a convolution; `channels` are those of the side that windows move over.
@@ -118,7 +93,7 @@ const MISFIT: &str = "convolution: shapes do not fit";
 impl Convolution {
     /// Without activation.
     pub fn new(axes: &[Axis], groups: usize) -> Self {
-        Self { axes: axes.to_vec(), groups, transposed: false, activation: None }
+        Self { axes: axes.to_vec(), groups, transposed: false, finish: Finish::default() }
     }
 
     /// Sizes, and the shape of the result.
@@ -234,14 +209,11 @@ impl Operation for Convolution {
             true => self.scatter(x, kernel, &sizes)?,
             false => self.gather(x, kernel, &sizes)?,
         };
-        let y = y.reshape(shape)?;
-        one(match inputs.get(2) {
-            Some(bias) => y.broadcast_add(bias),
-            None => Ok(y),
-        })
+        one(self.finish.composed(y.reshape(shape)?, inputs.get(2).copied()))
     }
 
     fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        self.finish.check_differentiated()?;
         let (x, kernel, dy) = (pass.input(0), pass.input(1), pass.dy()?);
         let (sizes, _) = self.sizes(x.dims(), kernel.dims())?;
         if pass.needs(1) {
@@ -276,15 +248,22 @@ impl Kernel<()> for Convolution {
         let (sizes, shape) = self.sizes(x.dims, kernel.dims)?;
         let loops = self.loops(&sizes)?;
         let bias = inputs.get(2).map(|bias| bias.data);
-        let finish = |values: &mut [f32]| {
-            if let Some(activation) = &self.activation {
-                activation.map_in_place(values);
+        let channels = shape.dims().last().copied().unwrap_or_default();
+        let y = self.finish.with_scale(channels, |scale| {
+            // A bias alone is what the sums start from.
+            let (first, after) = match scale {
+                Some(_) => (None, bias),
+                None => (bias, None),
+            };
+            if after.is_some_and(|bias| bias.len() != channels) {
+                bail!("{MISFIT}")
             }
-        };
-        let y = match self.transposed {
-            true => loops.backward_input(Operand::plain(x.data), kernel.data, bias, &finish),
-            false => loops.forward(x.data, kernel.data, bias, &finish),
-        };
+            let finish = |rows: &mut [f32]| self.finish.run(rows, scale, after);
+            Ok(match self.transposed {
+                true => loops.backward_input(Operand::plain(x.data), kernel.data, first, &finish),
+                false => loops.forward(x.data, kernel.data, first, &finish),
+            })
+        })?;
         match y {
             Some(y) => Ok((vec![(y, shape)], ())),
             None => bail!("{MISFIT}"),
@@ -292,6 +271,7 @@ impl Kernel<()> for Convolution {
     }
 
     fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        self.finish.check_differentiated()?;
         let (x, kernel, y) = (pass.input(0), pass.input(1), pass.output(0));
         let (sizes, _) = self.sizes(x.dims(), kernel.dims())?;
         let loops = self.loops(&sizes)?;
@@ -299,11 +279,11 @@ impl Kernel<()> for Convolution {
             with_slice(y, |y| {
                 // The gradient before the activation, piece by piece.
                 let chain = |start: usize, dz: &mut [f32]| {
-                    if let Some(activation) = &self.activation {
+                    if let Some(activation) = &self.finish.activation {
                         activation.chain_in_place(&y[start..start + dz.len()], dz);
                     }
                 };
-                let change = self.activation.as_ref().map(|_| &chain as _);
+                let change = self.finish.activation.as_ref().map(|_| &chain as _);
                 let dz = Operand { values: dy, change };
                 match self.transposed {
                     true => self.backward_transposed(pass, &loops, dz),
@@ -440,7 +420,10 @@ mod tests {
                 let inputs = [x, w.clone(), sample("b", &[5]).unwrap()];
                 let plain = Convolution::new(&axes, 1);
                 check_forms(
-                    |x| convolution(x[0], x[1], Some(x[2]), &axes, 1, &activation),
+                    |x| {
+                        let epilogue = Epilogue::new(Some(x[2]), &activation);
+                        convolution(x[0], x[1], &axes, 1, &epilogue)
+                    },
                     |x| activation.call_composed(&plain.clone().apply_composed(x)?),
                     &inputs,
                 )
@@ -475,11 +458,41 @@ mod tests {
             sample("b", &[6]).unwrap(),
         ];
         check_forms(
-            |x| convolution(x[0], x[1], Some(x[2]), &axes, 1, &relu),
+            |x| convolution(x[0], x[1], &axes, 1, &Epilogue::new(Some(x[2]), &relu)),
             |x| Convolution::new(&axes, 1).apply_composed(x)?.relu(),
             &inputs,
         )
         .unwrap();
+    }
+
+    /// Factors, with a bias and without: fused, composed, and put into the kernel.
+    #[test]
+    fn factors_are_those_of_the_kernel() {
+        let relu: Arc<dyn Activation> = Arc::new(Relu::new());
+        for axes in axes_of_every_kind() {
+            for groups in [1, 2] {
+                let f32 = |tensor: Tensor| tensor.to_dtype(DType::F32).unwrap();
+                let x = f32(sample("x", &input(&axes, 3, 2 * groups)).unwrap());
+                let w = f32(kernel(&axes, 2, 6));
+                let (scale, b) = (f32(sample("s", &[6]).unwrap()), f32(sample("b", &[6]).unwrap()));
+                let scaled = w.broadcast_mul(&scale).unwrap();
+                for bias in [None, Some(&b)] {
+                    let epilogue = Epilogue::new(bias, &relu);
+                    let expected = convolution(&x, &scaled, &axes, groups, &epilogue).unwrap();
+                    let epilogue = epilogue.scaled(Some(&scale));
+                    let fused = convolution(&x, &w, &axes, groups, &epilogue).unwrap();
+                    let finish = Finish::of(&epilogue, false);
+                    let plain = Convolution { finish, ..Convolution::new(&axes, groups) };
+                    let inputs: Vec<&Tensor> =
+                        [Some(&x), Some(&w), bias].into_iter().flatten().collect();
+                    let composed = plain.apply_composed(&inputs).unwrap().relu().unwrap();
+                    for y in [fused, composed] {
+                        let worst = (y - &expected).unwrap().abs().unwrap().max_all().unwrap();
+                        assert!(worst.to_scalar::<f32>().unwrap() < 1e-5, "{axes:?} {groups}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

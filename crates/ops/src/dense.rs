@@ -3,6 +3,7 @@
 //! Shapes: x `[.., in]`, w `[in, units]`, b `[units]`, y `[.., units]`.
 
 use crate::activations::Activation;
+use crate::epilogue::{Epilogue, Finish};
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
@@ -16,25 +17,29 @@ pub fn dense(
     bias: Option<&Tensor>,
     activation: &Arc<dyn Activation>,
 ) -> Result<Tensor> {
-    let fuse = activation.fuses() && is_cpu_f32(x.device(), x.dtype());
-    let operation = Dense { activation: fuse.then(|| activation.clone()) };
-    let y = match bias {
+    dense_with(x, kernel, &Epilogue::new(bias, activation))
+}
+
+/// As [`dense`], with factors for the units.
+pub(crate) fn dense_with(x: &Tensor, kernel: &Tensor, epilogue: &Epilogue<'_>) -> Result<Tensor> {
+    let fuse = epilogue.activation.fuses() && is_cpu_f32(x.device(), x.dtype());
+    let operation = Dense { finish: Finish::of(epilogue, fuse) };
+    let y = match epilogue.bias {
         Some(bias) => operation.apply(&[x, kernel, bias])?,
         None => operation.apply(&[x, kernel])?,
     };
-    if fuse { Ok(y) } else { activation.call(&y) }
+    if fuse { Ok(y) } else { epilogue.activation.call(&y) }
 }
 
 /// The operation; inputs x, kernel and, if there is one, bias.
 pub struct Dense {
-    /// Runs on the result, in the fused form only.
-    activation: Option<Arc<dyn Activation>>,
+    finish: Finish,
 }
 
 impl Dense {
     /// Without activation.
     pub fn plain() -> Self {
-        Self { activation: None }
+        Self { finish: Finish::default() }
     }
 }
 
@@ -72,14 +77,12 @@ impl Operation for Dense {
         let (x, w) = (inputs[0], inputs[1]);
         let (rows, inner, units) = sizes(x.dims(), w.dims())?;
         let y = x.reshape((rows, inner))?.matmul(w)?;
-        let y = match inputs.get(2) {
-            Some(bias) => y.broadcast_add(bias)?,
-            None => y,
-        };
+        let y = self.finish.composed(y, inputs.get(2).copied())?;
         one(y.reshape(shape(x.dims(), units)))
     }
 
     fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        self.finish.check_differentiated()?;
         let (x, w, dy) = (pass.input(0), pass.input(1), pass.dy()?);
         let (rows, inner, units) = sizes(x.dims(), w.dims())?;
         let dy = dy.reshape((rows, units))?;
@@ -108,30 +111,18 @@ impl Kernel<()> for Dense {
         if let Some(bias) = inputs.get(2).filter(|bias| bias.data.len() != units) {
             bail!("dense: a bias of shape {:?} does not fit {units} units", bias.dims)
         }
-        let finish = |y: &mut [f32]| {
-            if let Some(bias) = bias {
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        for row in y.chunks_exact_mut(units.max(1)) {
-                            row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
-                        }
-                    },
-                );
-            }
-            if let Some(activation) = &self.activation {
-                activation.map_in_place(y);
-            }
-        };
-        let y = match (Matrix::new(x.data, rows, inner), Matrix::new(w.data, inner, units)) {
-            (Some(x), Some(w)) => product_rows(x, w, finish),
-            _ => None,
-        };
+        let y = self.finish.with_scale(units, |scale| {
+            Ok(match (Matrix::new(x.data, rows, inner), Matrix::new(w.data, inner, units)) {
+                (Some(x), Some(w)) => product_rows(x, w, |y| self.finish.run(y, scale, bias)),
+                _ => None,
+            })
+        })?;
         let Some(y) = y else { bail!("{MISFIT}") };
         Ok((vec![(y, shape(x.dims, units))], ()))
     }
 
     fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
+        self.finish.check_differentiated()?;
         let y = pass.output(0);
         let dy = pass.dy()?;
         let (x, w) = (pass.input(0), pass.input(1));
@@ -139,7 +130,7 @@ impl Kernel<()> for Dense {
         with_slice(dy, |dy| {
             // The gradient before the activation.
             let chained;
-            let dz = match &self.activation {
+            let dz = match &self.finish.activation {
                 Some(activation) => {
                     let mut dz = map(
                         dy,

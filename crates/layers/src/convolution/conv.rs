@@ -9,8 +9,8 @@ use crate::regularizers::Regularizer;
 use crate::spatial::{Padding, Sizes, Spatial, WindowSizes};
 use crate::{Call, DataFormat, Layer};
 use sconce_core::{Args, Config, Error, Result, Spec, Tensor, WeightSpec};
-use sconce_ops::ActivationFn;
 use sconce_ops::activations::Range;
+use sconce_ops::{ActivationFn, Epilogue};
 use std::sync::Arc;
 
 /// Over one spatial axis, such as time.
@@ -140,7 +140,6 @@ impl<const RANK: usize> Layer for Conv<RANK> {
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
         let kernel = lora::adapted(self, call, "kernel")?;
         let following = call.following();
-        let kernel = following.kernel(kernel)?;
         let bias = following.bias(call.find_weight("bias"))?;
         let windows = self.windows();
         let y = in_format(
@@ -149,7 +148,8 @@ impl<const RANK: usize> Layer for Conv<RANK> {
             following.activation(self.activation.get()?),
             |i, size| windows.axis(i, size),
             |x, axes, f| {
-                Ok(sconce_ops::convolution(x, &kernel, bias.as_ref(), axes, self.groups, f)?)
+                let epilogue = Epilogue::new(bias.as_ref(), f).scaled(following.factor());
+                Ok(sconce_ops::convolution(x, &kernel, axes, self.groups, &epilogue)?)
             },
         )?;
         Ok(vec![y])

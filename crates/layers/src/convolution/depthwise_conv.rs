@@ -8,8 +8,8 @@ use crate::regularizers::Regularizer;
 use crate::spatial::{Padding, Sizes, Spatial, WindowSizes};
 use crate::{Call, DataFormat, Layer};
 use sconce_core::{Args, Config, Error, Result, Spec, Tensor, WeightSpec};
-use sconce_ops::ActivationFn;
 use sconce_ops::activations::Range;
+use sconce_ops::{ActivationFn, Epilogue};
 
 /// Over one spatial axis, such as time.
 pub type DepthwiseConv1D = DepthwiseConv<1>;
@@ -113,7 +113,7 @@ impl<const RANK: usize> Layer for DepthwiseConv<RANK> {
 
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
         let following = call.following();
-        let kernel = following.kernel(call.weight("kernel")?)?;
+        let kernel = call.weight("kernel")?;
         let bias = following.bias(call.find_weight("bias"))?;
         let windows = self.windows();
         let y = in_format(
@@ -121,7 +121,10 @@ impl<const RANK: usize> Layer for DepthwiseConv<RANK> {
             self.data_format,
             following.activation(self.activation.get()?),
             |i, size| windows.axis(i, size),
-            |x, axes, f| Ok(sconce_ops::depthwise_convolution(x, &kernel, bias.as_ref(), axes, f)?),
+            |x, axes, f| {
+                let epilogue = Epilogue::new(bias.as_ref(), f).scaled(following.factor());
+                Ok(sconce_ops::depthwise_convolution(x, &kernel, axes, &epilogue)?)
+            },
         )?;
         Ok(vec![y])
     }

@@ -9,9 +9,9 @@ use crate::regularizers::Regularizer;
 use crate::spatial::{Padding, Sizes, Spatial, WindowSizes};
 use crate::{Call, DataFormat, Layer};
 use sconce_core::{Args, Config, Result, Spec, Tensor, WeightSpec};
-use sconce_ops::ActivationFn;
 use sconce_ops::activations::{Activation, Linear, Range};
 use sconce_ops::windows::Axis;
+use sconce_ops::{ActivationFn, Epilogue};
 use std::sync::Arc;
 
 /// Over one spatial axis, such as time.
@@ -136,7 +136,12 @@ impl<const RANK: usize> Layer for SeparableConv<RANK> {
             self.activation.get()?,
             |i, size| windows.axis(i, size),
             |x, axes, f| {
-                let x = sconce_ops::depthwise_convolution(x, &depthwise, None, axes, &linear)?;
+                let x = sconce_ops::depthwise_convolution(
+                    x,
+                    &depthwise,
+                    axes,
+                    &Epilogue::new(None, &linear),
+                )?;
                 let place = |axis: &Axis| Axis {
                     input: axis.output,
                     output: axis.output,
@@ -146,7 +151,8 @@ impl<const RANK: usize> Layer for SeparableConv<RANK> {
                     pad: 0,
                 };
                 let axes: Vec<Axis> = axes.iter().map(place).collect();
-                Ok(sconce_ops::convolution(&x, &pointwise, bias.as_ref(), &axes, 1, f)?)
+                let epilogue = Epilogue::new(bias.as_ref(), f);
+                Ok(sconce_ops::convolution(&x, &pointwise, &axes, 1, &epilogue)?)
             },
         )?;
         Ok(vec![y])

@@ -12,9 +12,9 @@ use crate::regularizers::Regularizer;
 use crate::spatial::{Padding, Sizes, Spatial, WindowSizes};
 use crate::{Call, DataFormat, Layer, seed};
 use sconce_core::{Args, Config, Dims, Error, Result, Spec, Stream, Tensor, WeightSpec};
-use sconce_ops::ActivationFn;
 use sconce_ops::activations::{Activation, Linear};
 use sconce_ops::recurrent::{ConvLstm as Cell, recurrent};
+use sconce_ops::{ActivationFn, Epilogue};
 use std::sync::Arc;
 
 /// Over sequences of one spatial axis.
@@ -166,7 +166,7 @@ impl<const RANK: usize> ConvLSTM<RANK> {
             std::iter::once(rows * steps).chain(sample.iter().copied()).collect();
         let product = |x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>| -> Result<Tensor> {
             let x = sconce_ops::reshape(x, folded.clone())?;
-            let y = sconce_ops::convolution(&x, kernel, bias, &axes, 1, &linear)?;
+            let y = sconce_ops::convolution(&x, kernel, &axes, 1, &Epilogue::new(bias, &linear))?;
             let unfolded: Vec<usize> =
                 [rows, steps].into_iter().chain(y.dims().iter().skip(1).copied()).collect();
             Ok(sconce_ops::reshape(&y, unfolded)?)

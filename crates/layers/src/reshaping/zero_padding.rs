@@ -28,12 +28,9 @@ macro_rules! layers {
             }
 
             fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
-                let mut x = call.single()?.clone();
+                let x = call.single()?;
                 let first = first_axis(x.rank(), $axes, self.data_format, stringify!($name))?;
-                for (axis, [before, after]) in self.padding.0.iter().enumerate() {
-                    x = x.pad_with_zeros(first + axis, *before, *after)?;
-                }
-                Ok(vec![x])
+                Ok(vec![sconce_ops::zero_padding(x, first, &self.padding.0)?])
             }
 
             fn casts_integers(&self) -> bool {

@@ -6,6 +6,7 @@ use crate::stubs::{
 use sconce_core::{Args, Context, Error};
 use sconce_layers::{Dense, Dropout, InputLayer, LayerEntry, LayerExt};
 use sconce_model::{Apply, Architecture, GraphLayer, Input, Network};
+use serde_json::json;
 use std::collections::HashMap;
 
 fn paths(network: &Network) -> Vec<(&str, bool)> {
@@ -297,5 +298,30 @@ fn a_dict_goes_by_the_names_of_the_inputs() {
     ] {
         let error = (&inner).apply(entries).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
+    }
+}
+
+/// Keras writes `training: false` at the call of a Dropout that says nothing, and drops in `fit`; at that of a model
+/// it stands only if it was said.
+#[test]
+fn what_keras_writes_at_every_call_of_a_dropout_is_not_obeyed() {
+    let tensor =
+        json!({"class_name": "__keras_tensor__", "config": {"keras_history": ["x", 0, 0]}});
+    let input =
+        json!({"class_name": "InputLayer", "config": {"batch_shape": [null, 64], "name": "x"}});
+    let drop = json!({"class_name": "Dropout", "config": {"rate": 0.5, "name": "y"}});
+    let inner =
+        json!({"class_name": "Sequential", "config": {"name": "y", "layers": [input, drop]}});
+    for (mut layer, drops) in [(drop, true), (inner, false)] {
+        layer["inbound_nodes"] = json!([{"args": [tensor], "kwargs": {"training": false}}]);
+        let model = json!({"class_name": "Functional", "config": {
+            "layers": [input, layer],
+            "input_layers": [["x", 0, 0]],
+            "output_layers": [["y", 0, 0]],
+        }});
+        let network = build(&Architecture::from_json(&model).unwrap());
+        let ones = super::stubs::tensor(&[1.0; 64], &[1, 64]);
+        let y = run(&network, &[ones], &mut Context::training(0, 0)).remove(0);
+        assert_eq!(y.contains(&0.0), drops);
     }
 }

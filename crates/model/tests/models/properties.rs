@@ -34,7 +34,8 @@ fn step(
     };
     let mut args = Args::one(a.clone());
     if kind % 2 == 1 {
-        args = args.value("training", false);
+        // At the call of a Dropout, JSON says nothing by `false`.
+        args = args.value("training", made.class_name() == "Dropout");
     }
     let y = (&made).apply(args).unwrap();
     layers.push(made);

@@ -1,6 +1,6 @@
 //! `relu(x) = max(x, 0)`, and its general form.
 
-use super::{Activation, Elementwise, LeakyRelu};
+use super::{Activation, Elementwise, LeakyRelu, Relu6};
 use crate::number::{Mask, Number};
 use candle_core::{Result, Tensor};
 use sconce_core::Config;
@@ -34,6 +34,7 @@ impl Relu {
         let Self { negative_slope, max_value, threshold } = self;
         match (negative_slope == 0.0, max_value, threshold == 0.0) {
             (true, None, true) => body(&Plain),
+            (true, Some(6.0), true) => body(&Relu6 {}),
             (false, None, true) => body(&LeakyRelu { negative_slope }),
             _ => body(&General(self)),
         }

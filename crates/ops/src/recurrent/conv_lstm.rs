@@ -5,8 +5,8 @@
 use super::lstm::states_after;
 use super::{Cell, masked};
 use crate::activations::{Activation, Linear};
-use crate::convolution;
 use crate::windows::Axis;
+use crate::{Epilogue, convolution};
 use candle_core::{Result, Tensor};
 use std::sync::Arc;
 
@@ -31,8 +31,9 @@ impl Cell for ConvLstm {
     fn step(&self, z: &Tensor, states: &[Tensor], weights: &[Tensor]) -> Result<Vec<Tensor>> {
         let (h, c, kernel) = (&states[0], &states[1], &weights[0]);
         let linear: Arc<dyn Activation> = Arc::new(Linear::new());
-        let product =
-            |h: &Tensor, kernel: &Tensor| convolution(h, kernel, None, &self.axes, 1, &linear);
+        let product = |h: &Tensor, kernel: &Tensor| {
+            convolution(h, kernel, &self.axes, 1, &Epilogue::new(None, &linear))
+        };
         let inner = match &self.recurrent_dropout {
             None => product(h, kernel)?,
             Some(_) => {
