@@ -8,6 +8,7 @@ use crate::{CancelToken, Compile, Fit, History, Sequential, Verbose};
 use sconce_core::{DType, Device, Error, Result, Stream, Tensor};
 use sconce_data::sources::{ArraySpec, Batch, BatchSource, Prefetch, SourceSpec, from_fn};
 use sconce_layers::{BatchNormalization, Dense, Dropout, LayerExt, SimpleRNN};
+use sconce_testkit::devices;
 use std::path::Path;
 
 const ROWS: usize = 50;
@@ -23,7 +24,12 @@ fn data() -> (Tensor, Tensor) {
 }
 
 fn model(optimizer: impl Into<Optimizer>) -> Sequential {
+    model_on(&Device::Cpu, optimizer)
+}
+
+fn model_on(device: &Device, optimizer: impl Into<Optimizer>) -> Sequential {
     let mut model = Sequential::new()
+        .device(device)
         .add(Dense::new(8).activation("relu"))
         .add(BatchNormalization::new())
         .add(Dropout::new(0.3))
@@ -84,10 +90,13 @@ fn text(history: &History) -> String {
 }
 
 /// Weights, history and optimizer variables are those of the run that was not interrupted, wherever it
-/// was lost and however often.
+/// was lost and however often, on every device.
 #[test]
 fn a_run_that_goes_on_ends_with_the_same_bits() {
-    for optimizer in [sgd(), Adam::new(0.05).into()] {
+    let optimizers = || [sgd(), Adam::new(0.05).into()];
+    let each = devices().into_iter().flat_map(|device| optimizers().map(|o| (device.clone(), o)));
+    for (device, optimizer) in each {
+        let model = |optimizer: Optimizer| model_on(&device, optimizer);
         let mut whole = model(optimizer.clone());
         let expected = train(&mut whole, fit()).unwrap();
         assert!(expected.epoch.len() > 2);
