@@ -2,7 +2,7 @@
 //! f64 and f32, and gradients.
 
 use sconce_core::device::{cast, held_as};
-use sconce_core::{Context, DType, DTypePolicy, Device, Kind, Tensor, Value, Var};
+use sconce_core::{Context, DType, DTypePolicy, Kind, Tensor, Value, Var};
 use sconce_layers::operations::Operations;
 use sconce_layers::{LayerEntry, Options, Scope};
 use sconce_model::{Architecture, EdgeId, Graph};
