@@ -188,7 +188,8 @@ fn same(form: &str, ours: &[Vec<f32>], composed: &[Vec<f32>], tolerance: f32) ->
         }
         for (element, (a, b)) in ours.iter().zip(composed).enumerate() {
             let equal = a == b || (a.is_nan() && b.is_nan());
-            if !equal && !((a - b).abs() <= tolerance * b.abs().max(1.0)) {
+            let near = (a - b).abs() <= tolerance * b.abs().max(1.0);
+            if !equal && !near {
                 return Err(Error::training(format!(
                     "tensor {which} (results first, then gradients), element {element}: {form} {a}, composed {b}"
                 )));
