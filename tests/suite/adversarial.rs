@@ -6,6 +6,7 @@ use sconce_testkit::golden::{self, Case};
 
 fn model(case: &Case, json: &serde_json::Value, name: &str, input: &[usize]) -> Model {
     let mut model = Model::from_json(&json.to_string()).unwrap();
+    model.set_device(case.device());
     // Keras's loop had frozen the discriminator when its JSON was written.
     model.set_trainable(true);
     model.build(&Dims::batch_of(input)).unwrap();
@@ -17,7 +18,7 @@ fn model(case: &Case, json: &serde_json::Value, name: &str, input: &[usize]) -> 
 
 #[test]
 fn both_models_end_as_in_keras() {
-    for case in golden::load("adversarial_training") {
+    for case in golden::load_on_devices("adversarial_training") {
         let generator = model(&case, case.config(), "generator", &[3]);
         let discriminator = model(&case, case.field("discriminator"), "discriminator", &[4, 4, 1]);
         let mut of_generator = generator.optimizer(Adam::new(0.01)).unwrap();
@@ -26,7 +27,7 @@ fn both_models_end_as_in_keras() {
         let (noise, real) = (case.tensor("noise"), case.tensor("real"));
         let (steps, rows) = (real.dim(0).unwrap(), real.dim(1).unwrap());
         let labels =
-            |value: f64, rows: usize| Tensor::full(value as f32, (rows, 1), &Device::Cpu).unwrap();
+            |value: f64, rows: usize| Tensor::full(value as f32, (rows, 1), case.device()).unwrap();
         for step in 0..steps {
             let noise = noise.get(step).unwrap();
             let made = generator.predict(&noise.get(0).unwrap()).unwrap();

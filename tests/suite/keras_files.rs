@@ -5,7 +5,7 @@ use sconce::core::Kind;
 use sconce::layers::Layers;
 use sconce::prelude::*;
 use sconce_testkit::golden::{self, Case};
-use sconce_testkit::python;
+use sconce_testkit::{devices, python};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -25,7 +25,8 @@ fn npy(case: &Case, key: &str) -> Tensor {
 fn distance(a: &Tensor, b: &Tensor) -> f64 {
     assert_eq!(a.dims(), b.dims());
     let f64s = |t: &Tensor| {
-        t.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap()
+        let here = t.to_device(&Device::Cpu).unwrap().to_dtype(DType::F64).unwrap();
+        here.flatten_all().unwrap().to_vec1::<f64>().unwrap()
     };
     let pairs = f64s(a).into_iter().zip(f64s(b));
     pairs.map(|(a, b)| (a - b).abs() / b.abs().max(1.0)).fold(0.0, f64::max)
@@ -55,9 +56,11 @@ fn same(name: &str, what: &str, ours: &[Tensor], keras: Vec<Option<Tensor>>, tol
 #[test]
 fn predictions_are_keras_s() {
     let mut count = 0;
-    for case in supported() {
-        let model =
-            Model::load_with(file(&case, "file"), LoadOptions::new().compile(false)).unwrap();
+    let each =
+        devices().into_iter().flat_map(|device| supported().map(move |c| (device.clone(), c)));
+    for (device, case) in each {
+        let options = LoadOptions::new().device(&device).compile(false);
+        let model = Model::load_with(file(&case, "file"), options).unwrap();
         let y = model.predict(&npy(&case, "x")).unwrap();
         let distance = distance(&y, &npy(&case, "predictions"));
         assert!(distance < 1e-5, "{}: {distance}", case.name());
@@ -68,9 +71,12 @@ fn predictions_are_keras_s() {
 
 #[test]
 fn training_goes_on_as_in_keras() {
-    for case in supported() {
+    let each =
+        devices().into_iter().flat_map(|device| supported().map(move |c| (device.clone(), c)));
+    for (device, case) in each {
         let name = case.name();
-        let mut model = Model::load(file(&case, "file")).unwrap();
+        let options = LoadOptions::new().device(&device);
+        let mut model = Model::load_with(file(&case, "file"), options).unwrap();
         if model.compiled().is_err() || case.field("fit").is_null() {
             continue;
         }

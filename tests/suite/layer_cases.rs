@@ -227,7 +227,7 @@ fn takes_indices(case: &LayerCase) -> bool {
 }
 
 /// What goes in.
-fn samples(case: &LayerCase, dtype: DType) -> Vec<Tensor> {
+pub fn samples(case: &LayerCase, dtype: DType) -> Vec<Tensor> {
     let input = |(index, sample): (usize, &&[usize])| {
         let dims: Vec<usize> = [3].into_iter().chain(sample.iter().copied()).collect();
         let name = if index == 0 { "x".to_string() } else { format!("x{index}") };
@@ -254,7 +254,7 @@ fn specs(case: &LayerCase, dtype: DType) -> Args<Spec> {
 }
 
 /// A model of the layer before a dense layer, so that everything can be trained.
-fn model(case: &LayerCase) -> Model {
+pub fn model(case: &LayerCase) -> Model {
     let entry = sconce::layers::json::from_json(&document(case)).unwrap();
     let end = |y: &SymbolicTensor| -> Result<SymbolicTensor> {
         let flat = Flatten::new().name("before_the_end").apply(y)?;

@@ -73,7 +73,7 @@ fn compare(case: &Case, dtype: DType, tolerance: f64) {
     };
     let inputs: Vec<Tensor> = some(case, "x").iter().map(given).collect();
     let spec = |x: &Tensor| Spec { dims: Dims::batch_of(&x.dims()[1..]), dtype: x.dtype() };
-    let build = BuildOptions { device: &Device::Cpu, first: FirstValues::Zeros };
+    let build = BuildOptions { device: case.device(), first: FirstValues::Zeros };
     let specs = args(case, inputs.iter().map(spec).collect());
     entry.build(&specs, "", build).unwrap();
     let mut store = Store::new();
@@ -117,7 +117,7 @@ fn compare(case: &Case, dtype: DType, tolerance: f64) {
         (mask, keras) => assert_eq!(mask.is_some(), keras, "{}: mask", case.name()),
     }
 
-    let mut added = Tensor::zeros((), dtype, &Device::Cpu).unwrap();
+    let mut added = Tensor::zeros((), dtype, case.device()).unwrap();
     for loss in cx.take_losses() {
         added = (added + loss.to_dtype(dtype).unwrap()).unwrap();
     }
@@ -157,7 +157,7 @@ fn calls_give_keras_s_numbers() {
     for group in GROUPS {
         // Keras takes statistics in f32, also of f64.
         let tolerance = if group == "layers_normalization" { 1e-5 } else { 1e-9 };
-        for case in golden::load(group) {
+        golden::check_each(golden::load_on_devices(group), |case| {
             // Keras computes these in float32 whatever the policy.
             let rounded = case.name().starts_with("GlobalAveragePooling")
                 || [
@@ -171,9 +171,9 @@ fn calls_give_keras_s_numbers() {
                 .iter()
                 .any(|name| case.name().starts_with(name))
                 || case.tensor("y").dtype() == DType::F32;
-            compare(&case, DType::F64, if rounded { 2e-6 } else { tolerance });
-            compare(&case, DType::F32, 2e-5);
-        }
+            compare(case, DType::F64, if rounded { 2e-6 } else { tolerance });
+            compare(case, DType::F32, 2e-5);
+        });
     }
 }
 

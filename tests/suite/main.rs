@@ -6,6 +6,8 @@
 mod adversarial;
 mod applications;
 mod callback_cases;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod custom_objects;
 mod examples;
 mod freezing;

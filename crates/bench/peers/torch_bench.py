@@ -2,6 +2,8 @@
 import json, statistics, sys, time
 import torch, torch.nn as nn, torch.nn.functional as F
 
+workload, epochs = sys.argv[1], int(sys.argv[2])
+device = sys.argv[3] if len(sys.argv) > 3 else "cpu"
 torch.set_num_threads(torch.get_num_threads())
 torch.manual_seed(0)
 
@@ -15,9 +17,10 @@ def mlp(sizes):
 
 def run(model, x, y, batch, epochs, optimizer, clip):
     loss_of, n, times = nn.CrossEntropyLoss(), len(x), []
+    x, y = x.to(device), y.to(device)  # all data at once, as Sconce does
     for _ in range(epochs):
         start, total = time.perf_counter(), 0.0
-        order = torch.randperm(n)
+        order = torch.randperm(n, device=device)
         for i in range(0, n, batch):
             rows = order[i : i + batch]
             optimizer.zero_grad(set_to_none=True)
@@ -27,7 +30,8 @@ def run(model, x, y, batch, epochs, optimizer, clip):
                 for p in model.parameters():  # each weight's own norm, as Keras's clipnorm
                     torch.nn.utils.clip_grad_norm_([p], clip)
             optimizer.step()
-            total += loss.item()
+            total += loss.detach() if device != "cpu" else loss.item()  # no wait for a GPU in every step
+        float(total)
         times.append((time.perf_counter() - start) / -(-n // batch) * 1e6)
     return {"best": min(times), "median": statistics.median(times)}
 
@@ -78,9 +82,8 @@ class Transformer(nn.Module):
         return self.out(x.mean(1))
 
 
-workload, epochs = sys.argv[1], int(sys.argv[2])
 if workload == "seed":
-    model = mlp([32, 64, 10])
+    model = mlp([32, 64, 10]).to(device)
     x, y = torch.randn(10000, 32), torch.randint(0, 10, (10000,))
     result = run(model, x, y, 32, epochs, torch.optim.SGD(model.parameters(), lr=0.01, fused=True), 1.0)
 elif workload in ("cnn", "resnet"):
@@ -91,22 +94,22 @@ elif workload in ("cnn", "resnet"):
             model = nn.Sequential(
                 nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
                 nn.Flatten(), nn.Dropout(0.5), nn.Linear(1600, 10),
-            ).to(memory_format=memory)
+            ).to(device, memory_format=memory)
             optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
         else:
             x, y, batch = torch.rand(1024, 3, 32, 32), torch.randint(0, 10, (1024,)), 64
-            model = resnet().to(memory_format=memory)
+            model = resnet().to(device, memory_format=memory)
             optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, fused=True)
         results.append(run(model, x.to(memory_format=memory), y, batch, epochs, optimizer, None))
     result = min(results, key=lambda r: r["best"])
 elif workload in ("lstm", "transformer"):
     if workload == "lstm":
-        x, y, model = torch.randint(0, 10000, (2000, 100)), torch.randint(0, 2, (2000,)), Recurrent()
+        x, y, model = torch.randint(0, 10000, (2000, 100)), torch.randint(0, 2, (2000,)), Recurrent().to(device)
     else:
-        x, y, model = torch.randint(0, 20000, (1000, 200)), torch.randint(0, 2, (1000,)), Transformer()
+        x, y, model = torch.randint(0, 20000, (1000, 200)), torch.randint(0, 2, (1000,)), Transformer().to(device)
     result = run(model, x, y, 32, epochs, torch.optim.Adam(model.parameters(), lr=1e-3, fused=True), None)
 else:
-    model = mlp([784, 512, 512, 10])
+    model = mlp([784, 512, 512, 10]).to(device)
     x, y = torch.rand(20000, 784), torch.randint(0, 10, (20000,))
     result = run(model, x, y, 128, epochs, torch.optim.Adam(model.parameters(), lr=1e-3, fused=True), None)
 print(json.dumps(result))

@@ -4,6 +4,7 @@
 //!     cargo run --release -p sconce-bench -- [seed] [mlp] [cnn] [resnet] [lstm] [transformer] [--json] [--peers PYTHON]
 //!
 //! With `--features rust-peers` the peers in Rust, rustyml and burn, always take part, except in `--json`.
+//! With `--features cuda`, `--device cuda` times Sconce and PyTorch on the first GPU.
 
 mod models;
 mod peers;
@@ -35,6 +36,9 @@ struct Arguments {
     /// Run the PyTorch, Keras (JAX, TensorFlow) and MLX scripts with this Python, in turns with ours.
     #[arg(long, value_name = "PYTHON")]
     peers: Option<PathBuf>,
+    /// cpu, cuda or metal. On others than the CPU, PyTorch is the only peer.
+    #[arg(long, default_value = "cpu")]
+    device: String,
     /// Turns: each runs Sconce, then every peer; the best of all turns counts.
     #[arg(long, default_value_t = 3)]
     turns: usize,
@@ -63,18 +67,20 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> sconce::core::Result<()> {
     let all = Workload::value_variants();
     let chosen = if arguments.workloads.is_empty() { all } else { &arguments.workloads };
+    let device = sconce::core::device::parse(&arguments.device)?;
     let mut lines = Vec::new();
     for workload in chosen {
         let mut results: Vec<(String, Option<Timing>)> = vec![("Sconce".to_string(), None)];
         for _ in 0..arguments.turns.max(1) {
-            keep(&mut results, "Sconce", Some(workload.run()?));
+            keep(&mut results, "Sconce", Some(workload.run(&device)?));
             if let Some(python) = &arguments.peers {
-                for peer in peers::ALL {
-                    keep(&mut results, peer.name, peer.run(python, *workload));
+                for peer in peers::ALL.iter().filter(|peer| peer.runs_on(&arguments.device)) {
+                    let timing = peer.run(python, *workload, &arguments.device);
+                    keep(&mut results, peer.name, timing);
                 }
             }
             #[cfg(feature = "rust-peers")]
-            if !arguments.json {
+            if !arguments.json && device.is_cpu() {
                 for peer in rust_peers::ALL {
                     keep(&mut results, peer.name, peer.run(*workload));
                 }

@@ -6,8 +6,8 @@ use sconce::ops::arithmetic::{Operator, arithmetic};
 use sconce::prelude::*;
 use std::sync::Arc;
 
-/// The model of a workload, compiled.
-pub fn model(workload: Workload) -> Result<Model> {
+/// The model of a workload on a device, compiled.
+pub fn model(workload: Workload, device: &Device) -> Result<Model> {
     let (_, features, _) = workload.sizes();
     let mut model = match workload {
         Workload::Seed | Workload::Mlp => dense(features, workload.hidden())?,
@@ -16,6 +16,7 @@ pub fn model(workload: Workload) -> Result<Model> {
         Workload::Lstm => lstm()?,
         Workload::Transformer => transformer()?,
     };
+    model.set_device(device);
     let loss = "sparse_categorical_crossentropy";
     match workload {
         Workload::Seed => model.compile(SGD::new(0.01).clipnorm(1.0), loss)?,

@@ -12,24 +12,39 @@ pub struct Peer {
     script: &'static str,
     /// Arguments after workload and epochs.
     arguments: &'static [&'static str],
+    /// Whether its script takes a device as one more argument.
+    takes_device: bool,
 }
 
 /// All of them.
 pub const ALL: [Peer; 4] = [
-    Peer { name: "PyTorch", script: include_str!("../peers/torch_bench.py"), arguments: &[] },
-    Peer { name: "Keras (JAX)", script: KERAS, arguments: &["jax"] },
-    Peer { name: "Keras (TensorFlow)", script: KERAS, arguments: &["tensorflow"] },
-    Peer { name: "MLX (compiled)", script: include_str!("../peers/mlx_bench.py"), arguments: &[] },
+    Peer { name: "PyTorch", script: TORCH, arguments: &[], takes_device: true },
+    Peer { name: "Keras (JAX)", script: KERAS, arguments: &["jax"], takes_device: false },
+    Peer {
+        name: "Keras (TensorFlow)",
+        script: KERAS,
+        arguments: &["tensorflow"],
+        takes_device: false,
+    },
+    Peer { name: "MLX (compiled)", script: MLX, arguments: &[], takes_device: false },
 ];
 
+const TORCH: &str = include_str!("../peers/torch_bench.py");
 const KERAS: &str = include_str!("../peers/keras_bench.py");
+const MLX: &str = include_str!("../peers/mlx_bench.py");
 
 impl Peer {
+    /// Whether it can run on a device: on the CPU all of them.
+    pub fn runs_on(&self, device: &str) -> bool {
+        self.takes_device || device == "cpu"
+    }
+
     /// Runs the script; `None` if the peer is not installed, or failed (its message goes to stderr).
-    pub fn run(&self, python: &Path, workload: Workload) -> Option<Timing> {
+    pub fn run(&self, python: &Path, workload: Workload, device: &str) -> Option<Timing> {
         let mut child = Command::new(python)
             .args(["-", workload.name(), &workload.epochs().to_string()])
             .args(self.arguments)
+            .args(self.takes_device.then_some(device))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -134,8 +134,8 @@ impl Workload {
         (x, Array1::from_shape_simple_fn(rows, || stream.below(classes) as i64))
     }
 
-    /// Trains once.
-    pub fn run(self) -> Result<Timing> {
+    /// Trains once on a device, from data in memory.
+    pub fn run(self, device: &Device) -> Result<Timing> {
         let (x, y) = self.data();
         let (rows, features, batch) = self.sizes();
         let x = Tensor::from_iter(x, &Device::Cpu)?;
@@ -145,7 +145,7 @@ impl Workload {
             Self::Lstm | Self::Transformer => x.reshape((rows, features))?.to_dtype(DType::I64)?,
             Self::Seed | Self::Mlp => x.reshape((rows, features))?,
         };
-        let mut model = models::model(self)?;
+        let mut model = models::model(self, device)?;
         let clock = Clock::default();
         let fit = Fit::new(self.epochs(), batch).verbose(Verbose::Silent).callback(clock.clone());
         model.fit_with(&x, &y, fit)?;

@@ -4,6 +4,7 @@
 //! The order of declaration is the order of the store, of files, and of every sum over weights, so
 //! results never depend on the order of a hash map.
 
+use crate::device::held_as;
 use crate::tape::{self, GradientSink, Tape};
 use crate::{Error, Result, Stream};
 use candle_core::{DType, Device, Shape, Tensor, Var};
@@ -166,7 +167,11 @@ impl Weight {
         let var = match first {
             FirstValues::Zeros => {
                 check_memory(&spec.dims, dtype).map_err(|e| e.in_layer(&path))?;
-                Var::zeros(spec.dims.as_slice(), dtype, device)?
+                Var::from_tensor(&Tensor::zeros(
+                    spec.dims.as_slice(),
+                    held_as(dtype, device),
+                    device,
+                )?)?
             }
             FirstValues::Seed(seed) => {
                 spec.initializer.check()?;
@@ -191,6 +196,7 @@ impl Weight {
                     (DType::F32, Device::Cpu) => Var::from_vec(values, shape, device)?,
                     _ => {
                         let value = Tensor::from_vec(values, shape, &Device::Cpu)?;
+                        let dtype = held_as(dtype, device);
                         Var::from_tensor(&value.to_dtype(dtype)?.to_device(device)?)?
                     }
                 }

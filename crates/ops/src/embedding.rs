@@ -2,7 +2,7 @@
 //!
 //! Shapes: table `[rows, width]`, ids `[..]` of whole numbers, y `[.., width]`.
 
-use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
+use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one, refuse_empty};
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
 use sconce_kernels::{build_rows, for_parts};
@@ -26,6 +26,7 @@ impl Embedding {
     fn new(table: &Tensor, ids: &Tensor) -> Result<Self> {
         let count = table.dims2()?.0;
         let ids = ids.detach();
+        refuse_empty("embedding", &[&ids])?;
         if !ids.device().is_cpu() {
             return Ok(Self { ids, rows: None });
         }
@@ -120,20 +121,26 @@ impl Kernel<()> for Embedding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gradient_check::{check_operation, sample};
+    use crate::gradient_check::{check_operation_on, sample};
 
     #[test]
     fn gradients_and_forms_agree() {
         let table = sample("table", &[5, 3]).unwrap();
-        for ids in [vec![4u32, 0, 4, 1, 1, 4], vec![2], vec![]] {
-            let ids = Tensor::from_slice(&ids, ids.len(), &Device::Cpu).unwrap();
-            let make = || Embedding::new(&table, &ids).unwrap();
-            check_operation(make, std::slice::from_ref(&table)).unwrap();
+        let check = |ids: &Tensor| {
+            let make =
+                |device: &Device| Embedding::new(&table, &ids.to_device(device).unwrap()).unwrap();
+            check_operation_on(make, std::slice::from_ref(&table)).unwrap();
+        };
+        for ids in [vec![4u32, 0, 4, 1, 1, 4], vec![2]] {
+            check(&Tensor::from_slice(&ids, ids.len(), &Device::Cpu).unwrap());
+        }
+        let none = Tensor::zeros(0, DType::U32, &Device::Cpu).unwrap();
+        for table in [table.clone(), table.to_dtype(DType::F32).unwrap()] {
+            assert_eq!(embedding(&table, &none).unwrap().dims(), [0, 3]);
         }
         let ids = Tensor::new(&[[1i64, 3], [3, 0]], &Device::Cpu).unwrap();
         assert_eq!(embedding(&table, &ids).unwrap().dims(), [2, 2, 3]);
-        check_operation(|| Embedding::new(&table, &ids).unwrap(), std::slice::from_ref(&table))
-            .unwrap();
+        check(&ids);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub fn check_all(
     inputs: &[Tensor],
     tolerance: f64,
 ) -> Result<()> {
-    let variables = variables(inputs, DType::F64)?;
+    let variables = variables(inputs, DType::F64, &Device::Cpu)?;
     let tensors: Vec<&Tensor> = variables.iter().collect();
     let scalar = |inputs: &[&Tensor]| -> candle_core::Result<Tensor> {
         let mut sum: Option<Tensor> = None;
@@ -86,27 +86,43 @@ pub fn check_all(
     Ok(())
 }
 
-/// Float inputs as variables of a type, integer ones as they are.
-fn variables(inputs: &[Tensor], dtype: DType) -> candle_core::Result<Vec<Tensor>> {
-    let variable = |x: &Tensor| match x.dtype().is_float() {
-        true => Ok(Var::from_tensor(&x.to_dtype(dtype)?)?.into_inner()),
-        false => Ok(x.clone()),
+/// Float inputs as variables of a type, integer ones as they are, on a device.
+fn variables(inputs: &[Tensor], dtype: DType, device: &Device) -> candle_core::Result<Vec<Tensor>> {
+    let variable = |x: &Tensor| {
+        let x = x.to_device(device)?;
+        match x.dtype().is_float() {
+            true => Ok(Var::from_tensor(&x.to_dtype(dtype)?)?.into_inner()),
+            false => Ok(x),
+        }
     };
     inputs.iter().map(variable).collect()
 }
 
 /// Checks an operation three ways: its composed form against finite differences in f64, and its
 /// fused against its composed form in f32, values and gradients. `make` builds the operation anew
-/// for each run.
+/// for each run. In a build with CUDA, also the composed form on the first GPU.
 ///
 /// # Errors
 /// Says which comparison failed, where, and both values.
 pub fn check_operation<O: Operation>(make: impl Fn() -> O, inputs: &[Tensor]) -> Result<()> {
-    check_all(|x| make().apply_all_composed(x), inputs, 1e-6)?;
-    check_all_forms(|x| make().apply_all(x), |x| make().apply_all_composed(x), inputs)
+    check_operation_on(|_| make(), inputs)
 }
 
-/// Checks two forms of one function against each other in f32, values and gradients.
+/// As [`check_operation`], for operations that hold tensors, which must be on the given device.
+///
+/// # Errors
+/// As of [`check_operation`].
+pub fn check_operation_on<O: Operation>(
+    make: impl Fn(&Device) -> O,
+    inputs: &[Tensor],
+) -> Result<()> {
+    check_all(|x| make(&Device::Cpu).apply_all_composed(x), inputs, 1e-6)?;
+    let operation = |x: &[&Tensor]| make(x.first().map_or(&Device::Cpu, |x| x.device()));
+    check_all_forms(|x| operation(x).apply_all(x), |x| operation(x).apply_all_composed(x), inputs)
+}
+
+/// Checks two forms of one function against each other in f32, values and gradients. In a build with
+/// CUDA, `composed` also on the first GPU; what it computes with must be on the device of its inputs.
 ///
 /// # Errors
 /// Says where they differ, and both values.
@@ -124,42 +140,58 @@ pub fn check_all_forms(
     composed: impl Fn(&[&Tensor]) -> candle_core::Result<Vec<Tensor>>,
     inputs: &[Tensor],
 ) -> Result<()> {
-    let run =
-        |f: &dyn Fn(&[&Tensor]) -> candle_core::Result<Vec<Tensor>>| -> Result<Vec<Vec<f32>>> {
-            let variables = variables(inputs, DType::F32)?;
-            let tensors: Vec<&Tensor> = variables.iter().collect();
-            let (results, tape) = Tape::record(|| f(&tensors));
-            let results = results?;
-            let gradients = results
-                .iter()
-                .enumerate()
-                .map(|(k, y)| {
-                    sample(&format!("gradient of result {k}"), y.dims())?
-                        .to_dtype(DType::F32)
-                        .map_err(Error::from)
-                })
-                .collect::<Result<Vec<_>>>()?;
-            let pairs: Vec<_> = results.iter().zip(&gradients).collect();
-            let mut sink = GradientSink::new(tensors.iter().copied());
-            tape.backward_from(&pairs, &mut sink).map_err(from_candle)?;
-            let mut out = Vec::new();
-            for y in &results {
-                out.push(y.flatten_all()?.to_vec1::<f32>()?);
-            }
-            for var in &variables {
-                let gradient = sink.take(var);
-                out.push(gradient.map_or(Ok(Vec::new()), |g| g.flatten_all()?.to_vec1::<f32>())?);
-            }
-            Ok(out)
-        };
-    for (which, (fused, composed)) in run(&fused)?.iter().zip(&run(&composed)?).enumerate() {
-        if fused.len() != composed.len() {
-            return Err(Error::training(format!("tensor {which}: the forms differ in length")));
+    let expected = results_and_gradients(&composed, inputs, &Device::Cpu)?;
+    same("fused", &results_and_gradients(&fused, inputs, &Device::Cpu)?, &expected, 2e-5)?;
+    // CUDA refuses tensors without elements.
+    if cfg!(feature = "cuda") && inputs.iter().all(|x| x.elem_count() > 0) {
+        let cuda = sconce_core::device::parse("cuda")?;
+        same("on CUDA", &results_and_gradients(&composed, inputs, &cuda)?, &expected, 1e-4)?;
+    }
+    Ok(())
+}
+
+/// The results of a function in f32 and the gradients of its float inputs, on a device.
+fn results_and_gradients(
+    f: impl Fn(&[&Tensor]) -> candle_core::Result<Vec<Tensor>>,
+    inputs: &[Tensor],
+    device: &Device,
+) -> Result<Vec<Vec<f32>>> {
+    let variables = variables(inputs, DType::F32, device)?;
+    let tensors: Vec<&Tensor> = variables.iter().collect();
+    let (results, tape) = Tape::record(|| f(&tensors));
+    let results = results?;
+    let gradient = |(k, y): (usize, &Tensor)| -> Result<Tensor> {
+        let g = sample(&format!("gradient of result {k}"), y.dims())?;
+        Ok(g.to_dtype(DType::F32)?.to_device(device)?)
+    };
+    let gradients = results.iter().enumerate().map(gradient).collect::<Result<Vec<_>>>()?;
+    let pairs: Vec<_> = results.iter().zip(&gradients).collect();
+    let mut sink = GradientSink::new(tensors.iter().copied());
+    tape.backward_from(&pairs, &mut sink).map_err(from_candle)?;
+    let mut out = Vec::new();
+    for y in &results {
+        out.push(y.flatten_all()?.to_vec1::<f32>()?);
+    }
+    for var in &variables {
+        let gradient = sink.take(var);
+        out.push(gradient.map_or(Ok(Vec::new()), |g| g.flatten_all()?.to_vec1::<f32>())?);
+    }
+    Ok(out)
+}
+
+fn same(form: &str, ours: &[Vec<f32>], composed: &[Vec<f32>], tolerance: f32) -> Result<()> {
+    for (which, (ours, composed)) in ours.iter().zip(composed).enumerate() {
+        if ours.len() != composed.len() {
+            return Err(Error::training(format!(
+                "tensor {which}: {form} and composed differ in length"
+            )));
         }
-        for (element, (a, b)) in fused.iter().zip(composed).enumerate() {
-            if (a - b).abs() > 2e-5 * b.abs().max(1.0) {
+        for (element, (a, b)) in ours.iter().zip(composed).enumerate() {
+            let equal = a == b || (a.is_nan() && b.is_nan());
+            let near = (a - b).abs() <= tolerance * b.abs().max(1.0);
+            if !equal && !near {
                 return Err(Error::training(format!(
-                    "tensor {which} (results first, then gradients), element {element}: fused {a}, composed {b}"
+                    "tensor {which} (results first, then gradients), element {element}: {form} {a}, composed {b}"
                 )));
             }
         }

@@ -362,19 +362,20 @@ mod tests {
             let mean = sample("mean", &[number]).unwrap();
             let variance = sample("variance", &[number]).unwrap().abs().unwrap();
             for dtype in [DType::F64, DType::F32] {
-                let given = || Source::Given {
-                    mean: mean.to_dtype(dtype).unwrap(),
-                    variance: variance.to_dtype(dtype).unwrap(),
+                let make = |x: &[&Tensor]| {
+                    let [mean, variance] = [&mean, &variance].map(|statistics| {
+                        statistics.to_dtype(dtype).unwrap().to_device(x[0].device()).unwrap()
+                    });
+                    operation(sets, true, (true, true), Source::Given { mean, variance })
                 };
-                let make = || operation(sets, true, (true, true), given());
                 let inputs = inputs(sets, (true, true));
                 match dtype {
                     DType::F64 => {
-                        check_all(|x| make().apply_all_composed(x), &inputs, 1e-6).unwrap();
+                        check_all(|x| make(x).apply_all_composed(x), &inputs, 1e-6).unwrap();
                     }
                     _ => crate::gradient_check::check_forms(
-                        |x| make().apply(x),
-                        |x| make().apply_composed(x),
+                        |x| make(x).apply(x),
+                        |x| make(x).apply_composed(x),
                         &inputs,
                     )
                     .unwrap(),

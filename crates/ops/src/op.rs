@@ -144,6 +144,7 @@ fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Few
     let name = operation.name();
     let Some(first) = inputs.first() else { bail!("{name}: an operation needs an input") };
     let device = first.device().clone();
+    refuse_empty(name, inputs)?;
     let is_float = |t: &&&Tensor| t.dtype().is_float();
     let dtype = inputs.iter().find(is_float).unwrap_or(first).dtype();
     let alike = |t: &&Tensor| {
@@ -184,6 +185,19 @@ fn run<O: Operation>(operation: O, inputs: &[&Tensor], fuse: bool) -> Result<Few
             tape.push(name, Box::new(ran), inputs, values, outputs, !fused)
         }
         None => try_few(outputs.into_iter().map(|output| unrecorded(name, output))),
+    }
+}
+
+/// Refuses tensors without elements on CUDA, where some of candle's kernels fail for them and some never
+/// return.
+pub(crate) fn refuse_empty(name: &str, tensors: &[&Tensor]) -> Result<()> {
+    match tensors.iter().find(|x| x.device().is_cuda() && x.elem_count() == 0) {
+        Some(x) => bail!(
+            "{name}: a tensor of shape {:?} has no elements, which CUDA cannot compute with; leave it \
+             out, or use the CPU",
+            x.dims()
+        ),
+        None => Ok(()),
     }
 }
 

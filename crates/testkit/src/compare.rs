@@ -1,10 +1,10 @@
 //! Comparison of tensors with what Keras computed.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 /// How `ours` differs from `expected`, if it does: in shape, or in an element by more than
 /// `tolerance * max(1, |expected|)`. Not-a-numbers and equal infinities are equal. The message names
-/// the worst element. Types do not matter.
+/// the worst element. Types and devices do not matter.
 pub fn difference(ours: &Tensor, expected: &Tensor, tolerance: f64) -> Option<String> {
     if ours.dims() != expected.dims() {
         return Some(format!("shape {:?}, expected {:?}", ours.dims(), expected.dims()));
@@ -36,7 +36,8 @@ pub fn assert_close(what: &str, ours: &Tensor, expected: &Tensor, tolerance: f64
 }
 
 fn values(tensor: &Tensor) -> Vec<f64> {
-    let flat = tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all()?.to_vec1());
+    let here = tensor.to_device(&Device::Cpu);
+    let flat = here.and_then(|t| t.to_dtype(DType::F64)?.flatten_all()?.to_vec1());
     flat.unwrap_or_else(|error| panic!("a tensor that cannot be read: {error}"))
 }
 
@@ -52,7 +53,6 @@ fn place(mut offset: usize, dims: &[usize]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
 
     fn tensor(values: &[f32]) -> Tensor {
         Tensor::new(values, &Device::Cpu).unwrap().reshape((2, 2)).unwrap()

@@ -1,8 +1,10 @@
 //! One golden group: `tests/golden/GROUP.json`, the index, and `GROUP.safetensors`, the tensors.
 
+use crate::devices;
 use candle_core::{Device, Tensor};
 use serde_json::Value as Json;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,21 +15,42 @@ pub fn path(file: &str) -> PathBuf {
 
 /// All cases of a group, in the index's order.
 pub fn load(group: &str) -> Vec<Case> {
-    read(&path(""), group)
+    read(&path(""), group, &Device::Cpu)
 }
 
-fn read(folder: &Path, group: &str) -> Vec<Case> {
+/// All cases of a group on each of the [`devices`], where their tensors are.
+pub fn load_on_devices(group: &str) -> Vec<Case> {
+    devices().iter().flat_map(|device| read(&path(""), group, device)).collect()
+}
+
+/// Checks every case, and panics with the messages of all that fail.
+pub fn check_each(cases: impl IntoIterator<Item = Case>, check: impl Fn(&Case)) {
+    let failure = |case: Case| -> Option<String> {
+        let panic = catch_unwind(AssertUnwindSafe(|| check(&case))).err()?;
+        let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Some(format!("{} on {:?}: {text}", case.name(), case.device.location()))
+    };
+    let failures: Vec<String> = cases.into_iter().filter_map(failure).collect();
+    assert!(failures.is_empty(), "{} cases fail:\n{}", failures.len(), failures.join("\n"));
+}
+
+fn read(folder: &Path, group: &str, device: &Device) -> Vec<Case> {
     let index = folder.join(format!("{group}.json"));
     let tensors = folder.join(format!("{group}.safetensors"));
     let text = std::fs::read_to_string(&index)
         .unwrap_or_else(|error| panic!("{}: {error}", index.display()));
     let document: Json =
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", index.display()));
-    let tensors = candle_core::safetensors::load(&tensors, &Device::Cpu)
+    let tensors = candle_core::safetensors::load(&tensors, device)
         .unwrap_or_else(|error| panic!("{}: {error}", tensors.display()));
     let tensors = Arc::new(tensors);
     let cases = document["cases"].as_array().unwrap_or_else(|| panic!("{group}: no cases"));
-    let case = |fields: &Json| Case { fields: fields.clone(), tensors: tensors.clone() };
+    let case = |fields: &Json| Case {
+        fields: fields.clone(),
+        tensors: tensors.clone(),
+        device: device.clone(),
+    };
     cases.iter().map(case).collect()
 }
 
@@ -35,12 +58,18 @@ fn read(folder: &Path, group: &str) -> Vec<Case> {
 pub struct Case {
     fields: Json,
     tensors: Arc<HashMap<String, Tensor>>,
+    device: Device,
 }
 
 impl Case {
     /// Its name, unique in the group: `relu/max_value=2.0`.
     pub fn name(&self) -> &str {
         self.fields["name"].as_str().unwrap_or_else(|| panic!("a case without name"))
+    }
+
+    /// Where its tensors are.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// What Keras serialises for the object under test.
@@ -89,7 +118,7 @@ mod tests {
         let two = Tensor::new(3f64, &Device::Cpu).unwrap();
         let tensors = HashMap::from([("one", one), ("two", two)]);
         candle_core::safetensors::save(&tensors, folder.path().join("some.safetensors")).unwrap();
-        read(folder.path(), "some")
+        read(folder.path(), "some", &Device::Cpu)
     }
 
     #[test]
@@ -102,6 +131,13 @@ mod tests {
         let list = case.tensors("y");
         assert_eq!(list[0].as_ref().unwrap().to_scalar::<f64>().unwrap(), 3.0);
         assert!(list.len() == 2 && list[1].is_none());
+    }
+
+    #[test]
+    #[should_panic(expected = "2 cases fail:\na/b on Cpu: a/b has no z\na/b on Cpu: a/b has no z")]
+    fn all_failures_are_listed() {
+        let twice = cases().into_iter().chain(cases());
+        check_each(twice, |case| assert!(case.has("z"), "{} has no z", case.name()));
     }
 
     #[test]

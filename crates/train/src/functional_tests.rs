@@ -3,8 +3,8 @@
 
 use crate::{Compile, Fit, Model, Verbose};
 use sconce_core::{DType, Device, Json, Result, Tensor};
-use sconce_testkit::difference;
 use sconce_testkit::golden::{self, Case};
+use sconce_testkit::{devices, difference};
 
 fn some(case: &Case, role: &str) -> Vec<Tensor> {
     if case.has(role) { case.tensors(role).into_iter().flatten().collect() } else { Vec::new() }
@@ -30,15 +30,16 @@ fn fit(case: &Case) -> Fit {
     fit
 }
 
-fn model(case: &Case) -> Model {
+fn model(case: &Case, device: &Device) -> Model {
     let mut model = Model::from_json(&case.config().to_string()).unwrap();
+    model.set_device(device);
     model.compile_with(Compile::from_json(case.field("compile_config")).unwrap()).unwrap();
     model.network().unwrap().set_weights(&some(case, "initial")).unwrap();
     model
 }
 
 /// Everything in which a run of ours differs from Keras's.
-fn differences(case: &Case) -> Result<Vec<String>> {
+fn differences(case: &Case, device: &Device) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
     let mut number = |what: &str, ours: Option<f64>, keras: &Json| {
         let (ours, keras) = (ours.unwrap_or(f64::NAN), keras.as_f64().unwrap());
@@ -46,7 +47,7 @@ fn differences(case: &Case) -> Result<Vec<String>> {
             wrong.push(format!("{what} is {ours}, Keras's {keras}"));
         }
     };
-    let mut model = model(case);
+    let mut model = model(case, device);
     let history = model.fit_with(&some(case, "x"), &some(case, "y"), fit(case))?;
     for role in ["history", "history64"] {
         for (name, values) in case.field(role).as_object().unwrap() {
@@ -107,12 +108,14 @@ fn functional_runs_end_as_in_keras() {
     let groups =
         ["layer_training", "attention_training", "sequence_training", "image_models_training"];
     cases.extend(groups.into_iter().flat_map(golden::load));
-    let mut wrong = Vec::new();
-    for case in cases {
-        let found = differences(&case).unwrap_or_else(|error| vec![error.to_string()]);
-        wrong.extend(found.into_iter().map(|what| format!("{}: {what}", case.name())));
+    for device in devices() {
+        let mut wrong = Vec::new();
+        for case in &cases {
+            let found = differences(case, &device).unwrap_or_else(|error| vec![error.to_string()]);
+            wrong.extend(found.into_iter().map(|what| format!("{}: {what}", case.name())));
+        }
+        assert!(wrong.is_empty(), "on {:?}:\n{}", device.location(), wrong.join("\n"));
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// The same classes and functions, whose arguments are those of Keras as far as both write them.
@@ -138,7 +141,7 @@ fn compile_states_of_several_outputs_go_through_files() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.keras");
     for case in golden::load("functional_training") {
-        let mut before = model(&case);
+        let mut before = model(&case, &Device::Cpu);
         let (x, y) = (some(&case, "x"), some(&case, "y"));
         let scores = before.evaluate(&x, &y).unwrap();
         before.save(&path).unwrap();

@@ -2,6 +2,7 @@
 
 use crate::compiled::Compiled;
 use crate::model::{Model, Parts};
+use sconce_core::device::held_as;
 use sconce_core::{DType, Device, Dims, Error, FirstValues, Result, Spec, Tensor};
 use sconce_data::{Batch, SourceSpec, check};
 use sconce_model::Network;
@@ -14,7 +15,8 @@ pub(crate) fn to_model(model: &Model, x: Vec<Tensor>) -> Result<Vec<Tensor>> {
 
 fn inputs_to(network: &Network, device: &Device, x: Vec<Tensor>) -> Result<Vec<Tensor>> {
     let x = network.graph().cast_inputs(x)?;
-    x.into_iter().map(|x| Ok(x.to_device(device)?.contiguous()?)).collect()
+    let moved = |x: Tensor| x.to_dtype(held_as(x.dtype(), device))?.to_device(device)?.contiguous();
+    x.into_iter().map(|x| Ok(moved(x)?)).collect()
 }
 
 /// What data is called in messages.
@@ -81,7 +83,7 @@ fn targets_to(compiled: &Compiled, device: &Device, data: Batch) -> Result<Batch
         let place = compiled.target_of(index, count);
         if let Some(array) = place.and_then(|place| y.get_mut(place)) {
             let dtype = head.target_dtype()?.unwrap_or(array.dtype());
-            *array = array.to_dtype(dtype)?.to_device(device)?.contiguous()?;
+            *array = array.to_dtype(held_as(dtype, device))?.to_device(device)?.contiguous()?;
         }
     }
     let weight = |weight: Option<Tensor>| -> Result<Option<Tensor>> {
@@ -101,7 +103,7 @@ pub(crate) fn batch_for<'a>(
     let device = network.device();
     let graph = network.graph();
     let ready = |x: &Tensor, dtype: DType| {
-        x.dtype() == dtype && x.device().same_device(device) && x.is_contiguous()
+        x.dtype() == held_as(dtype, device) && x.device().same_device(device) && x.is_contiguous()
     };
     let inputs_ready = batch.x.len() == graph.inputs().len()
         && graph.inputs().iter().zip(&batch.x).all(|(e, x)| ready(x, graph.spec(*e).dtype));

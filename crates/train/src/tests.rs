@@ -6,8 +6,8 @@ use crate::optimizers::{LossScaleOptimizer, Optimizer, OptimizerExt, SGD};
 use crate::{Compile, Fit, Model, Sequential, Verbose};
 use sconce_core::{Device, Json, Result, Stream, Tensor};
 use sconce_layers::Dense;
-use sconce_testkit::difference;
 use sconce_testkit::golden::{self, Case};
+use sconce_testkit::{devices, difference};
 
 /// The arguments of fit that a case gives.
 fn fit(case: &Case) -> Fit {
@@ -65,8 +65,9 @@ fn differs(case: &Case, name: &str) -> bool {
 }
 
 /// Everything in which a run of ours differs from Keras's.
-fn differences(case: &Case) -> Result<Vec<String>> {
+fn differences(case: &Case, device: &Device) -> Result<Vec<String>> {
     let mut model = Model::from_json(&case.config().to_string())?;
+    model.set_device(device);
     model.compile_with(compile(case)?)?;
     let initial: Vec<Tensor> = case.tensors("initial").into_iter().flatten().collect();
     model.network()?.set_weights(&initial)?;
@@ -155,14 +156,15 @@ fn fit_multiplies_the_loss_by_a_scale_that_changes() {
 
 #[test]
 fn runs_end_as_in_keras() {
-    let mut wrong = Vec::new();
-    for case in
-        ["training", "image_training", "optimizer_training"].into_iter().flat_map(golden::load)
-    {
-        match differences(&case) {
-            Ok(differences) => wrong.extend(differences),
-            Err(error) => wrong.push(format!("{}: {error}", case.name())),
+    let groups = ["training", "image_training", "optimizer_training"];
+    for device in devices() {
+        let mut wrong = Vec::new();
+        for case in groups.into_iter().flat_map(golden::load) {
+            match differences(&case, &device) {
+                Ok(differences) => wrong.extend(differences),
+                Err(error) => wrong.push(format!("{}: {error}", case.name())),
+            }
         }
+        assert!(wrong.is_empty(), "on {:?}:\n{}", device.location(), wrong.join("\n"));
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

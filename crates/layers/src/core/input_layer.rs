@@ -1,6 +1,7 @@
 //! InputLayer: where data enters a model.
 
 use crate::{Call, Layer};
+use sconce_core::device::cast;
 use sconce_core::policy::dtype_of;
 use sconce_core::{Args, Config, DType, Dims, Error, Result, Spec, Tensor};
 
@@ -80,7 +81,7 @@ impl InputLayer {
             (_, DType::F16 | DType::BF16) => x.to_dtype(declared)?,
             _ => x.clone(),
         };
-        Ok(x.to_dtype(self.spec()?.dtype)?)
+        Ok(cast(&x, self.spec()?.dtype)?)
     }
 }
 

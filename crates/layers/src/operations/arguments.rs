@@ -1,5 +1,6 @@
 //! What operations are called with: tensors, and constants as Keras's JSON has them.
 
+use sconce_core::device::{cast, held_as};
 use sconce_core::policy::dtype_of;
 use sconce_core::value::{array_value, mismatch};
 use sconce_core::{Arg, Args, DType, Device, Dims, Error, Json, Result, Spec, Tensor, Value};
@@ -57,7 +58,7 @@ impl Operand<'_, Value> {
     /// As a tensor of a type.
     pub(super) fn tensor(&self, dtype: DType, device: &Device) -> Result<Tensor> {
         match self {
-            Self::Tensor(value) => Ok(value.tensor.to_dtype(dtype)?),
+            Self::Tensor(value) => Ok(cast(&value.tensor, dtype)?),
             Self::Constant(constant) => constant.tensor(dtype, device),
         }
     }
@@ -118,7 +119,7 @@ impl Constant {
             Values::Whole(values) => Tensor::from_slice(values, dims, &Device::Cpu)?,
             Values::Real(values) => Tensor::from_slice(values, dims, &Device::Cpu)?,
         };
-        Ok(tensor.to_dtype(dtype)?.to_device(device)?)
+        Ok(tensor.to_dtype(held_as(dtype, device))?.to_device(device)?)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::arguments::{Operand, Type, broadcast, common, device, operands};
 use super::{Operation, one};
+use sconce_core::device::cast;
 use sconce_core::{Args, Config, DType, Result, Spec, Tensor, Value};
 use sconce_ops::Operation as _;
 use sconce_ops::activations::Map;
@@ -139,7 +140,7 @@ impl Binary {
                     }
                     false => arithmetic(Operator::Power, &a, &b)?,
                 };
-                y.to_dtype(dtype)?
+                cast(&y, dtype)?
             }
             Self::FloorDivide | Self::Mod => {
                 let wide = if dtype.is_float() { dtype } else { DType::F64 };
@@ -152,7 +153,7 @@ impl Binary {
                     }
                     _ => quotient,
                 };
-                y.to_dtype(dtype)?
+                cast(&y, dtype)?
             }
             Self::Comparison(relation) => {
                 let [a, b] = both(dtype)?.map(|t| t.detach());

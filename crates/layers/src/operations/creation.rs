@@ -2,6 +2,7 @@
 
 use super::arguments::{Operand, device, operand, tensor};
 use super::{Operation, one};
+use sconce_core::device::cast;
 use sconce_core::policy::dtype_of;
 use sconce_core::{Args, Config, DType, Error, Result, Spec, Tensor, Value};
 
@@ -25,7 +26,7 @@ impl Operation for Cast {
         let x = &tensor(x, 0, "x")?.tensor;
         one(match self.dtype.as_str() {
             "bool" => x.detach().ne(0f64)?,
-            name => x.to_dtype(dtype_of(name)?)?,
+            name => cast(x, dtype_of(name)?)?,
         })
     }
 }

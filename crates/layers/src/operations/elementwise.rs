@@ -2,6 +2,7 @@
 
 use super::arguments::{float, tensor};
 use super::{Operation, one};
+use sconce_core::device::cast;
 use sconce_core::{Args, Config, DType, Result, Spec, Tensor, Value};
 use sconce_ops::Operation as _;
 use sconce_ops::activations::Map;
@@ -177,7 +178,7 @@ impl Operation for Clip {
 
     fn compute(&self, x: &Args<Value>) -> Result<Vec<Tensor>> {
         let x = &tensor(x, 0, "x")?.tensor;
-        let x = x.to_dtype(self.dtype(x.dtype()))?;
+        let x = cast(x, self.dtype(x.dtype()))?;
         let clip = functions::Clip { low: self.x_min, high: self.x_max };
         one(of_integers(&x, |x| Ok(Map(clip).apply(&[x])?))?)
     }

@@ -5,6 +5,7 @@ use super::creation::stated;
 use super::rearrangement::select;
 use super::{Operation, one};
 use sconce_core::axes::position;
+use sconce_core::device::cast;
 use sconce_core::value::mismatch;
 use sconce_core::{
     Arg, Args, Config, ConfigValue, DType, Dims, Error, Json, Result, Spec, Tensor, Value,
@@ -379,7 +380,7 @@ impl Operation for OneHot {
         dims[axis] = self.num_classes;
         let classes = Tensor::arange(0, self.num_classes as i64, x.device())?.reshape(dims)?;
         let is = x.unsqueeze(axis)?.broadcast_eq(&classes)?;
-        one(is.to_dtype(stated(&self.dtype, DType::F32)?)?)
+        one(cast(&is, stated(&self.dtype, DType::F32)?)?)
     }
 }
 
@@ -467,7 +468,7 @@ macro_rules! ordered {
 
 ordered! {
     /// The places of the values in ascending order. Keras: `ops.argsort`.
-    Argsort |x, order, axis| order.to_dtype(DType::I32)?, |_| DType::I32;
+    Argsort |x, order, axis| cast(&order, DType::I32)?, |_| DType::I32;
     /// The values in ascending order. Keras: `ops.sort`.
     Sort |x, order, axis| x.gather(&order, last_of(&x))?, |dtype| dtype;
 }

@@ -4,6 +4,7 @@ use super::arguments::{Operand, Type, common, device, operands};
 use super::{Operation, one};
 use crate::Axes;
 use sconce_core::axes::position;
+use sconce_core::device::cast;
 use sconce_core::{Args, Config, DType, Device, Dims, Error, Result, Spec, Tensor, Value};
 use sconce_ops::einsum;
 
@@ -56,7 +57,7 @@ impl Equation {
             operands.iter().map(|operand| operand.tensor(wide, device)).collect::<Result<_>>()?;
         let names = self.inputs.iter().map(Vec::as_slice);
         let y = einsum(&tensors.iter().zip(names).collect::<Vec<_>>(), &self.output)?;
-        one(y.to_dtype(dtype)?)
+        one(cast(&y, dtype)?)
     }
 }
 

@@ -391,7 +391,16 @@ impl Operation for Pad {
                         dims[axis] = length;
                         Tensor::full(value, dims, y.device())?.to_dtype(y.dtype())
                     };
-                    Tensor::cat(&[side(width[0])?, y.clone(), side(width[1])?], axis)?
+                    // A side without elements is left out: CUDA does not fill it.
+                    let mut parts = Vec::with_capacity(3);
+                    if width[0] > 0 {
+                        parts.push(side(width[0])?);
+                    }
+                    parts.push(y.clone());
+                    if width[1] > 0 {
+                        parts.push(side(width[1])?);
+                    }
+                    Tensor::cat(&parts, axis)?
                 }
                 _ => select(&y, axis, &self.places(x.dim(axis)?, width)?)?,
             };

@@ -4,6 +4,7 @@ use super::arguments::{float, tensor};
 use super::{Operation, one};
 use crate::Axes;
 use sconce_core::axes::position;
+use sconce_core::device::cast;
 use sconce_core::policy::dtype_of;
 use sconce_core::{Args, Config, DType, Dims, Error, Result, Spec, Tensor, Value};
 use sconce_ops::Operation as _;
@@ -111,7 +112,7 @@ impl Reduction {
             _ => dtype,
         };
         let y = reduce(&x.to_dtype(wide)?, &axes, keepdims, |rows| self.rows(rows))?;
-        one(y.to_dtype(dtype)?)
+        one(cast(&y, dtype)?)
     }
 }
 
@@ -277,7 +278,7 @@ macro_rules! places {
                 let x = tensor(x, 0, "x")?.tensor.detach();
                 let axes = positions(&self.axis.map(Axes::One), x.rank())?;
                 let find = |x: &Tensor| Ok(x.$find(1)?);
-                one(reduce(&x, &axes, self.keepdims, find)?.to_dtype(DType::I32)?)
+                one(cast(&reduce(&x, &axes, self.keepdims, find)?, DType::I32)?)
             }
         }
     )*};
@@ -339,6 +340,6 @@ impl Operation for Cumsum {
             }
             None => reshape(&x, x.elem_count())?.cumsum(0)?,
         };
-        one(y.to_dtype(dtype)?)
+        one(cast(&y, dtype)?)
     }
 }

@@ -65,14 +65,15 @@ fn run(case: &Case, suffix: &str, tolerance: f64) {
 
 #[test]
 fn all_cases_agree_with_keras() {
-    let cases = golden::load("losses");
+    let mut cases = golden::load_on_devices("losses");
     assert!(cases.len() > 200);
-    for case in cases.iter().chain(&golden::load("losses_other")) {
+    cases.extend(golden::load_on_devices("losses_other"));
+    golden::check_each(cases, |case| {
         run(case, "", 1e-5);
         // Keras rounds means to float32 on the way, and computes all of CTC in it.
         let tolerance = if case.name().starts_with("ctc") { 2e-6 } else { 2e-7 };
         run(case, "64", tolerance);
-    }
+    });
 }
 
 #[test]

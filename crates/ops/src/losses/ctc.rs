@@ -11,7 +11,7 @@
 //! Graves et al., "Connectionist Temporal Classification", 2006; Keras's `ctc_loss` (of optax).
 
 use crate::activations::log_softmax_rows;
-use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32};
+use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, refuse_empty};
 use candle_core::{D, DType, Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
 use sconce_kernels::{for_parts, with_labels, with_slice};
@@ -62,6 +62,7 @@ struct Lattice {
 
 impl Lattice {
     fn new(labels: &Tensor, like: &Tensor) -> Result<Self> {
+        refuse_empty("ctc", &[labels])?;
         let labels = labels.to_dtype(DType::I64)?;
         let (batch, length) = labels.dims2()?;
         let states = 2 * length + 1;
@@ -339,7 +340,7 @@ impl Kernel<(Tensor, Tensor)> for Ctc {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gradient_check::{check_operation, sample};
+    use crate::gradient_check::{check, check_operation_on, sample};
 
     fn labels(rows: &[[i64; 3]]) -> Tensor {
         Tensor::new(rows.concat(), &Device::Cpu).unwrap().reshape((rows.len(), 3)).unwrap()
@@ -351,11 +352,19 @@ mod tests {
         let rows = [[1, 2, 3], [2, 2, 1], [3, 0, 0], [0, 0, 0]];
         for frames in [4, 7] {
             let z = sample("z", &[4, frames, 4]).unwrap();
-            check_operation(|| Ctc::new(labels(&rows)), &[z]).unwrap();
+            let make = |device: &Device| Ctc::new(labels(&rows).to_device(device).unwrap());
+            check_operation_on(make, &[z]).unwrap();
         }
         let none = Tensor::zeros((2, 0), DType::I64, &Device::Cpu).unwrap();
         let z = sample("z", &[2, 3, 4]).unwrap();
-        check_operation(|| Ctc::new(none.clone()), &[z]).unwrap();
+        check(|z| Ctc::new(none.clone()).apply_composed(z), std::slice::from_ref(&z), 1e-6)
+            .unwrap();
+        let z = z.to_dtype(DType::F32).unwrap();
+        let fused = Ctc::new(none.clone()).apply(&[&z]).unwrap().to_vec1::<f32>().unwrap();
+        let composed = Ctc::new(none).apply_composed(&[&z]).unwrap().to_vec1::<f32>().unwrap();
+        for (a, b) in fused.iter().zip(composed) {
+            assert!((a - b).abs() < 2e-5, "{a} {b}");
+        }
     }
 
     /// Labels that no alignment of the frames gives: a large loss, and gradients that are finite.

@@ -298,7 +298,7 @@ fn for_labels(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gradient_check::{check_forms, check_operation, sample};
+    use crate::gradient_check::{check_forms, check_operation_on, sample};
     use candle_core::{Device, Var};
     use sconce_core::Tape;
 
@@ -365,7 +365,8 @@ mod tests {
             let x =
                 sample("x", &dims).unwrap().affine((to - from) / 4.0, (to + from) / 2.0).unwrap();
             let t = sample("t", &dims).unwrap();
-            let make = |x: &Tensor| MeanLoss::new(function, &t, x).unwrap();
+            let make =
+                |x: &Tensor| MeanLoss::new(function, &t.to_device(x.device()).unwrap(), x).unwrap();
             let (fused, composed) =
                 (|x: &[&Tensor]| make(x[0]).apply(x), |x: &[&Tensor]| make(x[0]).apply_composed(x));
             let result = check_forms(fused, composed, &[x]);
@@ -382,6 +383,15 @@ mod tests {
         forms_agree_over_parts(BinaryCrossentropy, 0.1, 0.9);
     }
 
+    fn on(device: &Device, target: &Target) -> Target {
+        match target {
+            Target::Labels { labels, ignored } => {
+                Target::Labels { labels: labels.to_device(device).unwrap(), ignored: *ignored }
+            }
+            Target::Weights(weights) => Target::Weights(weights.to_device(device).unwrap()),
+        }
+    }
+
     #[test]
     fn crossentropies_agree_over_several_parts() {
         let z = [sample("z", &[3000, 13]).unwrap()];
@@ -394,12 +404,13 @@ mod tests {
             Target::labels(labels),
             Target::Weights(weights),
         ] {
-            let of_logits = || SoftmaxCrossentropy::new(target.clone());
-            check_forms(|z| of_logits().apply(z), |z| of_logits().apply_composed(z), &z).unwrap();
-            let of_probabilities = || ProbabilityCrossentropy::new(target.clone());
+            let of_logits = |x: &[&Tensor]| SoftmaxCrossentropy::new(on(x[0].device(), &target));
+            check_forms(|z| of_logits(z).apply(z), |z| of_logits(z).apply_composed(z), &z).unwrap();
+            let of_probabilities =
+                |x: &[&Tensor]| ProbabilityCrossentropy::new(on(x[0].device(), &target));
             check_forms(
-                |p| of_probabilities().apply(p),
-                |p| of_probabilities().apply_composed(p),
+                |p| of_probabilities(p).apply(p),
+                |p| of_probabilities(p).apply_composed(p),
                 &p,
             )
             .unwrap();
@@ -446,8 +457,9 @@ mod tests {
         let z = [sample("z", &[3, 2, 5]).unwrap()];
         let p = [z[0].affine(0.2, 0.5).unwrap()];
         for target in targets() {
-            check_operation(|| SoftmaxCrossentropy::new(target.clone()), &z).unwrap();
-            check_operation(|| ProbabilityCrossentropy::new(target.clone()), &p).unwrap();
+            check_operation_on(|device| SoftmaxCrossentropy::new(on(device, &target)), &z).unwrap();
+            check_operation_on(|device| ProbabilityCrossentropy::new(on(device, &target)), &p)
+                .unwrap();
         }
     }
 

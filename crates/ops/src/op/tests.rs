@@ -232,7 +232,7 @@ fn views_are_read_in_their_order() {
     let x = sample("x", &[3, 2]).unwrap();
     let (ids, w) = (Tensor::new(&[2u32, 0], &Device::Cpu).unwrap(), sample("w", &[2]).unwrap());
     let transposed = |x: &[&Tensor], fused: bool| {
-        let inputs = [&x[0].t()?, &ids, x[1]];
+        let inputs = [&x[0].t()?, &ids.to_device(x[0].device())?, x[1]];
         if fused { Pick.apply(&inputs) } else { Pick.apply_composed(&inputs) }
     };
     let inputs = [x, w];

@@ -3,7 +3,9 @@
 
 use super::{Cell, Gru, Lstm, Recurrent, SimpleRnn, Steps};
 use crate::activations::{Activation, Gelu, Relu, Sigmoid, Tanh};
-use crate::gradient_check::{check_all, check_all_forms, check_operation, sample};
+use crate::gradient_check::{
+    check_all, check_all_forms, check_operation, check_operation_on, sample,
+};
 use crate::op::Operation;
 use candle_core::{DType, Device, Result, Tensor};
 use std::sync::Arc;
@@ -62,18 +64,24 @@ fn ways(batch: usize, steps: usize) -> Vec<Steps> {
     ways
 }
 
+fn on(device: &Device, steps: &Steps) -> Steps {
+    let mask = steps.mask.as_ref().map(|mask| mask.to_device(device).unwrap());
+    Steps { mask, ..steps.clone() }
+}
+
 fn check_cell<C: Cell>(cell: C, gates: usize, has_bias: bool) {
     let shape = (2, 3, 2);
     for steps in ways(2, 3) {
-        let make = || Recurrent { cell: cell.clone(), steps: steps.clone() };
-        check_operation(make, &inputs::<C>(shape, gates, has_bias)).unwrap();
+        let make = |device: &Device| Recurrent { cell: cell.clone(), steps: on(device, &steps) };
+        check_operation_on(make, &inputs::<C>(shape, gates, has_bias)).unwrap();
     }
     // More rows than a block has, and units that are no multiple of a vector.
     for (batch, count, units) in [(35, 4, 9), (1, 1, 1), (3, 2, 17)] {
         for steps in ways(batch, count) {
-            let make = || Recurrent { cell: cell.clone(), steps: steps.clone() };
+            let make =
+                |x: &[&Tensor]| Recurrent { cell: cell.clone(), steps: on(x[0].device(), &steps) };
             let inputs = inputs::<C>((batch, count, units), gates, has_bias);
-            check_all_forms(|x| make().apply_all(x), |x| make().apply_all_composed(x), &inputs)
+            check_all_forms(|x| make(x).apply_all(x), |x| make(x).apply_all_composed(x), &inputs)
                 .unwrap();
         }
     }

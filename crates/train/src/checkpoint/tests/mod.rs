@@ -28,7 +28,12 @@ fn data() -> (Tensor, Tensor) {
 }
 
 fn model(optimizer: impl Into<Optimizer>) -> Sequential {
+    model_on(&Device::Cpu, optimizer)
+}
+
+fn model_on(device: &Device, optimizer: impl Into<Optimizer>) -> Sequential {
     let mut model = Sequential::new()
+        .device(device)
         .add(Dense::new(8).activation("relu"))
         .add(BatchNormalization::new())
         .add(Dropout::new(0.3))

@@ -6,12 +6,16 @@ use crate::callbacks::Event;
 use sconce_core::{DType, Error};
 use sconce_data::sources::{ArraySpec, Batch, BatchSource, Prefetch, SourceSpec, from_fn};
 use sconce_layers::SimpleRNN;
+use sconce_testkit::devices;
 
 /// Weights, history and optimizer variables are those of the run that was not interrupted, wherever it
-/// was lost and however often.
+/// was lost and however often, on every device.
 #[test]
 fn a_run_that_goes_on_ends_with_the_same_bits() {
-    for optimizer in [sgd(), Adam::new(0.05).into()] {
+    let optimizers = || [sgd(), Adam::new(0.05).into()];
+    let each = devices().into_iter().flat_map(|device| optimizers().map(|o| (device.clone(), o)));
+    for (device, optimizer) in each {
+        let model = |optimizer: Optimizer| model_on(&device, optimizer);
         let mut whole = model(optimizer.clone());
         let expected = train(&mut whole, fit()).unwrap();
         assert!(expected.epoch.len() > 2);
