@@ -1,12 +1,13 @@
 //! Reports of runs: one page of HTML that needs nothing else, and pages that compare runs.
 //!
 //! Separation of concerns: this file gathers what a report shows; `page` writes it as HTML; `curves`
-//! draws; `classes` counts what a classifier takes for what; `pictures` shows samples; `saved_run` finds
+//! draws; `graph` draws the model; `classes` counts what a classifier takes for what; `pictures` shows samples; `saved_run` finds
 //! what a run left; `compare` holds several runs beside each other.
 
 mod classes;
 mod compare;
 pub(crate) mod curves;
+mod graph;
 mod page;
 mod pictures;
 mod saved_run;
@@ -78,6 +79,8 @@ struct Score {
 struct ModelTable {
     name: String,
     layers: Vec<LayerRow>,
+    /// An SVG element.
+    picture: Option<String>,
     weights: usize,
     trainable: usize,
     /// How long each layer takes in a forward pass, and of what.
@@ -222,6 +225,7 @@ fn table(model: &Model, samples: Option<&Samples>, batch_size: usize) -> Result<
     Ok(ModelTable {
         name: network.architecture().name().to_string(),
         layers: layer_rows(network),
+        picture: graph::picture(network.graph()),
         weights: trainable + count(false),
         trainable,
         times,

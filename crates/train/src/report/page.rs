@@ -235,6 +235,9 @@ fn model_table(model: &ModelTable) -> Markup {
                     }
                 } }
             } }
+            @if let Some(picture) = &model.picture {
+                details { summary { "Graph" } div.graph { (PreEscaped(picture)) } }
+            }
             p {
                 (thousands(model.weights)) " weights, " (thousands(model.trainable)) " of them trainable."
                 @if let Some((_, of)) = &model.times { " Times: " (of) "." }
