@@ -18,7 +18,7 @@ pub fn load(group: &str) -> Vec<Case> {
     read(&path(""), group, &Device::Cpu)
 }
 
-/// All cases of a group on each of the [`devices`], where their tensors are.
+/// All cases of a group on each of the [`devices()`](crate::devices()), where their tensors are.
 pub fn load_on_devices(group: &str) -> Vec<Case> {
     devices().iter().flat_map(|device| read(&path(""), group, device)).collect()
 }

@@ -63,7 +63,7 @@ fn cut(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sconce_layers::{Add, Dense, LayerEntry};
+    use sconce_layers::{Add, Dense, LayerEntry, LayerExt};
     use sconce_model::{Apply, Architecture, Input, SymbolicTensor};
 
     fn graph(x: &SymbolicTensor, y: &SymbolicTensor) -> std::sync::Arc<Graph> {
