@@ -48,9 +48,18 @@ fn of_keras_1(entry: &LayerEntry, class: &str, values: Vec<Tensor>) -> Result<Ve
         "Conv3D" if channels_first() => &[2, 3, 4, 1, 0],
         "Conv2DTranspose" if channels_first() => &[2, 3, 0, 1],
         "Conv2DTranspose" => &[0, 1, 3, 2],
-        "GRU" if values.len() == 9 => return gates(&values, &[0, 3, 6]),
+        "GRU" if values.len() == 9 => return gates(&values, &[0, 3, 6], false),
         // Gates were i, c, f, o and are i, f, c, o.
-        "LSTM" | "ConvLSTM2D" if values.len() == 12 => return gates(&values, &[0, 6, 3, 9]),
+        "ConvLSTM2D" if values.len() == 12 && channels_first() => {
+            let mut joined = gates(&values, &[0, 6, 3, 9], true)?;
+            for kernel in joined.iter_mut().filter(|kernel| kernel.rank() == 4) {
+                *kernel = kernel.permute((2, 3, 1, 0))?.contiguous()?;
+            }
+            return Ok(joined);
+        }
+        "LSTM" | "ConvLSTM2D" if values.len() == 12 => {
+            return gates(&values, &[0, 6, 3, 9], false);
+        }
         _ => return Ok(values),
     };
     let mut values = values;
@@ -77,12 +86,13 @@ fn of_conv1d(mut values: Vec<Tensor>) -> Result<Vec<Tensor>> {
     Ok(values)
 }
 
-/// Kernel, recurrent kernel and bias from those of each gate. `first`: where the weights of the gates start.
-fn gates(values: &[Tensor], first: &[usize]) -> Result<Vec<Tensor>> {
+/// Kernel, recurrent kernel and bias from those of each gate. `first`: where the weights of the gates start;
+/// `by_rows`: whether filters are the first axis, not the last.
+fn gates(values: &[Tensor], first: &[usize], by_rows: bool) -> Result<Vec<Tensor>> {
     let joined = |offset: usize| -> Result<Tensor> {
         let parts: Vec<&Tensor> = first.iter().filter_map(|at| values.get(at + offset)).collect();
         let last = parts.first().map_or(0, |part| part.rank().saturating_sub(1));
-        Ok(Tensor::cat(&parts, last)?)
+        Ok(Tensor::cat(&parts, if by_rows { 0 } else { last })?)
     };
     (0..3).map(joined).collect()
 }

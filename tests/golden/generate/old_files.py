@@ -389,5 +389,155 @@ def keras_1_merge(group, place):
     add(group, "keras_1_merge", model, [normal((ROWS, 4)), normal((ROWS, 3))], "keras_1_merge.h5", by="hand, as keras 1.2.2")
 
 
+def recurrent(group, place):
+    """Recurrent layers, with the two forms of a GRU and the wrappers around them."""
+    model = randomize(keras.Sequential([
+        layers.Input((5, 3)),
+        layers.GRU(4, return_sequences=True),
+        layers.GRU(3, reset_after=False, recurrent_activation="hard_sigmoid", return_sequences=True),
+        layers.Bidirectional(layers.LSTM(3, return_sequences=True), merge_mode="sum"),
+        layers.TimeDistributed(layers.Dense(4, activation="tanh")),
+        layers.Bidirectional(layers.SimpleRNN(2, return_sequences=True)),
+        layers.Reshape((5, 2, 2, 1)),
+        layers.ConvLSTM2D(2, 2, padding="same", recurrent_activation="hard_sigmoid"),
+        layers.Flatten(),
+        layers.Dense(2),
+    ]))
+    x = [normal((ROWS, 5, 3))]
+    save_and_add(group, place, "recurrent", model, x)
+    save_and_add(group, place, "recurrent_archive", model, x, "keras")
+
+
+def keras_1_recurrent(group, place):
+    """A weight for each gate, as Keras 1 had them: i, c, f, o of an LSTM, z, r, h of a GRU."""
+    model = randomize(keras.Sequential([
+        layers.Input((6,)),
+        layers.Embedding(9, 3),
+        layers.LSTM(4, recurrent_activation="hard_sigmoid", return_sequences=True),
+        layers.GRU(3, recurrent_activation="hard_sigmoid", reset_after=False, return_sequences=True, go_backwards=True),
+        layers.SimpleRNN(2),
+    ]))
+    vectors, *values = model.get_weights()
+    common = {"init": "glorot_uniform", "inner_init": "orthogonal", "activation": "tanh", "W_regularizer": None,
+              "U_regularizer": None, "b_regularizer": None, "dropout_W": 0.0, "dropout_U": 0.0, "stateful": False,
+              "unroll": False, "consume_less": "cpu", "input_dim": None, "input_length": None}
+    gated = {"inner_activation": "hard_sigmoid", **common}
+    config = {"class_name": "Sequential", "keras_version": "1.2.2", "config": [
+        layer("Embedding", "embedding_1", batch_input_shape=[None, 6], input_dtype="int32", input_dim=9, output_dim=3,
+              init="uniform", mask_zero=False, input_length=6, W_regularizer=None, activity_regularizer=None,
+              W_constraint=None, dropout=0.0),
+        layer("LSTM", "lstm_1", output_dim=4, forget_bias_init="one", return_sequences=True, go_backwards=False, **gated),
+        layer("GRU", "gru_1", output_dim=3, return_sequences=True, go_backwards=True, **gated),
+        layer("SimpleRNN", "simplernn_1", output_dim=2, return_sequences=False, go_backwards=False, **common),
+    ]}
+    by_gate = lambda name, arrays, gates, order: [
+        (f"{name}_{letter}_{gate}", np.split(array, len(gates), axis=-1)[gates.index(gate)])
+        for gate in order for letter, array in zip("WUb", arrays)]
+    weights = {
+        "embedding_1": [("embedding_1_W", vectors)],
+        "lstm_1": by_gate("lstm_1", values[:3], "ifco", "icfo"),
+        "gru_1": by_gate("gru_1", values[3:6], "zrh", "zrh"),
+        "simplernn_1": [(f"simplernn_1_{letter}", array) for letter, array in zip("WUb", values[6:])],
+    }
+    by_hand(place, "keras_1_recurrent.h5", config, "1.2.2", weights)
+    ids = rng.integers(0, 9, (ROWS, 6)).astype(np.float32)
+    add(group, "keras_1_recurrent", model, [ids], "keras_1_recurrent.h5", by="hand, as keras 1.2.2")
+
+
+def cudnn(group, place):
+    """The layouts of cuDNN's layers, by the inverse of `_convert_rnn_weights`, and a GRU as it was by default."""
+    model = randomize(keras.Sequential([
+        layers.Input((5, 3)),
+        layers.LSTM(4, return_sequences=True),
+        layers.Bidirectional(layers.GRU(3, return_sequences=True)),
+        layers.GRU(2, recurrent_activation="hard_sigmoid", reset_after=False),
+    ]))
+    values = model.get_weights()
+    each = lambda array, function, gates: np.hstack([function(part) for part in np.hsplit(array, gates)])
+    turned = lambda kernel: kernel.T.reshape(kernel.shape, order="C")
+    of_lstm = lambda k, r, b: [each(k, turned, 4), each(r, np.transpose, 4), np.concatenate([0.25 * b, 0.75 * b])]
+    of_gru = lambda k, r, b: [each(k, turned, 3), each(r, np.transpose, 3), b.reshape(-1)]
+    initializer = lambda name, **config: {"class_name": name, "config": config}
+    kernel = initializer("VarianceScaling", scale=1.0, mode="fan_avg", distribution="uniform", seed=None)
+    inner, zeros = initializer("Orthogonal", gain=1.0, seed=None), initializer("Zeros")
+    common = {"return_sequences": True, "return_state": False, "go_backwards": False, "stateful": False,
+              "kernel_initializer": kernel, "recurrent_initializer": inner, "bias_initializer": zeros,
+              "kernel_regularizer": None, "recurrent_regularizer": None, "bias_regularizer": None,
+              "activity_regularizer": None, "kernel_constraint": None, "recurrent_constraint": None, "bias_constraint": None}
+    config = {"class_name": "Sequential", "config": {"name": "sequential_1", "layers": [
+        layer("CuDNNLSTM", "cu_dnnlstm_1", batch_input_shape=[None, 5, 3], dtype="float32", units=4,
+              unit_forget_bias=True, **common),
+        layer("Bidirectional", "bidirectional_1", merge_mode="concat",
+              layer=layer("CuDNNGRU", "cu_dnngru_1", units=3, **common)),
+        layer("GRU", "gru_1", units=2, activation="tanh", recurrent_activation="hard_sigmoid", use_bias=True,
+              dropout=0.0, recurrent_dropout=0.0, implementation=1, unroll=False, **{**common, "return_sequences": False}),
+    ]}}
+    named = lambda path, arrays: [(f"{path}/{name}:0", a) for name, a in zip(["kernel", "recurrent_kernel", "bias"], arrays)]
+    weights = {
+        "cu_dnnlstm_1": named("cu_dnnlstm_1", of_lstm(*values[:3])),
+        "bidirectional_1": named("bidirectional_1/forward_cu_dnngru_1", of_gru(*values[3:6]))
+        + named("bidirectional_1/backward_cu_dnngru_1", of_gru(*values[6:9])),
+        "gru_1": named("gru_1", values[9:]),
+    }
+    by_hand(place, "cudnn.h5", config, "2.2.4", weights)
+    add(group, "cudnn", model, [normal((ROWS, 5, 3))], "cudnn.h5", by="hand, as keras 2.2.4")
+
+
+def keras_1_transposed(group, place):
+    """A Deconvolution2D, whose kernel had its two last axes the other way."""
+    model = randomize(keras.Sequential([
+        layers.Input((4, 4, 3)),
+        layers.Conv2DTranspose(2, (2, 3), strides=2, activation="relu"),
+        layers.Flatten(),
+        layers.Dense(2),
+    ]))
+    kernel, bias, dense, dense_bias = model.get_weights()
+    config = {"class_name": "Sequential", "keras_version": "1.2.2", "config": [
+        layer("Deconvolution2D", "deconvolution2d_1", batch_input_shape=[None, 4, 4, 3], input_dtype="float32",
+              nb_filter=2, nb_row=2, nb_col=3, subsample=[2, 2], border_mode="valid", dim_ordering="tf",
+              output_shape=[None, 8, 9, 2], init="glorot_uniform", activation="relu", W_regularizer=None,
+              b_regularizer=None, activity_regularizer=None, W_constraint=None, b_constraint=None, bias=True),
+        layer("Flatten", "flatten_1"),
+        layer("Dense", "dense_1", output_dim=2, init="glorot_uniform", activation="linear", W_regularizer=None,
+              b_regularizer=None, activity_regularizer=None, W_constraint=None, b_constraint=None, bias=True, input_dim=None),
+    ]}
+    weights = {
+        "deconvolution2d_1": [("deconvolution2d_1_W", kernel.transpose(0, 1, 3, 2)), ("deconvolution2d_1_b", bias)],
+        "flatten_1": [], "dense_1": [("dense_1_W", dense), ("dense_1_b", dense_bias)],
+    }
+    by_hand(place, "keras_1_transposed.h5", config, "1.2.2", weights)
+    add(group, "keras_1_transposed", model, [normal((ROWS, 4, 4, 3))], "keras_1_transposed.h5", by="hand, as keras 1.2.2")
+
+
+def keras_1_conv_lstm(group, place):
+    """A ConvLSTM2D with channels first: kernels [filters, channels, rows, columns] for each gate."""
+    inputs = keras.Input((3, 4, 4, 2))
+    steps = layers.ConvLSTM2D(3, (2, 3), padding="same", recurrent_activation="hard_sigmoid")(inputs)
+    model = randomize(keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(steps))))
+    kernel, recurrent_kernel, bias, dense, dense_bias = model.get_weights()
+    config = {"class_name": "Sequential", "keras_version": "1.2.0", "config": [
+        layer("ConvLSTM2D", "convlstm2d_1", batch_input_shape=[None, 3, 2, 4, 4], input_dtype="float32", nb_filter=3,
+              nb_row=2, nb_col=3, subsample=[1, 1], border_mode="same", dim_ordering="th", init="glorot_uniform",
+              inner_init="orthogonal", forget_bias_init="one", activation="tanh", inner_activation="hard_sigmoid",
+              W_regularizer=None, U_regularizer=None, b_regularizer=None, dropout_W=0.0, dropout_U=0.0,
+              return_sequences=False, go_backwards=False, stateful=False, consume_less="cpu"),
+        layer("GlobalAveragePooling2D", "pool", dim_ordering="th"),
+        layer("Dense", "dense_1", output_dim=2, init="glorot_uniform", activation="linear", W_regularizer=None,
+              b_regularizer=None, activity_regularizer=None, W_constraint=None, b_constraint=None, bias=True, input_dim=None),
+    ]}
+    arrays = [kernel.transpose(3, 2, 0, 1), recurrent_kernel.transpose(3, 2, 0, 1), bias]
+    gate = lambda array, name: np.split(array, 4)["ifco".index(name)]
+    weights = {
+        "convlstm2d_1": [(f"convlstm2d_1_{letter}_{name}", gate(array, name))
+                         for name in "icfo" for letter, array in zip("WUb", arrays)],
+        "pool": [], "dense_1": [("dense_1_W", dense), ("dense_1_b", dense_bias)],
+    }
+    by_hand(place, "keras_1_conv_lstm.h5", config, "1.2.0", weights)
+    x = normal((ROWS, 3, 4, 4, 2))
+    tensors = {"x": [x.transpose(0, 1, 4, 2, 3)], "predictions": [model.predict(x, verbose=0)]}
+    group.case("keras_1_conv_lstm", None, tensors, file=f"{FOLDER}/keras_1_conv_lstm.h5", by="hand, as keras 1.2.0")
+
+
 CASES = [trained, convolutions, nested, operations, weights_alone, keras_1, keras_1_theano, keras_2_0, keras_1_merge, trained_more, functions,
-         sequence_to_sequence]
+         sequence_to_sequence, recurrent, keras_1_recurrent, cudnn, keras_1_transposed,
+         keras_1_conv_lstm]
