@@ -130,7 +130,7 @@ const GONE: [(&[&str], &str, Harmless); 26] = [
     (&[], "ragged", Only("false")),
     (&[], "num_constants", Only("null")),
     (&[], "input_dtype", Always),
-    (&["LSTM"], "forget_bias_init", Always),
+    (&["LSTM", "ConvLSTM2D"], "forget_bias_init", Always),
     (&["Embedding"], "input_length", Always),
     (&["Embedding"], "dropout", Only("0.0")),
     (&["BatchNormalization"], "mode", Only("0")),
