@@ -34,6 +34,22 @@ impl Lora {
     }
 }
 
+/// What a layer with the fields `lora_rank` and `lora_alpha` says of LoRA, which changes the weight of this name.
+macro_rules! of_fields {
+    ($weight:literal) => {
+        fn lora(&self) -> Option<(&'static str, crate::Lora)> {
+            Some(($weight, crate::Lora::of(self.lora_rank, self.lora_alpha)?))
+        }
+
+        fn with_lora(&self, lora: crate::Lora) -> Result<std::sync::Arc<dyn Layer>> {
+            let crate::Lora { rank, alpha } = lora;
+            let layer = Self { lora_rank: Some(rank), lora_alpha: Some(alpha), ..self.clone() };
+            Ok(std::sync::Arc::new(layer))
+        }
+    };
+}
+pub(crate) use of_fields;
+
 /// The names of a and b for a weight.
 fn names(weight: &str) -> [String; 2] {
     ["a", "b"].map(|part| format!("lora_{weight}_{part}"))

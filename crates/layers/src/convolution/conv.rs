@@ -4,14 +4,13 @@ use super::{check_strides, convolved, in_format, window_sizes};
 use crate::constraints::Constraint;
 use crate::fields::{bias, require, weight};
 use crate::initializers::Initializer;
-use crate::lora::{self, Lora};
+use crate::lora;
 use crate::regularizers::Regularizer;
 use crate::spatial::{Padding, Sizes, Spatial, WindowSizes};
 use crate::{Call, DataFormat, Layer};
 use sconce_core::{Args, Config, Error, Result, Spec, Tensor, WeightSpec};
 use sconce_ops::activations::Range;
 use sconce_ops::{ActivationFn, Epilogue};
-use std::sync::Arc;
 
 /// Over one spatial axis, such as time.
 pub type Conv1D = Conv<1>;
@@ -128,14 +127,7 @@ impl<const RANK: usize> Layer for Conv<RANK> {
         Ok(lora::with_lora(self, specs))
     }
 
-    fn lora(&self) -> Option<(&'static str, Lora)> {
-        Some(("kernel", Lora::of(self.lora_rank, self.lora_alpha)?))
-    }
-
-    fn with_lora(&self, lora: Lora) -> Result<Arc<dyn Layer>> {
-        let Lora { rank, alpha } = lora;
-        Ok(Arc::new(Self { lora_rank: Some(rank), lora_alpha: Some(alpha), ..self.clone() }))
-    }
+    lora::of_fields!("kernel");
 
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
         let kernel = lora::adapted(self, call, "kernel")?;

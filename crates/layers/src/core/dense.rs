@@ -3,13 +3,12 @@
 use crate::constraints::Constraint;
 use crate::fields::{bias, weight};
 use crate::initializers::Initializer;
-use crate::lora::{self, Lora};
+use crate::lora;
 use crate::regularizers::Regularizer;
 use crate::{Call, Layer};
 use sconce_core::{Args, Config, Error, Result, Spec, Tensor, WeightSpec};
 use sconce_ops::ActivationFn;
 use sconce_ops::activations::Range;
-use std::sync::Arc;
 
 /// A fully connected layer.
 ///
@@ -85,14 +84,7 @@ impl Layer for Dense {
         Ok(lora::with_lora(self, specs))
     }
 
-    fn lora(&self) -> Option<(&'static str, Lora)> {
-        Some(("kernel", Lora::of(self.lora_rank, self.lora_alpha)?))
-    }
-
-    fn with_lora(&self, lora: Lora) -> Result<Arc<dyn Layer>> {
-        let Lora { rank, alpha } = lora;
-        Ok(Arc::new(Self { lora_rank: Some(rank), lora_alpha: Some(alpha), ..self.clone() }))
-    }
+    lora::of_fields!("kernel");
 
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
         let kernel = lora::adapted(self, call, "kernel")?;

@@ -5,7 +5,7 @@ mod equation;
 use crate::constraints::Constraint;
 use crate::fields::{bias, weight};
 use crate::initializers::{Initializer, Initializers};
-use crate::lora::{self, Lora};
+use crate::lora;
 use crate::regularizers::Regularizer;
 use crate::{Call, Layer};
 use equation::{Equation, Resolved};
@@ -136,14 +136,7 @@ impl Layer for EinsumDense {
         Ok(lora::with_lora(self, specs))
     }
 
-    fn lora(&self) -> Option<(&'static str, Lora)> {
-        Some(("kernel", Lora::of(self.lora_rank, self.lora_alpha)?))
-    }
-
-    fn with_lora(&self, lora: Lora) -> Result<Arc<dyn Layer>> {
-        let Lora { rank, alpha } = lora;
-        Ok(Arc::new(Self { lora_rank: Some(rank), lora_alpha: Some(alpha), ..self.clone() }))
-    }
+    lora::of_fields!("kernel");
 
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
         let (x, kernel) = (call.single()?, lora::adapted(self, call, "kernel")?);

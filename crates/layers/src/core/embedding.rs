@@ -3,11 +3,10 @@
 use crate::constraints::Constraint;
 use crate::fields::weight;
 use crate::initializers::Initializer;
-use crate::lora::{self, Lora};
+use crate::lora;
 use crate::regularizers::Regularizer;
 use crate::{Call, Layer};
 use sconce_core::{Args, Config, DType, Result, Spec, Tensor, WeightSpec};
-use std::sync::Arc;
 
 /// `y[.., :] = embeddings[x[..], :]`: turns whole numbers from `0..input_dim` into vectors.
 ///
@@ -83,14 +82,7 @@ impl Layer for Embedding {
         Ok(lora::with_lora(self, vec![vectors]))
     }
 
-    fn lora(&self) -> Option<(&'static str, Lora)> {
-        Some(("embeddings", Lora::of(self.lora_rank, self.lora_alpha)?))
-    }
-
-    fn with_lora(&self, lora: Lora) -> Result<Arc<dyn Layer>> {
-        let Lora { rank, alpha } = lora;
-        Ok(Arc::new(Self { lora_rank: Some(rank), lora_alpha: Some(alpha), ..self.clone() }))
-    }
+    lora::of_fields!("embeddings");
 
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
         let vectors = lora::adapted(self, call, "embeddings")?;
