@@ -40,7 +40,7 @@ impl Axis {
     }
 }
 
-/// Windows over one to three spatial axes (missing ones come first, of length 1).
+/// Windows over one to three spatial axes; missing ones have length 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     pub(super) axes: [Axis; 3],
@@ -70,7 +70,11 @@ impl Windows {
             return None;
         }
         let mut all = [Axis::ONE; 3];
-        all[3 - axes.len()..].copy_from_slice(axes);
+        match axes {
+            // Rows come first: bands are made of them.
+            [rows, columns] => (all[0], all[2]) = (*rows, *columns),
+            _ => all[3 - axes.len()..].copy_from_slice(axes),
+        }
         Some(Self { axes: all })
     }
 
