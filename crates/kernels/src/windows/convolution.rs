@@ -6,10 +6,12 @@
 //! are cut by shape.
 
 use super::depthwise;
-use super::geometry::{Axis, Bands, Source, Windows, sums};
+use super::geometry::{Axis, Bands, Source, Windows, aligned, sums};
 use super::patches::Product;
+use super::winograd::Winograd;
 use crate::threads::{for_chunks, for_parts};
 use crate::{build_parts, vectorized};
+use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -54,7 +56,7 @@ impl<'a> Operand<'a> {
     }
 
     /// A piece: where it is, or read into `scratch`.
-    fn piece<'b>(&'b self, range: Range<usize>, scratch: &'b mut Vec<f32>) -> &'b [f32] {
+    pub(super) fn piece<'b>(&'b self, range: Range<usize>, scratch: &'b mut Vec<f32>) -> &'b [f32] {
         if self.change.is_none() {
             return &self.values[range];
         }
@@ -62,14 +64,45 @@ impl<'a> Operand<'a> {
         self.read(range.start, scratch);
         scratch
     }
+
+    /// The image whose values start at `start`, or its padded rows; with the shape that offsets count in.
+    pub(super) fn rows<'b>(
+        &'b self,
+        source: &Source,
+        start: usize,
+        channels: usize,
+        padded: &'b mut Vec<f32>,
+    ) -> (&'b [f32], [usize; 3]) {
+        if self.change.is_none() && source.is_inside() {
+            let row = source.input[1] * source.input[2] * channels;
+            let end = start + source.input[0] * row;
+            return (&self.values[start + source.first * row..end], source.input);
+        }
+        let len = source.padded.iter().product::<usize>() * channels;
+        let padded = aligned(padded, len);
+        source.pad(channels, 0.0, padded, &|at, out| self.read(start + at, out));
+        (padded, source.padded)
+    }
 }
 
-/// Memory that a part uses again for each of its bands.
+/// Memory that a thread uses again for each of its bands.
 #[derive(Default)]
-struct Scratch {
-    padded: Vec<f32>,
-    small: Vec<f32>,
-    block: Vec<f32>,
+pub(super) struct Scratch {
+    pub padded: Vec<f32>,
+    pub small: Vec<f32>,
+    pub block: Vec<f32>,
+    pub tiles: Vec<f32>,
+}
+
+impl Scratch {
+    /// Calls `body` with the memory of this thread.
+    pub fn lend<R>(body: impl FnOnce(&mut Self) -> R) -> R {
+        thread_local! { static OWN: Cell<Scratch> = Cell::default() }
+        let mut scratch = OWN.take();
+        let result = body(&mut scratch);
+        OWN.set(scratch);
+        result
+    }
 }
 
 /// Most private gradients of the kernel, and most values of all of them.
@@ -129,6 +162,12 @@ impl Convolution {
         self.groups == self.channels && self.groups == self.filters && self.groups > 1
     }
 
+    /// The faster algorithm, where it applies.
+    fn winograd(&self) -> Option<Winograd> {
+        let own = Winograd::new(&self.windows.axes, self.images, self.channels, self.filters);
+        own.filter(|_| self.groups == 1)
+    }
+
     /// Multiplications for a row of `windows` windows.
     fn work(&self, windows: usize) -> usize {
         windows.saturating_mul(self.kernel_len())
@@ -155,14 +194,17 @@ impl Convolution {
         if !fits {
             return None;
         }
+        let x = Operand::plain(x);
+        if let Some(winograd) = self.winograd() {
+            return Some(winograd.forward(&x, kernel, bias, finish));
+        }
         let [_, b, c] = &self.windows.axes;
         let row = b.output * c.output;
         let image_len = self.windows.input_len() * self.channels;
-        let x = Operand::plain(x);
         let body = |image: usize, rows: Range<usize>, out: &mut [_], scratch: &mut Scratch| {
             let source = self.windows.source(&rows);
             let (data, dims) =
-                self.source(&source, &x, image * image_len, self.channels, &mut scratch.padded);
+                x.rows(&source, image * image_len, self.channels, &mut scratch.padded);
             let starts = self.windows.starts(&rows, dims, self.channels);
             let places = self.windows.places(dims, self.channels);
             if self.is_depthwise() {
@@ -212,6 +254,9 @@ impl Convolution {
         if !fits {
             return None;
         }
+        if let Some(winograd) = self.winograd() {
+            return Some(winograd.backward_input(&dy, kernel, bias, finish));
+        }
         let classes = self.windows.axes.map(|axis| Class::all(&axis));
         let flipped = Flipped::new(self, &classes, kernel);
         let [first, b, c] = &self.windows.axes;
@@ -230,7 +275,7 @@ impl Convolution {
                 padded: reach.map(|reach| reach.padded),
             };
             let (data, dims) =
-                self.source(&source, &dy, image * image_len, self.filters, &mut scratch.padded);
+                dy.rows(&source, image * image_len, self.filters, &mut scratch.padded);
             let ranges = [rows, 0..b.input, 0..c.input];
             let at: [Vec<Members>; 3] = std::array::from_fn(|i| {
                 let members =
@@ -322,6 +367,10 @@ impl Convolution {
         if !fits {
             return false;
         }
+        if let Some(winograd) = self.winograd() {
+            winograd.backward_kernel(&x, &dy, dw, db, accumulate);
+            return true;
+        }
         let bands = self.output_bands();
         let [first, b, c] = &self.windows.axes;
         let row = b.output * c.output;
@@ -333,75 +382,47 @@ impl Convolution {
         let lens = [self.windows.input_len() * self.channels, row * self.filters];
         let private = build_parts(parts * size, size, |start, own| {
             let (dw, db) = own.split_at_mut(self.kernel_len());
-            let mut scratch = Scratch::default();
-            let from = start / size * per_part;
-            for band in from..(from + per_part).min(bands.count()) {
-                let (image, rows) = bands.band(band);
-                let source = self.windows.source(&rows);
-                let padded = &mut scratch.padded;
-                let (data, dims) = self.source(&source, &x, image * lens[0], self.channels, padded);
-                let from = (image * first.output + rows.start) * lens[1];
-                let dy = dy.piece(from..from + rows.len() * lens[1], &mut scratch.small);
-                add_rows(db, dy);
-                let starts = self.windows.starts(&rows, dims, self.channels);
-                let places = self.windows.places(dims, self.channels);
-                if self.is_depthwise() {
-                    depthwise::backward_kernel(data, &starts, &places, dy, self.channels, dw);
-                    continue;
+            Scratch::lend(|scratch| {
+                let from = start / size * per_part;
+                for band in from..(from + per_part).min(bands.count()) {
+                    let (image, rows) = bands.band(band);
+                    let source = self.windows.source(&rows);
+                    let padded = &mut scratch.padded;
+                    let (data, dims) = x.rows(&source, image * lens[0], self.channels, padded);
+                    let from = (image * first.output + rows.start) * lens[1];
+                    let dy = dy.piece(from..from + rows.len() * lens[1], &mut scratch.small);
+                    add_rows(db, dy);
+                    let starts = self.windows.starts(&rows, dims, self.channels);
+                    let places = self.windows.places(dims, self.channels);
+                    if self.is_depthwise() {
+                        depthwise::backward_kernel(data, &starts, &places, dy, self.channels, dw);
+                        continue;
+                    }
+                    for group in 0..self.groups {
+                        let filters = self.filters_of(group);
+                        let product = Product {
+                            x: data,
+                            rows: &self.columns(&places, group),
+                            columns: &starts,
+                            b: &dy[filters.start..],
+                            b_stride: self.filters,
+                            width: filters.len(),
+                            out_rows: &multiples(
+                                places.len() * self.group_channels(),
+                                self.filters,
+                                filters.start,
+                            ),
+                        };
+                        product.add(dw, &mut scratch.block);
+                    }
                 }
-                for group in 0..self.groups {
-                    let filters = self.filters_of(group);
-                    let product = Product {
-                        x: data,
-                        rows: &self.columns(&places, group),
-                        columns: &starts,
-                        b: &dy[filters.start..],
-                        b_stride: self.filters,
-                        width: filters.len(),
-                        out_rows: &multiples(
-                            places.len() * self.group_channels(),
-                            self.filters,
-                            filters.start,
-                        ),
-                    };
-                    product.add(dw, &mut scratch.block);
-                }
-            }
+            })
         });
-        let reduce = |out: &mut [f32], offset: usize| {
-            for_chunks([out], |start, [out]| {
-                if !accumulate {
-                    out.fill(0.0);
-                }
-                for own in private.chunks_exact(size) {
-                    let own = &own[offset + start..][..out.len()];
-                    out.iter_mut().zip(own).for_each(|(sum, v)| *sum += v);
-                }
-            });
-        };
-        reduce(dw, 0);
+        add_private(&private, size, 0, dw, accumulate);
         if let Some(db) = db {
-            reduce(db, self.kernel_len());
+            add_private(&private, size, self.kernel_len(), db, accumulate);
         }
         true
-    }
-
-    /// The image whose values start at `start`, or its padded rows; with the shape that offsets count in.
-    fn source<'a>(
-        &self,
-        source: &Source,
-        values: &Operand<'a>,
-        start: usize,
-        channels: usize,
-        padded: &'a mut Vec<f32>,
-    ) -> (&'a [f32], [usize; 3]) {
-        if values.change.is_none() && source.is_inside() {
-            let row = source.input[1] * source.input[2] * channels;
-            let end = start + source.input[0] * row;
-            return (&values.values[start + source.first * row..end], source.input);
-        }
-        source.pad(channels, 0.0, padded, &|at, out| values.read(start + at, out));
-        (padded, source.padded)
     }
 
     fn filters_of(&self, group: usize) -> Range<usize> {
@@ -423,7 +444,7 @@ impl Convolution {
 ///
 /// # Safety
 /// `body(image, rows, values, scratch)` must write all of the values.
-unsafe fn by_bands(
+pub(super) unsafe fn by_bands(
     bands: &Bands,
     row: usize,
     work: usize,
@@ -431,8 +452,8 @@ unsafe fn by_bands(
     body: impl Fn(usize, Range<usize>, &mut [MaybeUninit<f32>], &mut Scratch) + Sync,
 ) -> Vec<f32> {
     let band =
-        |image, rows, out: &mut [MaybeUninit<f32>], _: &mut [MaybeUninit<()>], scratch: &mut _| {
-            body(image, rows, &mut *out, scratch);
+        |image, rows, out: &mut [MaybeUninit<f32>], _: &mut [MaybeUninit<()>], _: &mut ()| {
+            Scratch::lend(|scratch| body(image, rows, &mut *out, scratch));
             // SAFETY: `body` wrote all of them.
             finish(unsafe { out.assume_init_mut() });
         };
@@ -440,8 +461,27 @@ unsafe fn by_bands(
     unsafe { bands.build(row, work, band) }.0
 }
 
+/// The sum of what lies at `offset` in each of some private gradients of `size` values, or what it adds to `out`.
+pub(super) fn add_private(
+    private: &[f32],
+    size: usize,
+    offset: usize,
+    out: &mut [f32],
+    accumulate: bool,
+) {
+    for_chunks([out], |start, [out]| {
+        if !accumulate {
+            out.fill(0.0);
+        }
+        for own in private.chunks_exact(size) {
+            let own = &own[offset + start..][..out.len()];
+            out.iter_mut().zip(own).for_each(|(sum, v)| *sum += v);
+        }
+    });
+}
+
 /// Adds each row of `dy` to `db`.
-fn add_rows(db: &mut [f32], dy: &[f32]) {
+pub(super) fn add_rows(db: &mut [f32], dy: &[f32]) {
     vectorized(
         #[inline(always)]
         || {

@@ -181,7 +181,7 @@ impl Source {
     }
 
     /// Calls `copy(offset in the padded rows, offset in the image, length)` for each run of values of
-    /// the image.
+    /// the image, in order.
     fn runs(&self, channels: usize, mut copy: impl FnMut(usize, usize, usize)) {
         // The places of the padded rows that lie in the image, along an axis.
         let inside = |axis: usize, first: usize| -> Range<usize> {
@@ -210,12 +210,16 @@ impl Source {
         &self,
         channels: usize,
         value: f32,
-        out: &mut Vec<f32>,
+        out: &mut [f32],
         read: &dyn Fn(usize, &mut [f32]),
     ) {
-        out.clear();
-        out.resize(self.padded.iter().product::<usize>() * channels, value);
-        self.runs(channels, |at, image, len| read(image, &mut out[at..at + len]));
+        let mut end = 0;
+        self.runs(channels, |at, image, len| {
+            out[end..at].fill(value);
+            end = at + len;
+            read(image, &mut out[at..end]);
+        });
+        out[end..].fill(value);
     }
 
     /// The image's part of padded rows, written to an image.
@@ -224,6 +228,16 @@ impl Source {
             image[to..to + len].copy_from_slice(&padded[at..at + len])
         });
     }
+}
+
+/// The first `len` values of a vector from the start of a cache line on; it grows where it has fewer.
+pub(super) fn aligned(values: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    const LINE: usize = 16;
+    if values.len() < len + LINE {
+        values.resize(len + LINE, 0.0);
+    }
+    let start = values.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+    &mut values[start..start + len]
 }
 
 /// Rows of images, in bands that threads share out.

@@ -3,13 +3,17 @@
 //! - [`Windows`] (`geometry.rs`): where windows lie, and the bands of rows that threads share out;
 //! - `patches.rs`: products with the matrix of patches, which is read from the image where it lies and
 //!   never written out;
-//! - `convolution.rs`, `depthwise.rs`, `pooling.rs`: the forward and backward passes, band by band.
+//! - `convolution.rs`, `depthwise.rs`, `pooling.rs`: the forward and backward passes, band by band;
+//! - `winograd.rs`, with `tiles.rs` and `tile_products.rs`: those of 3 x 3 places and many channels, with fewer multiplications.
 
 mod convolution;
 mod depthwise;
 mod geometry;
 mod patches;
 mod pooling;
+mod tile_products;
+mod tiles;
+mod winograd;
 
 pub use convolution::{Convolution, Finish, Operand};
 pub use geometry::{Axis, Windows};

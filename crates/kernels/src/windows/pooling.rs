@@ -1,6 +1,6 @@
 //! Maxima and averages of windows, in channels-last order, and their gradients.
 
-use super::geometry::{Bands, Source, Windows};
+use super::geometry::{Bands, Source, Windows, aligned};
 use crate::vectorized;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -238,6 +238,8 @@ fn source<'a>(
             source.input,
         );
     }
+    let len = source.padded.iter().product::<usize>() * channels;
+    let padded = aligned(padded, len);
     source.pad(channels, value, padded, &|at, out| out.copy_from_slice(&image[at..at + out.len()]));
     (padded, source.padded)
 }

@@ -75,69 +75,100 @@ fn close(ours: &[f32], exact: &[f64], what: &str) {
     }
 }
 
+/// All passes of a convolution.
+#[track_caller]
+fn check(axes: &[Axis], images: usize, channels: usize, filters: usize, groups: usize) {
+    let windows = Windows::new(axes).unwrap();
+    let what = format!("{axes:?} {channels} {filters} {groups}");
+    let conv = Convolution::new(windows, images, channels, filters, groups).unwrap();
+    let x = fill(conv.input_len(), 1);
+    let w = fill(conv.kernel_len(), 2);
+    let dy = fill(conv.output_len(), 3);
+    let (bias, x_bias) = (fill(filters, 4), fill(channels, 5));
+    let (cg, og) = (channels / groups, filters / groups);
+    let f64s = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect::<Vec<f64>>();
+    let mut y = f64s(&bias).repeat(images * windows.output_len());
+    let mut dx = f64s(&x_bias).repeat(images * windows.input_len());
+    let mut dw = vec![0.0; w.len()];
+    each(&windows, |window, place, input| {
+        for image in 0..images {
+            for n in 0..filters {
+                let out = (image * windows.output_len() + window) * filters + n;
+                for c in 0..cg {
+                    let from = (image * windows.input_len() + input) * channels + n / og * cg + c;
+                    let k = (place * cg + c) * filters + n;
+                    let [x, w, dy] = [x[from], w[k], dy[out]].map(f64::from);
+                    y[out] += x * w;
+                    dx[from] += dy * w;
+                    dw[k] += x * dy;
+                }
+            }
+        }
+    });
+    let ours = conv.forward(&x, &w, Some(&bias), &|_| {}).unwrap();
+    close(&ours, &y, &format!("forward {what}"));
+    let twice = |values: &mut [f32]| values.iter_mut().for_each(|v| *v *= 2.0);
+    let finished = conv.forward(&x, &w, Some(&bias), &twice).unwrap();
+    assert!(finished.iter().zip(&ours).all(|(a, b)| *a == 2.0 * b), "finish {what}");
+
+    let plain = Operand::plain(&dy);
+    let ours = conv.backward_input(plain, &w, Some(&x_bias), &|_| {}).unwrap();
+    close(&ours, &dx, &format!("input {what}"));
+    // Half the gradient, doubled while it is read.
+    let half: Vec<f32> = dy.iter().map(|v| v / 2.0).collect();
+    let doubled = Operand { values: &half, change: Some(&|_, v: &mut [f32]| twice(v)) };
+    let again = conv.backward_input(doubled, &w, Some(&x_bias), &|_| {}).unwrap();
+    assert!(ours == again, "changed {what}");
+
+    let db: Vec<f64> = (0..filters)
+        .map(|n| dy[n..].iter().step_by(filters).map(|v| f64::from(*v)).sum())
+        .collect();
+    let (mut our_dw, mut our_db) = (vec![9.0; w.len()], vec![9.0; filters]);
+    let x = Operand::plain(&x);
+    assert!(conv.backward_kernel(x, plain, &mut our_dw, Some(&mut our_db), false));
+    close(&our_dw, &dw, &format!("kernel {what}"));
+    close(&our_db, &db, &format!("bias {what}"));
+    assert!(conv.backward_kernel(x, doubled, &mut our_dw, None, true));
+    let doubled: Vec<f64> = dw.iter().map(|v| 2.0 * v).collect();
+    close(&our_dw, &doubled, &format!("accumulated {what}"));
+}
+
 #[test]
 fn convolutions_match_the_definition() {
     let channels =
         [(1, 1, 1), (3, 5, 1), (2, 70, 1), (4, 6, 2), (6, 6, 6), (37, 37, 37), (3, 6, 3)];
     for (number, axes) in cases().iter().enumerate() {
-        let windows = Windows::new(axes).unwrap();
         for (channels, filters, groups) in channels {
             let images = if number + channels == 4 { 1 } else { 2 };
-            let what = format!("{axes:?} {channels} {filters} {groups}");
-            let conv = Convolution::new(windows, images, channels, filters, groups).unwrap();
-            let x = fill(conv.input_len(), 1);
-            let w = fill(conv.kernel_len(), 2);
-            let dy = fill(conv.output_len(), 3);
-            let (bias, x_bias) = (fill(filters, 4), fill(channels, 5));
-            let (cg, og) = (channels / groups, filters / groups);
-            let f64s = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect::<Vec<f64>>();
-            let mut y = f64s(&bias).repeat(images * windows.output_len());
-            let mut dx = f64s(&x_bias).repeat(images * windows.input_len());
-            let mut dw = vec![0.0; w.len()];
-            each(&windows, |window, place, input| {
-                for image in 0..images {
-                    for n in 0..filters {
-                        let out = (image * windows.output_len() + window) * filters + n;
-                        for c in 0..cg {
-                            let from =
-                                (image * windows.input_len() + input) * channels + n / og * cg + c;
-                            let k = (place * cg + c) * filters + n;
-                            let [x, w, dy] = [x[from], w[k], dy[out]].map(f64::from);
-                            y[out] += x * w;
-                            dx[from] += dy * w;
-                            dw[k] += x * dy;
-                        }
-                    }
-                }
-            });
-            let ours = conv.forward(&x, &w, Some(&bias), &|_| {}).unwrap();
-            close(&ours, &y, &format!("forward {what}"));
-            let twice = |values: &mut [f32]| values.iter_mut().for_each(|v| *v *= 2.0);
-            let finished = conv.forward(&x, &w, Some(&bias), &twice).unwrap();
-            assert!(finished.iter().zip(&ours).all(|(a, b)| *a == 2.0 * b), "finish {what}");
-
-            let plain = Operand::plain(&dy);
-            let ours = conv.backward_input(plain, &w, Some(&x_bias), &|_| {}).unwrap();
-            close(&ours, &dx, &format!("input {what}"));
-            // Half the gradient, doubled while it is read.
-            let half: Vec<f32> = dy.iter().map(|v| v / 2.0).collect();
-            let doubled = Operand { values: &half, change: Some(&|_, v: &mut [f32]| twice(v)) };
-            let again = conv.backward_input(doubled, &w, Some(&x_bias), &|_| {}).unwrap();
-            assert!(ours == again, "changed {what}");
-
-            let db: Vec<f64> = (0..filters)
-                .map(|n| dy[n..].iter().step_by(filters).map(|v| f64::from(*v)).sum())
-                .collect();
-            let (mut our_dw, mut our_db) = (vec![9.0; w.len()], vec![9.0; filters]);
-            let x = Operand::plain(&x);
-            assert!(conv.backward_kernel(x, plain, &mut our_dw, Some(&mut our_db), false));
-            close(&our_dw, &dw, &format!("kernel {what}"));
-            close(&our_db, &db, &format!("bias {what}"));
-            assert!(conv.backward_kernel(x, doubled, &mut our_dw, None, true));
-            let doubled: Vec<f64> = dw.iter().map(|v| 2.0 * v).collect();
-            close(&our_dw, &doubled, &format!("accumulated {what}"));
+            check(axes, images, channels, filters, groups);
         }
     }
+}
+
+/// Those of many channels, in tiles and not: odd lengths, every padding, and more channels than a block of columns.
+#[test]
+fn convolutions_of_many_channels_match_the_definition() {
+    for pads in [[0, 0], [1, 1], [0, 2], [2, 1], [2, 2], [3, 0]] {
+        for (rows, columns) in [(3, 8), (6, 5), (7, 9), (30, 33)] {
+            let axes = [axis(rows, 3, 1, 1, pads), axis(columns, 3, 1, 1, [1, 1])];
+            check(&axes, 2, 16, 33, 1);
+        }
+        let axes = [axis(5, 3, 1, 1, [1, 1]), axis(4, 3, 1, 1, pads)];
+        check(&axes, 1, 35, 20, 1);
+    }
+    let square = [axis(6, 3, 1, 1, [1, 1]); 2];
+    for (channels, filters) in [(16, 16), (150, 17), (17, 150), (64, 64)] {
+        check(&square, 3, channels, filters, 1);
+    }
+    check(&square, 2, 64, 32, 2);
+    check(&[axis(40, 3, 1, 1, [1, 1]), axis(90, 3, 1, 1, [1, 1])], 9, 32, 32, 1);
+    check(
+        &[axis(4, 3, 1, 1, [1, 1]), axis(2, 1, 1, 1, [0, 0]), axis(6, 3, 1, 1, [1, 1])],
+        2,
+        16,
+        16,
+        1,
+    );
 }
 
 #[test]
