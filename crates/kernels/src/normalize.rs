@@ -6,8 +6,12 @@
 //! variance", 1983), in their order, so that values far from 0 keep their digits and bits do not
 //! depend on the number of threads.
 
-use super::threads::for_parts_of;
-use super::{CHUNK, build_parts, for_parts, lane_sum, row_sum, vectorized, zeros};
+mod gradients;
+mod rows;
+
+pub use gradients::{NormalizedGradients, Statistics, Upstream, normalize_backward};
+
+use super::{CHUNK, build_parts, for_parts, lane_sum, vectorized};
 
 /// How the values of a tensor fall into sets. Its axes are `[samples, positions, groups, channels,
 /// inner]`; a set holds the values of one sample and one group. Scale and shift are per channel of all
@@ -36,14 +40,13 @@ pub struct Normalized {
     pub variance: Vec<f32>,
 }
 
-/// What [`normalize_backward`] gives.
-pub struct NormalizedGradients {
-    /// Of the values.
-    pub dx: Vec<f32>,
-    /// Of the scale of each channel.
-    pub dgamma: Vec<f32>,
-    /// Of the shift of each channel.
-    pub dbeta: Vec<f32>,
+/// An elementwise function of what comes out, whose slope is a function of its results alone.
+#[derive(Clone, Copy)]
+pub struct Function<'a> {
+    /// `y = f(y)`.
+    pub map: &'a (dyn Fn(&mut [f32]) + Sync),
+    /// `gradient *= f'`, from the results and a gradient.
+    pub chain: &'a (dyn Fn(&[f32], &mut [f32]) + Sync),
 }
 
 impl Sets {
@@ -74,6 +77,11 @@ impl Sets {
 
     fn sample(&self) -> usize {
         self.positions * self.row()
+    }
+
+    /// Whether [`normalize`] and its gradients take a function along: sets over many rows, channels last.
+    pub fn takes_function(&self) -> bool {
+        self.inner == 1 && !self.is_rows()
     }
 
     /// Whether each set is a row of its own.
@@ -150,7 +158,8 @@ impl Sets {
 }
 
 /// Normalizes each set to mean 0 and variance 1, then scales and shifts channels. Without `center`
-/// nothing is subtracted, and the mean of the squares stands for the variance.
+/// nothing is subtracted, and the mean of the squares stands for the variance. `function` is applied to what comes
+/// out, where the sets [take one](Sets::takes_function).
 pub fn normalize(
     x: &[f32],
     sets: Sets,
@@ -158,56 +167,14 @@ pub fn normalize(
     epsilon: f32,
     gamma: Option<&[f32]>,
     beta: Option<&[f32]>,
+    function: Option<Function<'_>>,
 ) -> Normalized {
     if sets.is_rows() {
-        return normalize_rows(x, sets.channels, center, epsilon, gamma, beta);
+        return rows::normalize(x, sets.channels, center, epsilon, gamma, beta);
     }
     let (mean, variance) = moments(x, sets, center);
-    let y = normalize_with(x, sets, &mean, &variance, epsilon, gamma, beta);
+    let y = normalize_with(x, sets, (&mean, &variance), epsilon, gamma, beta, function);
     Normalized { y, mean, variance }
-}
-
-fn normalize_rows(
-    x: &[f32],
-    width: usize,
-    center: bool,
-    epsilon: f32,
-    gamma: Option<&[f32]>,
-    beta: Option<&[f32]>,
-) -> Normalized {
-    let rows = x.len() / width.max(1);
-    let mut y = zeros(x.len());
-    let mut moments = vec![0.0; 2 * rows];
-    let (gamma, beta) = (or(gamma, 1.0, width), or(beta, 0.0, width));
-    let per_part = (CHUNK / width.max(1)).max(1);
-    for_parts_of(
-        [(&mut y[..], per_part * width), (&mut moments[..], per_part * 2)],
-        |part, [y, moments]| {
-            let (gamma, beta) = (gamma.as_slice(), beta.as_slice());
-            let x = &x[part * per_part * width..][..y.len()];
-            let rows = y.chunks_exact_mut(width).zip(x.chunks_exact(width));
-            for ((y, x), moments) in rows.zip(moments.chunks_exact_mut(2)) {
-                let mean = if center { row_sum([x], |[x]| x) / width as f32 } else { 0.0 };
-                let variance = row_sum([x], |[x]| (x - mean) * (x - mean)) / width as f32;
-                let inverse = 1.0 / (variance + epsilon).sqrt();
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        for (((y, x), gamma), beta) in y.iter_mut().zip(x).zip(gamma).zip(beta) {
-                            *y = (x - mean) * (inverse * gamma) + beta;
-                        }
-                    },
-                );
-                moments.copy_from_slice(&[mean, variance]);
-            }
-        },
-    );
-    let (mean, variance) = moments.as_chunks::<2>().0.iter().map(|[m, v]| (*m, *v)).unzip();
-    Normalized { y, mean, variance }
-}
-
-fn or(values: Option<&[f32]>, default: f32, width: usize) -> Vec<f32> {
-    values.map_or_else(|| vec![default; width], <[f32]>::to_vec)
 }
 
 /// Mean and variance of each set.
@@ -336,23 +303,35 @@ fn inverses(variance: &[f32], epsilon: f32) -> Vec<f32> {
     variance.iter().map(|variance| 1.0 / (variance + epsilon).sqrt()).collect()
 }
 
+/// The scale and the shift of each channel of a sample, repeated as [`repeat`] does.
+fn scales_and_shifts(
+    sets: Sets,
+    sample: usize,
+    inverse: &[f32],
+    gamma: Option<&[f32]>,
+    beta: Option<&[f32]>,
+) -> [Vec<f32>; 2] {
+    let scale = |(channel, inverse): (usize, f32)| inverse * gamma.map_or(1.0, |g| g[channel]);
+    let scales = sets.by_channel(inverse, sample).enumerate().map(scale);
+    let shifts = (0..sets.width()).map(|c| beta.map_or(0.0, |b| b[c]));
+    [repeat(scales, sets), repeat(shifts, sets)]
+}
+
 /// As [`normalize`], with a mean and a variance for each set that are given.
 pub fn normalize_with(
     x: &[f32],
     sets: Sets,
-    mean: &[f32],
-    variance: &[f32],
+    (mean, variance): (&[f32], &[f32]),
     epsilon: f32,
     gamma: Option<&[f32]>,
     beta: Option<&[f32]>,
+    function: Option<Function<'_>>,
 ) -> Vec<f32> {
     let inverse = inverses(variance, epsilon);
     sets.map(|segment, y| {
         let sample = sets.sample_of(segment);
         let means = repeat(sets.by_channel(mean, sample), sets);
-        let scale = |(channel, inverse): (usize, f32)| inverse * gamma.map_or(1.0, |g| g[channel]);
-        let scales = repeat(sets.by_channel(&inverse, sample).enumerate().map(scale), sets);
-        let shifts = repeat((0..sets.width()).map(|c| beta.map_or(0.0, |b| b[c])), sets);
+        let [scales, shifts] = scales_and_shifts(sets, sample, &inverse, gamma, beta);
         let x = sets.of(x, segment);
         vectorized(
             #[inline(always)]
@@ -376,232 +355,10 @@ pub fn normalize_with(
                 }
             },
         );
+        if let Some(function) = function {
+            (function.map)(y);
+        }
     })
-}
-
-/// Gradients of what comes out, for [`normalize_backward`].
-#[derive(Clone, Copy)]
-pub struct Upstream<'a> {
-    /// Of the results.
-    pub dy: &'a [f32],
-    /// Of the mean of each set, if anything was computed from it.
-    pub dmean: Option<&'a [f32]>,
-    /// Of the variance of each set, if anything was computed from it.
-    pub dvariance: Option<&'a [f32]>,
-}
-
-/// Statistics as [`normalize`] gave them, or as they were given, for [`normalize_backward`].
-#[derive(Clone, Copy)]
-pub struct Statistics<'a> {
-    /// One for each set.
-    pub mean: &'a [f32],
-    /// One for each set.
-    pub variance: &'a [f32],
-    /// Whether they came from elsewhere, and do not depend on the values.
-    pub given: bool,
-    /// Whether the mean was subtracted.
-    pub center: bool,
-    /// Added to the variance.
-    pub epsilon: f32,
-}
-
-/// The gradients of [`normalize`] and [`normalize_with`].
-pub fn normalize_backward(
-    x: &[f32],
-    sets: Sets,
-    upstream: Upstream<'_>,
-    statistics: Statistics<'_>,
-    gamma: Option<&[f32]>,
-) -> NormalizedGradients {
-    let own = upstream.dmean.is_none() && upstream.dvariance.is_none() && !statistics.given;
-    if sets.is_rows() && own {
-        return rows_backward(x, upstream.dy, sets.channels, statistics, gamma);
-    }
-    let Statistics { mean, variance, given, center, epsilon } = statistics;
-    let (dy, width) = (upstream.dy, sets.width());
-    let inverse = inverses(variance, epsilon);
-    let pairs = sets.pairs(|segment, dbeta, dgamma| {
-        let sample = sets.sample_of(segment);
-        let means = repeat(sets.by_channel(mean, sample), sets);
-        let inverses = sets.by_channel(&inverse, sample);
-        let (x, dy) = (sets.of(x, segment), sets.of(dy, segment));
-        product_sums(x, dy, sets, &means, dbeta, dgamma);
-        dgamma.iter_mut().zip(inverses).for_each(|(sum, inverse)| *sum *= inverse);
-    });
-    let (mut dgamma, mut dbeta) = (vec![0f64; width], vec![0f64; width]);
-    // Of each set: the sums of gamma dy and of gamma dy times the normalized value.
-    let mut sums = vec![[0f64; 2]; sets.samples * sets.groups];
-    for (segment, pair) in pairs.chunks_exact((2 * width).max(1)).enumerate() {
-        let first = sets.sample_of(segment) * sets.groups;
-        let (plain, scaled) = pair.split_at(width);
-        for (channel, (plain, scaled)) in plain.iter().zip(scaled).enumerate() {
-            let (plain, scaled) = (f64::from(*plain), f64::from(*scaled));
-            let gamma = gamma.map_or(1.0, |gamma| f64::from(gamma[channel]));
-            dbeta[channel] += plain;
-            dgamma[channel] += scaled;
-            let [sum, sum_scaled] = &mut sums[first + channel / sets.channels];
-            *sum += gamma * plain;
-            *sum_scaled += gamma * scaled;
-        }
-    }
-    // dx = inverse gamma dy + slope (x - mean) + offset, slope and offset of each set.
-    let count = sets.count().max(1) as f64;
-    let at = |values: Option<&[f32]>, set: usize| values.map_or(0.0, |v| f64::from(v[set]));
-    let slope = |set: usize| {
-        let inverse = f64::from(inverse[set]);
-        (2.0 * at(upstream.dvariance, set) - inverse * inverse * sums[set][1]) / count
-    };
-    let offset =
-        |set: usize| (at(upstream.dmean, set) - f64::from(inverse[set]) * sums[set][0]) / count;
-    let of_sets = |f: &dyn Fn(usize) -> f64, keep: bool| -> Vec<f32> {
-        (0..sums.len()).map(|set| if keep { f(set) as f32 } else { 0.0 }).collect()
-    };
-    let slopes = of_sets(&slope, !given);
-    let offsets = of_sets(&offset, !given && center);
-    let dx = sets.map(|segment, dx| {
-        let sample = sets.sample_of(segment);
-        let by_set = |values: &[f32]| repeat(sets.by_channel(values, sample), sets);
-        let (means, slopes, offsets) = (by_set(mean), by_set(&slopes), by_set(&offsets));
-        let scale = |(channel, inverse): (usize, f32)| inverse * gamma.map_or(1.0, |g| g[channel]);
-        let scales = repeat(sets.by_channel(&inverse, sample).enumerate().map(scale), sets);
-        let (x, dy) = (sets.of(x, segment), sets.of(dy, segment));
-        vectorized(
-            #[inline(always)]
-            || {
-                if sets.inner > 1 {
-                    let runs = dx.chunks_exact_mut(sets.inner).zip(x.chunks_exact(sets.inner));
-                    for (run, ((dx, x), dy)) in runs.zip(dy.chunks_exact(sets.inner)).enumerate() {
-                        let c = run % means.len();
-                        let (mean, scale, slope, offset) =
-                            (means[c], scales[c], slopes[c], offsets[c]);
-                        for ((dx, x), dy) in dx.iter_mut().zip(x).zip(dy) {
-                            *dx = scale * dy + slope * (x - mean) + offset;
-                        }
-                    }
-                    return;
-                }
-                let wide = means.len();
-                let rows = dx.chunks_mut(wide).zip(x.chunks(wide)).zip(dy.chunks(wide));
-                for ((dx, x), dy) in rows {
-                    let values = dx.iter_mut().zip(x).zip(dy);
-                    let columns = means.iter().zip(&scales).zip(&slopes).zip(&offsets);
-                    for (((dx, x), dy), (((mean, scale), slope), offset)) in values.zip(columns) {
-                        *dx = scale * dy + slope * (x - mean) + offset;
-                    }
-                }
-            },
-        );
-    });
-    let f32s = |values: &[f64]| values.iter().map(|v| *v as f32).collect();
-    NormalizedGradients { dx, dgamma: f32s(&dgamma), dbeta: f32s(&dbeta) }
-}
-
-/// For each channel of a segment the sums of dy and of dy (x - mean).
-fn product_sums(
-    x: &[f32],
-    dy: &[f32],
-    sets: Sets,
-    means: &[f32],
-    plain: &mut [f32],
-    centered: &mut [f32],
-) {
-    let width = sets.width();
-    if sets.inner > 1 {
-        let runs = x.chunks_exact(sets.inner).zip(dy.chunks_exact(sets.inner));
-        for (run, (x, dy)) in runs.enumerate() {
-            let c = run % width;
-            let (sum, product) = vectorized(
-                #[inline(always)]
-                || {
-                    let mean = means[c];
-                    let product = |[x, dy]: [f32; 2]| dy * (x - mean);
-                    (lane_sum([dy], |[dy]| dy), lane_sum([x, dy], product))
-                },
-            );
-            plain[c] += sum;
-            centered[c] += product;
-        }
-        return;
-    }
-    let wide = means.len();
-    let block = (CHUNK / wide).max(1) * wide;
-    for (x, dy) in x.chunks(block).zip(dy.chunks(block)) {
-        let (mut sums, mut products) = (vec![0f32; wide], vec![0f32; wide]);
-        vectorized(
-            #[inline(always)]
-            || {
-                for (x, dy) in x.chunks(wide).zip(dy.chunks(wide)) {
-                    let places = sums.iter_mut().zip(&mut products);
-                    for (((sum, product), mean), (x, dy)) in places.zip(means).zip(x.iter().zip(dy))
-                    {
-                        *sum += dy;
-                        *product += dy * (x - mean);
-                    }
-                }
-            },
-        );
-        fold(&mut sums, width);
-        fold(&mut products, width);
-        plain.iter_mut().zip(&sums).for_each(|(all, sum)| *all += sum);
-        centered.iter_mut().zip(&products).for_each(|(all, sum)| *all += sum);
-    }
-}
-
-fn rows_backward(
-    x: &[f32],
-    dy: &[f32],
-    width: usize,
-    statistics: Statistics<'_>,
-    gamma: Option<&[f32]>,
-) -> NormalizedGradients {
-    let per_part = (CHUNK / width.max(1)).max(1);
-    let parts = x.len().div_ceil((per_part * width).max(1));
-    let mut dx = zeros(x.len());
-    let mut sums = vec![0.0; parts * 2 * width];
-    let gamma = or(gamma, 1.0, width);
-    let center = statistics.center;
-    for_parts_of(
-        [(&mut dx[..], per_part * width), (&mut sums[..], 2 * width)],
-        |part, [dx, sums]| {
-            let (dgamma, dbeta) = sums.split_at_mut(width);
-            let gamma = gamma.as_slice();
-            let first = part * per_part;
-            let (x, dy) = (&x[first * width..][..dx.len()], &dy[first * width..][..dx.len()]);
-            let rows = dx.chunks_exact_mut(width).zip(x.chunks_exact(width));
-            for (row, ((dx, x), dy)) in rows.zip(dy.chunks_exact(width)).enumerate() {
-                let mean = statistics.mean[first + row];
-                let variance = statistics.variance[first + row];
-                let inverse = 1.0 / (variance + statistics.epsilon).sqrt();
-                let count = width as f32;
-                let sum = row_sum([gamma, x, dy], |[gamma, x, dy]| gamma * dy * (x - mean));
-                let slope = -inverse * inverse * inverse * sum / count;
-                let offset = match center {
-                    true => -inverse * row_sum([gamma, dy], |[gamma, dy]| gamma * dy) / count,
-                    false => 0.0,
-                };
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        let values = dx.iter_mut().zip(x).zip(dy).zip(gamma);
-                        let columns = dgamma.iter_mut().zip(dbeta.iter_mut());
-                        for ((((dx, x), dy), gamma), (dgamma, dbeta)) in values.zip(columns) {
-                            let centered = x - mean;
-                            *dx = inverse * gamma * dy + slope * centered + offset;
-                            *dgamma += dy * centered * inverse;
-                            *dbeta += dy;
-                        }
-                    },
-                );
-            }
-        },
-    );
-    let (mut dgamma, mut dbeta) = (vec![0f32; width], vec![0f32; width]);
-    for part in sums.chunks_exact((2 * width).max(1)) {
-        let (of_gamma, of_beta) = part.split_at(width);
-        dgamma.iter_mut().zip(of_gamma).for_each(|(all, sum)| *all += sum);
-        dbeta.iter_mut().zip(of_beta).for_each(|(all, sum)| *all += sum);
-    }
-    NormalizedGradients { dx, dgamma, dbeta }
 }
 
 #[cfg(test)]

@@ -54,6 +54,11 @@ impl<'a> Scope<'a> {
         !self.training && self.tape.is_none() && self.observe.is_none()
     }
 
+    /// Whether layers may run those after them too: nobody looks at what each of them gives.
+    pub fn joins_layers(&self) -> bool {
+        self.observe.is_none()
+    }
+
     /// Runs a layer. `stream_key` names its random stream among those of its neighbours.
     pub fn run(
         &mut self,

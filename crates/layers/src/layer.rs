@@ -173,6 +173,11 @@ pub trait Layer: Configured {
         false
     }
 
+    /// Whether the layer, in training and in prediction, also applies the elementwise function after it.
+    fn takes_activation(&self) -> bool {
+        self.takes_following()
+    }
+
     /// The factor and the shift of each channel that the layer amounts to in prediction, for inputs of a
     /// rank whose last axis is that of channels; `None` if it is more than that. `weight` gives its weights.
     fn affine(

@@ -385,7 +385,7 @@ impl Graph {
             values[edge.0] = Some(value);
         }
         // Nodes that one before has run too.
-        let mut done = vec![false; if scope.predicts() { self.nodes.len() } else { 0 }];
+        let mut done = vec![false; if scope.joins_layers() { self.nodes.len() } else { 0 }];
         for (index, node) in self.nodes.iter().enumerate() {
             if self.is_input(node) || done.get(index) == Some(&true) {
                 continue;
@@ -404,7 +404,7 @@ impl Graph {
             }
             let (following, too) = match done.is_empty() {
                 true => (Following::default(), Vec::new()),
-                false => self.follow(node)?,
+                false => self.follow(node, scope.predicts())?,
             };
             let outputs = scope.run_with(entry, args, node.stream_key, following)?;
             too.iter().for_each(|index| done[*index] = true);
@@ -425,16 +425,18 @@ impl Graph {
         self.outputs.iter().map(|e| values[e.0].clone().ok_or_else(missing)).collect()
     }
 
-    /// The nodes after one that its layer runs too in prediction, in their order, and what they are to it.
-    fn follow(&self, node: &Node) -> Result<(Following, Vec<usize>)> {
+    /// The nodes after one that its layer runs too, in their order, and what they are to it. In training it is
+    /// only an activation that works on results in place.
+    fn follow(&self, node: &Node, predicts: bool) -> Result<(Following, Vec<usize>)> {
         let (mut following, mut nodes) = (Following::default(), Vec::new());
         let plain = |entry: &LayerEntry| {
             entry.policy().compute == DType::F32 && entry.activity_regularizer().is_none()
         };
         let entry = self.layer(node.layer)?;
-        if !entry.layer().takes_following() || !plain(entry) {
+        if !entry.layer().takes_activation() || !plain(entry) {
             return Ok((following, nodes));
         }
+        let takes_affine = predicts && entry.layer().takes_following();
         let mut reader = node.only_reader;
         while let Some(index) = reader.take()
             && let Some(node) = self.nodes.get(index)
@@ -452,11 +454,12 @@ impl Graph {
                 break;
             }
             let rank = self.dims(*edge).rank();
-            if nodes.is_empty() {
+            if nodes.is_empty() && takes_affine {
                 following.affine = entry.layer().affine(rank, &weight)?;
             }
             if following.affine.is_none() || !nodes.is_empty() {
-                following.activation = entry.layer().elementwise();
+                let function = entry.layer().elementwise();
+                following.activation = function.filter(|f| predicts || f.fuses());
                 if following.activation.is_none() {
                     break;
                 }

@@ -1,11 +1,13 @@
 //! Arithmetic of two tensors, element by element, with NumPy's broadcasting: axes are compared from the
 //! last one on, and each must be equal, 1 or missing.
 
+use crate::activations::Activation;
 use crate::dense::column_sums;
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use sconce_core::tape::Pass;
-use sconce_kernels::{map, map2, map3, with_slice};
+use sconce_kernels::{CHUNK, build_parts, map, map2, map3, vectorized, with_slice, with_slices};
+use std::sync::Arc;
 
 /// An operator between two tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +30,17 @@ pub enum Operator {
 
 /// `a (operator) b`, differentiable in both.
 pub fn arithmetic(operator: Operator, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    Arithmetic { operator, one_shape: a.dims() == b.dims() }.apply(&[a, b])
+    Arithmetic::new(operator, a, b).apply(&[a, b])
+}
+
+/// `f(a + b)`, differentiable in both.
+pub fn activated_sum(a: &Tensor, b: &Tensor, activation: &Arc<dyn Activation>) -> Result<Tensor> {
+    let sum = Arithmetic::new(Operator::Add, a, b);
+    let fuses = activation.fuses() && sum.kernel(a.device(), a.dtype()).is_some();
+    if !fuses || a.dtype() != b.dtype() {
+        return activation.call(&sum.apply(&[a, b])?);
+    }
+    Arithmetic { activation: Some(activation.clone()), ..sum }.apply(&[a, b])
 }
 
 /// A new vector from two.
@@ -39,6 +51,14 @@ struct Arithmetic {
     operator: Operator,
     /// Whether nothing is broadcast.
     one_shape: bool,
+    /// Of a sum, in the fused form only.
+    activation: Option<Arc<dyn Activation>>,
+}
+
+impl Arithmetic {
+    fn new(operator: Operator, a: &Tensor, b: &Tensor) -> Self {
+        Self { operator, one_shape: a.dims() == b.dims(), activation: None }
+    }
 }
 
 impl Operation for Arithmetic {
@@ -108,21 +128,33 @@ impl Operation for Arithmetic {
 impl Kernel<()> for Arithmetic {
     fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let (a, b) = (inputs[0].data, inputs[1].data);
-        let y = match self.operator {
-            Operator::Add => map2(a, b, |a, b| a + b),
-            Operator::Subtract => map2(a, b, |a, b| a - b),
-            Operator::Multiply => map2(a, b, |a, b| a * b),
-            Operator::Divide => map2(a, b, |a, b| a / b),
+        let y = match (self.operator, &self.activation) {
+            (_, Some(activation)) => build_parts(a.len(), CHUNK, |start, y| {
+                let (a, b) = (&a[start..start + y.len()], &b[start..start + y.len()]);
+                vectorized(
+                    #[inline(always)]
+                    || y.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = a + b),
+                );
+                activation.map_in_place(y);
+            }),
+            (Operator::Add, None) => map2(a, b, |a, b| a + b),
+            (Operator::Subtract, None) => map2(a, b, |a, b| a - b),
+            (Operator::Multiply, None) => map2(a, b, |a, b| a * b),
+            (Operator::Divide, None) => map2(a, b, |a, b| a / b),
             // As candle compares: a NaN on either side is the result.
-            Operator::Maximum => map2(a, b, |a, b| if a > b || a.is_nan() { a } else { b }),
-            Operator::Minimum => map2(a, b, |a, b| if a < b || a.is_nan() { a } else { b }),
-            Operator::Power => map2(a, b, f32::powf),
+            (Operator::Maximum, None) => map2(a, b, |a, b| if a > b || a.is_nan() { a } else { b }),
+            (Operator::Minimum, None) => map2(a, b, |a, b| if a < b || a.is_nan() { a } else { b }),
+            (Operator::Power, None) => map2(a, b, f32::powf),
         };
         Ok((vec![(y, Shape::from(inputs[0].dims))], ()))
     }
 
     fn backward(&self, _saved: (), pass: &mut Pass<'_>) -> Result<()> {
-        let (a, b, dy) = (pass.input(0), pass.input(1), pass.dy()?);
+        let (a, b) = (pass.input(0), pass.input(1));
+        let dy = &match &self.activation {
+            None => pass.dy()?.clone(),
+            Some(activation) => chain(activation, pass.output(0), pass.dy()?)?,
+        };
         let with = |x: &Tensor, f: &Pairwise<'_>| {
             let values = with_slice(dy, |dy| with_slice(x, |x| Ok(f(dy, x))))?;
             Tensor::from_vec(values, dy.shape(), dy.device())
@@ -169,6 +201,18 @@ impl Kernel<()> for Arithmetic {
         }
         Ok(())
     }
+}
+
+/// The gradient before an activation, from its results.
+fn chain(activation: &Arc<dyn Activation>, y: &Tensor, dy: &Tensor) -> Result<Tensor> {
+    let dz = with_slices([y, dy], |[y, dy]| {
+        Ok(build_parts(dy.len(), CHUNK, |start, dz| {
+            let range = start..start + dz.len();
+            dz.copy_from_slice(&dy[range.clone()]);
+            activation.chain_in_place(&y[range], dz);
+        }))
+    })?;
+    Tensor::from_vec(dz, dy.shape(), dy.device())
 }
 
 /// The share of the larger (smaller) one's gradient that goes to `a`, given the result and `b`: all of
@@ -249,7 +293,7 @@ mod tests {
         ];
         for operator in operators {
             for (a, b) in shapes {
-                let make = || Arithmetic { operator, one_shape: a == b };
+                let make = || Arithmetic { operator, one_shape: a == b, activation: None };
                 // Away from 0, which is no divisor.
                 let b = (sample("b", b).unwrap() * 0.2).unwrap().affine(1.0, 1.5).unwrap();
                 check_operation(make, &[sample("a", a).unwrap(), b]).unwrap();
@@ -260,7 +304,8 @@ mod tests {
     #[test]
     fn powers_have_gradients_in_base_and_exponent() {
         for (a, b) in [(&[2, 3][..], &[2, 3][..]), (&[2, 3], &[3]), (&[], &[2])] {
-            let make = || Arithmetic { operator: Operator::Power, one_shape: a == b };
+            let make =
+                || Arithmetic { operator: Operator::Power, one_shape: a == b, activation: None };
             let a = sample("a", a).unwrap().affine(0.2, 1.0).unwrap();
             check_operation(make, &[a, sample("b", b).unwrap()]).unwrap();
         }

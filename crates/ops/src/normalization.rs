@@ -3,12 +3,14 @@
 //!
 //! One operation for batch, layer, group and RMS normalization, which differ in their sets.
 
+use crate::activations::Activation;
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32};
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
 pub use sconce_kernels::normalize::Sets;
-use sconce_kernels::normalize::{self, Statistics, Upstream};
+use sconce_kernels::normalize::{self, Function, Statistics, Upstream};
 use sconce_kernels::{with_slice, with_slices};
+use std::sync::Arc;
 
 /// Added to the sum of weights, as in Keras, so that sets without a value do not divide by 0.
 const WEIGHT_EPSILON: f64 = 1e-7;
@@ -32,31 +34,60 @@ impl Normalization<'_> {
     /// Normalizes by the statistics of `x` itself. Gives the results, and mean and variance of each
     /// set. `weights`, of the shape of `x`, say how much each value counts in the statistics.
     pub fn apply(&self, x: &Tensor, weights: Option<&Tensor>) -> Result<[Tensor; 3]> {
-        self.run(x, Source::Values { weights: weights.cloned() }, true)
+        self.apply_activated(x, weights, None)
     }
 
-    /// Normalizes by a mean and a variance for each set that are given and not differentiated.
-    pub fn apply_given(&self, x: &Tensor, mean: &Tensor, variance: &Tensor) -> Result<Tensor> {
+    /// As [`Normalization::apply`], with an activation of the results.
+    pub fn apply_activated(
+        &self,
+        x: &Tensor,
+        weights: Option<&Tensor>,
+        activation: Option<&Arc<dyn Activation>>,
+    ) -> Result<[Tensor; 3]> {
+        let [y, mean, variance] = self
+            .run(x, Source::Values { weights: weights.cloned() }, activation)?
+            .try_into()
+            .map_err(|_| candle_core::Error::msg("normalization has three results"))?;
+        Ok([y, mean, variance])
+    }
+
+    /// Normalizes by a mean and a variance for each set that are given and not differentiated, with an
+    /// activation of the results.
+    pub fn apply_given(
+        &self,
+        x: &Tensor,
+        mean: &Tensor,
+        variance: &Tensor,
+        activation: Option<&Arc<dyn Activation>>,
+    ) -> Result<Tensor> {
         let given = |t: &Tensor| t.detach().to_dtype(x.dtype())?.contiguous();
         let source = Source::Given { mean: given(mean)?, variance: given(variance)? };
-        let operation = self.operation(source);
-        operation.apply(&self.inputs(x))
+        Ok(self.run(x, source, activation)?.swap_remove(0))
     }
 
-    fn run(&self, x: &Tensor, source: Source, fuse: bool) -> Result<[Tensor; 3]> {
+    /// The results; on the CPU in f32 an activation that fuses runs inside.
+    fn run(
+        &self,
+        x: &Tensor,
+        source: Source,
+        activation: Option<&Arc<dyn Activation>>,
+    ) -> Result<Vec<Tensor>> {
         let operation = self.operation(source);
-        let inputs = self.inputs(x);
-        let results = match fuse {
-            true => operation.apply_all(&inputs)?,
-            false => operation.apply_all_composed(&inputs)?,
-        };
-        results.try_into().map_err(|_| candle_core::Error::msg("normalization has three results"))
+        let fuses = self.sets.takes_function() && operation.kernel(x.device(), x.dtype()).is_some();
+        let inside = activation.filter(|activation| fuses && activation.fuses()).cloned();
+        let after = activation.filter(|_| inside.is_none());
+        let mut results =
+            Normalize { activation: inside, ..operation }.apply_all(&self.inputs(x))?;
+        if let (Some(activation), Some(y)) = (after, results.first_mut()) {
+            *y = activation.call(y)?;
+        }
+        Ok(results)
     }
 
     fn operation(&self, source: Source) -> Normalize {
         let (has_gamma, has_beta) = (self.gamma.is_some(), self.beta.is_some());
         let (sets, center, epsilon) = (self.sets, self.center, self.epsilon);
-        Normalize { sets, center, epsilon, has_gamma, has_beta, source }
+        Normalize { sets, center, epsilon, has_gamma, has_beta, source, activation: None }
     }
 
     fn inputs<'t>(&'t self, x: &'t Tensor) -> Vec<&'t Tensor> {
@@ -81,9 +112,22 @@ struct Normalize {
     has_gamma: bool,
     has_beta: bool,
     source: Source,
+    /// In the fused form only.
+    activation: Option<Arc<dyn Activation>>,
 }
 
 impl Normalize {
+    /// Calls `run` with the activation as the kernels take it.
+    fn with_function<R>(&self, run: impl FnOnce(Option<Function<'_>>) -> R) -> R {
+        match &self.activation {
+            None => run(None),
+            Some(activation) => run(Some(Function {
+                map: &|y| activation.map_in_place(y),
+                chain: &|y, gradient| activation.chain_in_place(y, gradient),
+            })),
+        }
+    }
+
     fn beta_index(&self) -> usize {
         1 + usize::from(self.has_gamma)
     }
@@ -246,11 +290,23 @@ impl Kernel<()> for Normalize {
         let (sets, epsilon) = (self.sets, self.epsilon as f32);
         if let Source::Given { mean, variance } = &self.source {
             let y = with_slices([mean, variance], |[mean, variance]| {
-                Ok(normalize::normalize_with(x, sets, mean, variance, epsilon, gamma, beta))
+                Ok(self.with_function(|function| {
+                    normalize::normalize_with(
+                        x,
+                        sets,
+                        (mean, variance),
+                        epsilon,
+                        gamma,
+                        beta,
+                        function,
+                    )
+                }))
             })?;
             return Ok((vec![(y, dims)], ()));
         }
-        let out = normalize::normalize(x, sets, self.center, epsilon, gamma, beta);
+        let out = self.with_function(|function| {
+            normalize::normalize(x, sets, self.center, epsilon, gamma, beta, function)
+        });
         let of_sets = Shape::from(out.mean.len());
         Ok((vec![(out.y, dims), (out.mean, of_sets.clone()), (out.variance, of_sets)], ()))
     }
@@ -266,14 +322,18 @@ impl Kernel<()> for Normalize {
         let more = |index: usize| if given { None } else { pass.gradient(index) };
         let (dmean, dvariance) = (values(more(1))?, values(more(2))?);
         let gamma = values(self.has_gamma.then(|| pass.input(1)))?;
+        let beta = values(self.has_beta.then(|| pass.input(self.beta_index())))?;
         let dy = pass.gradient_or_zeros(0)?;
         let out = with_slices([&dy, pass.input(0), mean, variance], |[dy, x, mean, variance]| {
             let (center, epsilon) = (self.center, self.epsilon as f32);
             let statistics = Statistics { mean, variance, given, center, epsilon };
             let (dmean, dvariance) = (dmean.as_deref(), dvariance.as_deref());
             let upstream = Upstream { dy, dmean, dvariance };
-            let gamma = gamma.as_deref();
-            Ok(normalize::normalize_backward(x, self.sets, upstream, statistics, gamma))
+            let (gamma, beta) = (gamma.as_deref(), beta.as_deref());
+            Ok(self.with_function(|function| {
+                let sets = self.sets;
+                normalize::normalize_backward(x, sets, upstream, statistics, gamma, beta, function)
+            }))
         })?;
         let like = |values: Vec<f32>, t: &Tensor| Tensor::from_vec(values, t.shape(), t.device());
         if pass.needs(0) {
@@ -346,8 +406,13 @@ mod tests {
                     gamma: Some(x[1]),
                     beta: Some(x[2]),
                 };
-                let [y, ..] = normalization.run(x[0], Source::Values { weights: None }, fuse)?;
-                Ok(y)
+                let operation = normalization.operation(Source::Values { weights: None });
+                let inputs = normalization.inputs(x[0]);
+                let mut results = match fuse {
+                    true => operation.apply_all(&inputs)?,
+                    false => operation.apply_all_composed(&inputs)?,
+                };
+                Ok(results.swap_remove(0))
             };
             let inputs = inputs(sets, (true, true));
             crate::gradient_check::check(|x| y(x, false), &inputs, 1e-6).unwrap();

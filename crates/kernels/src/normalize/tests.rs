@@ -84,14 +84,21 @@ fn sets_of_every_form_are_normalized() {
         for center in [true, false] {
             let x = values(sets.len(), 1);
             let (gamma, beta) = (values(sets.width(), 2), values(sets.width(), 3));
-            let ours = normalize(&x, sets, center, EPSILON, Some(&gamma), Some(&beta));
+            let ours = normalize(&x, sets, center, EPSILON, Some(&gamma), Some(&beta), None);
             let right = plain(&x, sets, center, &gamma, &beta);
             near(&format!("{sets:?} mean"), &ours.mean, &right.mean, 1e-6);
             near(&format!("{sets:?} variance"), &ours.variance, &right.variance, 1e-6);
             near(&format!("{sets:?} y"), &ours.y, &right.y, 1e-5);
             let (mean, variance) = (&ours.mean, &ours.variance);
-            let given =
-                normalize_with(&x, sets, mean, variance, EPSILON, Some(&gamma), Some(&beta));
+            let given = normalize_with(
+                &x,
+                sets,
+                (mean, variance),
+                EPSILON,
+                Some(&gamma),
+                Some(&beta),
+                None,
+            );
             near(&format!("{sets:?} given"), &given, &right.y, 1e-5);
         }
     }
@@ -102,7 +109,7 @@ fn values_far_from_zero_keep_their_digits() {
     for sets in shapes().into_iter().filter(|sets| sets.count() > 4) {
         let x: Vec<f32> = values(sets.len(), 4).iter().map(|x| x + 1000.0).collect();
         let (gamma, beta) = (vec![1.0; sets.width()], vec![0.0; sets.width()]);
-        let ours = normalize(&x, sets, true, EPSILON, None, None);
+        let ours = normalize(&x, sets, true, EPSILON, None, None, None);
         let right = plain(&x, sets, true, &gamma, &beta);
         near(&format!("{sets:?} variance"), &ours.variance, &right.variance, 1e-3);
         near(&format!("{sets:?} y"), &ours.y, &right.y, 2e-3);
@@ -116,7 +123,7 @@ fn gradients_of_every_form() {
         for (center, given) in [(true, false), (false, false), (true, true)] {
             let x = values(sets.len(), 5);
             let (dy, gamma) = (values(sets.len(), 6), values(sets.width(), 7));
-            let out = normalize(&x, sets, center, EPSILON, Some(&gamma), None);
+            let out = normalize(&x, sets, center, EPSILON, Some(&gamma), None, None);
             let number = out.mean.len();
             let (dmean, dvariance) = (values(number, 8), values(number, 9));
             for more in [false, true] {
@@ -132,7 +139,8 @@ fn gradients_of_every_form() {
                     center,
                     epsilon: EPSILON,
                 };
-                let ours = normalize_backward(&x, sets, upstream, statistics, Some(&gamma));
+                let ours =
+                    normalize_backward(&x, sets, upstream, statistics, Some(&gamma), None, None);
                 let inverse =
                     |set: usize| 1.0 / (f64::from(out.variance[set]) + f64::from(EPSILON)).sqrt();
                 let normalized = |i: usize| {
@@ -181,7 +189,7 @@ fn nothing_is_nothing() {
     for [samples, positions, channels] in [[0, 1, 3], [1, 0, 3], [2, 3, 0], [1, 1, 0]] {
         let sets = Sets { samples, positions, groups: 1, channels, inner: 1 };
         let (gamma, beta) = (vec![1.0; channels], vec![0.0; channels]);
-        let out = normalize(&[], sets, true, EPSILON, Some(&gamma), Some(&beta));
+        let out = normalize(&[], sets, true, EPSILON, Some(&gamma), Some(&beta), None);
         assert!(out.y.is_empty());
         let statistics = Statistics {
             mean: &out.mean,
@@ -191,7 +199,46 @@ fn nothing_is_nothing() {
             epsilon: EPSILON,
         };
         let upstream = Upstream { dy: &[], dmean: None, dvariance: None };
-        let back = normalize_backward(&[], sets, upstream, statistics, Some(&gamma));
+        let back = normalize_backward(&[], sets, upstream, statistics, Some(&gamma), None, None);
         assert!(back.dx.is_empty() && back.dgamma.iter().all(|d| *d == 0.0));
+    }
+}
+
+/// With a function of the results: what the two by themselves give, over several pieces and segments.
+#[test]
+fn functions_of_the_results() {
+    let relu = |y: &mut [f32]| y.iter_mut().for_each(|y| *y = y.max(0.0));
+    let slope = |y: &[f32], gradient: &mut [f32]| {
+        gradient.iter_mut().zip(y).for_each(|(g, y)| *g *= if *y > 0.0 { 1.0 } else { 0.0 });
+    };
+    let function = Some(Function { map: &relu, chain: &slope });
+    for (positions, groups) in [(5, 3), (700, 5), (CHUNK / 8 + 3, 16), (3, 5000)] {
+        let sets = Sets { samples: 1, positions, groups, channels: 1, inner: 1 };
+        assert!(sets.takes_function());
+        let x: Vec<f32> = (0..sets.len()).map(|i| ((i * 37) % 101) as f32 / 20.0 - 2.0).collect();
+        let dy: Vec<f32> = (0..sets.len()).map(|i| ((i * 53) % 89) as f32 / 40.0 - 1.0).collect();
+        let gamma: Vec<f32> = (0..groups).map(|i| 0.5 + (i % 7) as f32 / 5.0).collect();
+        let beta: Vec<f32> = (0..groups).map(|i| (i % 5) as f32 / 5.0 - 0.4).collect();
+        let of = |function| normalize(&x, sets, true, EPSILON, Some(&gamma), Some(&beta), function);
+        let (joined, mut apart) = (of(function), of(None));
+        relu(&mut apart.y);
+        assert_eq!(joined.y, apart.y);
+        let mut dz = dy.clone();
+        slope(&apart.y, &mut dz);
+        let gradients = |dy: &[f32], function| {
+            let (mean, variance) = (&apart.mean[..], &apart.variance[..]);
+            let statistics =
+                Statistics { mean, variance, given: false, center: true, epsilon: EPSILON };
+            let upstream = Upstream { dy, dmean: None, dvariance: None };
+            normalize_backward(&x, sets, upstream, statistics, Some(&gamma), Some(&beta), function)
+        };
+        let (joined, apart) = (gradients(&dy, function), gradients(&dz, None));
+        for (joined, apart) in
+            [(joined.dx, apart.dx), (joined.dgamma, apart.dgamma), (joined.dbeta, apart.dbeta)]
+        {
+            for (a, b) in joined.iter().zip(&apart) {
+                assert!((a - b).abs() < 1e-4 * b.abs().max(1.0), "{positions} {groups}: {a} {b}");
+            }
+        }
     }
 }

@@ -89,8 +89,12 @@ impl Layer for Dense {
     fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
         let kernel = lora::adapted(self, call, "kernel")?;
         let bias = call.find_weight("bias");
-        let activation = self.activation.get()?;
+        let activation = call.following().activation(self.activation.get()?);
         Ok(vec![sconce_ops::dense(call.single()?, &kernel, bias.as_ref(), activation)?])
+    }
+
+    fn takes_activation(&self) -> bool {
+        self.activation.name() == "linear"
     }
 
     fn supports_masking(&self) -> bool {

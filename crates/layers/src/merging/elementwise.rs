@@ -3,7 +3,7 @@
 use super::{pair, several};
 use crate::{Call, Layer};
 use sconce_core::{Args, Config, Dims, Error, Result, Spec, Tensor};
-use sconce_ops::arithmetic::{Operator, arithmetic};
+use sconce_ops::arithmetic::{Operator, activated_sum, arithmetic};
 use sconce_ops::reshape;
 
 macro_rules! merging {
@@ -34,9 +34,6 @@ macro_rules! merging {
 }
 
 merging! {
-    /// `y = x1 + x2 + ..` of inputs whose shapes broadcast together. A step of the result is masked where
-    /// all of the inputs mask it.
-    Add: Inputs::sum;
     /// `y = x1 x2 ..` of inputs whose shapes broadcast together. Where an input is masked, it counts as 1;
     /// where all are, the result is 0.
     Multiply: Inputs::product;
@@ -48,6 +45,44 @@ merging! {
     /// `y = min(x1, x2, ..)` of inputs whose shapes broadcast together. Where an input is masked, it does
     /// not count.
     Minimum: Inputs::minimum;
+}
+
+/// `y = x1 + x2 + ..` of inputs whose shapes broadcast together. A step of the result is masked where
+/// all of the inputs mask it.
+#[derive(Clone, Debug, Config)]
+pub struct Add {}
+
+impl Layer for Add {
+    fn outputs(&self, x: &Args<Spec>) -> Result<Vec<Spec>> {
+        Ok(vec![output(several(x, "Add")?)?])
+    }
+
+    fn call(&self, call: &mut Call<'_>) -> Result<Vec<Tensor>> {
+        let mut inputs = Inputs::new(call, "Add")?;
+        let Some(activation) = &call.following().activation else {
+            return Ok(vec![inputs.sum()?]);
+        };
+        let y = match inputs.tensors.pop() {
+            Some(last) if !inputs.tensors.is_empty() => {
+                activated_sum(&inputs.sum()?, &last, activation)?
+            }
+            Some(only) => activation.call(&only)?,
+            None => inputs.sum()?,
+        };
+        Ok(vec![y])
+    }
+
+    fn takes_activation(&self) -> bool {
+        true
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn mask(&self, call: &Call<'_>, _: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![any_mask(call)?])
+    }
 }
 
 /// `y = x1 - x2` of two inputs whose shapes broadcast together.

@@ -122,9 +122,11 @@ impl Layer for BatchNormalization {
             gamma: gamma.as_ref(),
             beta: beta.as_ref(),
         };
+        let following = call.following().clone();
+        let activation = following.activation.as_ref();
         if !call.training() || !call.trainable() {
             let (mean, variance) = (call.state("moving_mean")?, call.state("moving_variance")?);
-            let y = normalization.apply_given(&x, &mean, &variance)?;
+            let y = normalization.apply_given(&x, &mean, &variance, activation)?;
             return Ok(vec![y.to_dtype(given.dtype())?]);
         }
         let weights = match call.mask(0) {
@@ -142,7 +144,8 @@ impl Layer for BatchNormalization {
             }
             None => None,
         };
-        let [y, mean, variance] = normalization.apply(&x, weights.as_ref())?;
+        let [y, mean, variance] =
+            normalization.apply_activated(&x, weights.as_ref(), activation)?;
         for (name, batch) in [("moving_mean", mean), ("moving_variance", variance)] {
             let moving = call.state(name)?;
             let batch = batch.detach().to_dtype(moving.dtype())?;
@@ -150,6 +153,10 @@ impl Layer for BatchNormalization {
             call.update(name, moved)?;
         }
         Ok(vec![y.to_dtype(given.dtype())?])
+    }
+
+    fn takes_activation(&self) -> bool {
+        true
     }
 
     fn affine(

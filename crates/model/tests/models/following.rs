@@ -1,10 +1,10 @@
-//! In prediction convolutions also do what normalizations and activations after them do: the same numbers.
+//! Layers also do what those after them do: the same numbers, and the same gradients.
 
-use crate::stubs::{build, model, tensor};
+use crate::stubs::{build, f32s, model, tensor};
 use sconce_core::Context;
 use sconce_layers::{
-    Activation, Add, BatchNormalization, Conv1D, Conv2D, DataFormat, DepthwiseConv2D, LayerEntry,
-    ReLU,
+    Activation, Add, BatchNormalization, Conv1D, Conv2D, DataFormat, Dense, DepthwiseConv2D,
+    Identity, LayerEntry, Padding, ReLU,
 };
 use sconce_model::{Apply, Input, Network, SymbolicTensor};
 use sconce_testkit::assert_close;
@@ -85,4 +85,71 @@ fn what_others_read_is_not_skipped() {
     let shared: LayerEntry = BatchNormalization::new().into();
     let again = Conv2D::new(3, 1).apply(&(&shared).apply(&convolved).unwrap()).unwrap();
     check("shared", &image, &[&(&shared).apply(&again).unwrap()]);
+}
+
+/// In training an activation is run by the layer before it: the same results, state and gradients as with an
+/// `Identity` between the two.
+#[test]
+fn activations_train_as_by_themselves() {
+    let block = |layers: &[&str], apart: bool| {
+        let image = Input::new([6, 5, 3]);
+        let mut x = image.clone();
+        let mut skipped: Option<SymbolicTensor> = None;
+        for layer in layers {
+            let before = x.clone();
+            let next = match *layer {
+                "norm" => BatchNormalization::new().epsilon(0.02).apply(&x),
+                "rows" => BatchNormalization::new().axis(1).apply(&x),
+                "add" => Add::new().apply([&x, &skipped.clone().unwrap()]),
+                "alone" => Add::new().apply([&x]),
+                "conv" => Conv2D::new(4, 3).padding(Padding::Same).apply(&x),
+                "depthwise" => DepthwiseConv2D::new(3).padding(Padding::Same).apply(&x),
+                "dense" => Dense::new(4).apply(&x),
+                name => Activation::new(name).apply(&x),
+            };
+            x = next.unwrap();
+            if *layer == "conv" {
+                skipped =
+                    Some(before).filter(|before| before.dims() == x.dims()).or(Some(x.clone()));
+            }
+            if apart {
+                x = Identity::new().apply(&x).unwrap();
+            }
+        }
+        build(&model(&[&image], &[&x]))
+    };
+    for layers in [
+        &["conv", "norm", "relu", "conv"][..],
+        &["conv", "norm", "tanh", "norm", "leaky_relu", "dense"],
+        &["conv", "norm", "conv", "norm", "add", "relu", "conv"],
+        &["conv", "relu", "depthwise", "relu6", "dense", "sigmoid", "norm"],
+        &["conv", "rows", "relu", "dense", "gelu", "norm", "swish", "conv"],
+        &["conv", "alone", "relu", "conv"],
+    ] {
+        let values: Vec<f32> = (0..270).map(|i| ((i * 53 % 97) as f32 - 48.0) / 40.0).collect();
+        let inputs = [tensor(&values, &[3, 6, 5, 3])];
+        let [joined, apart] = [false, true].map(|apart| {
+            let network = block(layers, apart);
+            set_weights(&network);
+            let mut cx = Context::training(0, 0);
+            let y = network.forward(&inputs, &mut cx).unwrap().remove(0);
+            cx.apply_updates().unwrap();
+            let weighted = tensor(&values[..], &[270]);
+            let len = y.elem_count().min(270);
+            let weights = weighted.narrow(0, 0, len).unwrap();
+            let y = y.flatten_all().unwrap().narrow(0, 0, len).unwrap();
+            let loss = (&y * weights).unwrap().sum_all().unwrap();
+            let mut all: Vec<Vec<f32>> = vec![f32s(&y)];
+            let found = network.store().backward(&loss).unwrap().0;
+            all.extend(found.iter().map(|gradient| f32s(gradient.as_ref().unwrap())));
+            all.extend(network.store().parameters().iter().map(|p| f32s(&p.weight.var)));
+            all
+        });
+        for (joined, apart) in joined.iter().zip(&apart) {
+            for (a, b) in joined.iter().zip(apart) {
+                assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "{layers:?}: {a} {b}");
+            }
+        }
+        assert!(joined.iter().flatten().any(|v| *v != 0.0), "{layers:?}");
+    }
 }

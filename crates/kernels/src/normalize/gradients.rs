@@ -1,0 +1,241 @@
+//! The gradients of a normalization.
+
+use super::{Function, Sets, fold, inverses, repeat, rows, scales_and_shifts};
+use crate::{CHUNK, lane_sum, vectorized};
+
+/// What [`normalize_backward`] gives.
+pub struct NormalizedGradients {
+    /// Of the values.
+    pub dx: Vec<f32>,
+    /// Of the scale of each channel.
+    pub dgamma: Vec<f32>,
+    /// Of the shift of each channel.
+    pub dbeta: Vec<f32>,
+}
+
+/// Gradients of what comes out, for [`normalize_backward`].
+#[derive(Clone, Copy)]
+pub struct Upstream<'a> {
+    /// Of the results.
+    pub dy: &'a [f32],
+    /// Of the mean of each set, if anything was computed from it.
+    pub dmean: Option<&'a [f32]>,
+    /// Of the variance of each set, if anything was computed from it.
+    pub dvariance: Option<&'a [f32]>,
+}
+
+/// Statistics as [`normalize`] gave them, or as they were given, for [`normalize_backward`].
+#[derive(Clone, Copy)]
+pub struct Statistics<'a> {
+    /// One for each set.
+    pub mean: &'a [f32],
+    /// One for each set.
+    pub variance: &'a [f32],
+    /// Whether they came from elsewhere, and do not depend on the values.
+    pub given: bool,
+    /// Whether the mean was subtracted.
+    pub center: bool,
+    /// Added to the variance.
+    pub epsilon: f32,
+}
+
+/// The gradients of [`normalize`] and [`normalize_with`]. What a function was applied to is computed again, which
+/// takes less time than reading the results.
+pub fn normalize_backward(
+    x: &[f32],
+    sets: Sets,
+    upstream: Upstream<'_>,
+    statistics: Statistics<'_>,
+    gamma: Option<&[f32]>,
+    beta: Option<&[f32]>,
+    function: Option<Function<'_>>,
+) -> NormalizedGradients {
+    let own = upstream.dmean.is_none() && upstream.dvariance.is_none() && !statistics.given;
+    if sets.is_rows() && own {
+        return rows::backward(x, upstream.dy, sets.channels, statistics, gamma);
+    }
+    let Statistics { mean, variance, given, center, epsilon } = statistics;
+    let (dy, width) = (upstream.dy, sets.width());
+    let inverse = inverses(variance, epsilon);
+    let pairs = sets.pairs(|segment, dbeta, dgamma| {
+        let sample = sets.sample_of(segment);
+        let means = repeat(sets.by_channel(mean, sample), sets);
+        let inverses = sets.by_channel(&inverse, sample);
+        let (x, dy) = (sets.of(x, segment), sets.of(dy, segment));
+        let columns = scales_and_shifts(sets, sample, &inverse, gamma, beta);
+        let mut chain = Chain::new(function, &means, &columns);
+        product_sums(x, dy, sets, &mut chain, dbeta, dgamma);
+        dgamma.iter_mut().zip(inverses).for_each(|(sum, inverse)| *sum *= inverse);
+    });
+    let (mut dgamma, mut dbeta) = (vec![0f64; width], vec![0f64; width]);
+    // Of each set: the sums of gamma dy and of gamma dy times the normalized value.
+    let mut sums = vec![[0f64; 2]; sets.samples * sets.groups];
+    for (segment, pair) in pairs.chunks_exact((2 * width).max(1)).enumerate() {
+        let first = sets.sample_of(segment) * sets.groups;
+        let (plain, scaled) = pair.split_at(width);
+        for (channel, (plain, scaled)) in plain.iter().zip(scaled).enumerate() {
+            let (plain, scaled) = (f64::from(*plain), f64::from(*scaled));
+            let gamma = gamma.map_or(1.0, |gamma| f64::from(gamma[channel]));
+            dbeta[channel] += plain;
+            dgamma[channel] += scaled;
+            let [sum, sum_scaled] = &mut sums[first + channel / sets.channels];
+            *sum += gamma * plain;
+            *sum_scaled += gamma * scaled;
+        }
+    }
+    // dx = inverse gamma dy + slope (x - mean) + offset, slope and offset of each set.
+    let count = sets.count().max(1) as f64;
+    let at = |values: Option<&[f32]>, set: usize| values.map_or(0.0, |v| f64::from(v[set]));
+    let slope = |set: usize| {
+        let inverse = f64::from(inverse[set]);
+        (2.0 * at(upstream.dvariance, set) - inverse * inverse * sums[set][1]) / count
+    };
+    let offset =
+        |set: usize| (at(upstream.dmean, set) - f64::from(inverse[set]) * sums[set][0]) / count;
+    let of_sets = |f: &dyn Fn(usize) -> f64, keep: bool| -> Vec<f32> {
+        (0..sums.len()).map(|set| if keep { f(set) as f32 } else { 0.0 }).collect()
+    };
+    let slopes = of_sets(&slope, !given);
+    let offsets = of_sets(&offset, !given && center);
+    let dx = sets.map(|segment, dx| {
+        let sample = sets.sample_of(segment);
+        let by_set = |values: &[f32]| repeat(sets.by_channel(values, sample), sets);
+        let (means, slopes, offsets) = (by_set(mean), by_set(&slopes), by_set(&offsets));
+        let columns = scales_and_shifts(sets, sample, &inverse, gamma, beta);
+        let [scales, _] = &columns;
+        let (x, dy) = (sets.of(x, segment), sets.of(dy, segment));
+        if sets.inner > 1 {
+            vectorized(
+                #[inline(always)]
+                || {
+                    let runs = dx.chunks_exact_mut(sets.inner).zip(x.chunks_exact(sets.inner));
+                    for (run, ((dx, x), dy)) in runs.zip(dy.chunks_exact(sets.inner)).enumerate() {
+                        let c = run % means.len();
+                        let (mean, scale, slope, offset) =
+                            (means[c], scales[c], slopes[c], offsets[c]);
+                        for ((dx, x), dy) in dx.iter_mut().zip(x).zip(dy) {
+                            *dx = scale * dy + slope * (x - mean) + offset;
+                        }
+                    }
+                },
+            );
+            return;
+        }
+        let wide = means.len();
+        Chain::new(function, &means, &columns).each(x, dy, |start, x, dy| {
+            let dx = &mut dx[start..start + x.len()];
+            vectorized(
+                #[inline(always)]
+                || {
+                    let rows = dx.chunks_mut(wide).zip(x.chunks(wide)).zip(dy.chunks(wide));
+                    for ((dx, x), dy) in rows {
+                        let values = dx.iter_mut().zip(x).zip(dy);
+                        let columns = means.iter().zip(scales).zip(&slopes).zip(&offsets);
+                        for (((dx, x), dy), (((mean, scale), slope), offset)) in values.zip(columns)
+                        {
+                            *dx = scale * dy + slope * (x - mean) + offset;
+                        }
+                    }
+                },
+            );
+        });
+    });
+    let f32s = |values: &[f64]| values.iter().map(|v| *v as f32).collect();
+    NormalizedGradients { dx, dgamma: f32s(&dgamma), dbeta: f32s(&dbeta) }
+}
+
+/// The gradient before a function, in pieces that stay in the first cache; without one, the gradient as it is.
+struct Chain<'a> {
+    function: Option<Function<'a>>,
+    means: &'a [f32],
+    columns: &'a [Vec<f32>; 2],
+    y: Vec<f32>,
+    dz: Vec<f32>,
+}
+
+impl<'a> Chain<'a> {
+    fn new(function: Option<Function<'a>>, means: &'a [f32], columns: &'a [Vec<f32>; 2]) -> Self {
+        Self { function, means, columns, y: Vec::new(), dz: Vec::new() }
+    }
+
+    /// Calls `body(start, x, dz)` for pieces of whole rows of columns.
+    fn each(&mut self, x: &[f32], dy: &[f32], mut body: impl FnMut(usize, &[f32], &[f32])) {
+        const PIECE: usize = 2048;
+        let Some(function) = self.function else { return body(0, x, dy) };
+        let (means, [scales, shifts]) = (self.means, self.columns);
+        let wide = means.len().max(1);
+        let piece = (PIECE / wide).max(1) * wide;
+        for (index, (x, dy)) in x.chunks(piece).zip(dy.chunks(piece)).enumerate() {
+            self.y.resize(x.len(), 0.0);
+            self.dz.clear();
+            self.dz.extend_from_slice(dy);
+            let y = &mut self.y[..];
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (y, x) in y.chunks_mut(wide).zip(x.chunks(wide)) {
+                        let values = y.iter_mut().zip(x).zip(means).zip(scales).zip(shifts);
+                        for ((((y, x), mean), scale), shift) in values {
+                            *y = (x - mean) * scale + shift;
+                        }
+                    }
+                },
+            );
+            (function.map)(y);
+            (function.chain)(y, &mut self.dz);
+            body(index * piece, x, &self.dz);
+        }
+    }
+}
+
+/// For each channel of a segment the sums of dy and of dy (x - mean).
+fn product_sums(
+    x: &[f32],
+    dy: &[f32],
+    sets: Sets,
+    chain: &mut Chain<'_>,
+    plain: &mut [f32],
+    centered: &mut [f32],
+) {
+    let (width, means) = (sets.width(), chain.means);
+    if sets.inner > 1 {
+        let runs = x.chunks_exact(sets.inner).zip(dy.chunks_exact(sets.inner));
+        for (run, (x, dy)) in runs.enumerate() {
+            let c = run % width;
+            let (sum, product) = vectorized(
+                #[inline(always)]
+                || {
+                    let mean = means[c];
+                    let product = |[x, dy]: [f32; 2]| dy * (x - mean);
+                    (lane_sum([dy], |[dy]| dy), lane_sum([x, dy], product))
+                },
+            );
+            plain[c] += sum;
+            centered[c] += product;
+        }
+        return;
+    }
+    let wide = means.len();
+    let block = (CHUNK / wide).max(1) * wide;
+    for (x, dy) in x.chunks(block).zip(dy.chunks(block)) {
+        let (mut sums, mut products) = (vec![0f32; wide], vec![0f32; wide]);
+        chain.each(x, dy, |_, x, dy| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (x, dy) in x.chunks(wide).zip(dy.chunks(wide)) {
+                        let places = sums.iter_mut().zip(&mut products).zip(means);
+                        for (((sum, product), mean), (x, dy)) in places.zip(x.iter().zip(dy)) {
+                            *sum += dy;
+                            *product += dy * (x - mean);
+                        }
+                    }
+                },
+            );
+        });
+        fold(&mut sums, width);
+        fold(&mut products, width);
+        plain.iter_mut().zip(&sums).for_each(|(all, sum)| *all += sum);
+        centered.iter_mut().zip(&products).for_each(|(all, sum)| *all += sum);
+    }
+}
