@@ -18,7 +18,7 @@ pub mod windows;
 
 pub use gather::gather_rows;
 pub use gemm::{Matrix, product, product_rows};
-pub use map::{build_parts, build_parts_of, build_rows, map, map2, map3, zeros};
+pub use map::{build_parts, build_parts_of, build_rows, copy_parts, map, map2, map3, zeros};
 pub use mapped_file::MappedFile;
 pub use slices::{slice_of, with_labels, with_slice, with_slice_mut, with_slices};
 pub use threads::{CHUNK, for_chunks, for_parts, for_parts_of, for_rows, parallel};

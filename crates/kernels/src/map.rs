@@ -1,7 +1,7 @@
 //! New vectors made in one pass over slices: nothing is copied first or written twice. The functions
 //! given must be `#[inline(always)]` plain arithmetic that vectorises; what they capture, they own.
 
-use super::{CHUNK, for_chunks, for_parts_of, vectorized};
+use super::{CHUNK, for_chunks, for_parts, for_parts_of, vectorized};
 use std::mem::MaybeUninit;
 
 /// `f(a[i])` for every `i`.
@@ -67,6 +67,24 @@ pub fn zeros(len: usize) -> Vec<f32> {
 pub fn build_parts(len: usize, part: usize, body: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     let [values] = build_parts_of([(len, part)], |index, [values]| body(index * part, values));
     values
+}
+
+/// A copy of `values` of which `body(start, part)` changes each part of `part` values, on all threads if there is more
+/// than one: a part is copied and changed while it is in the cache.
+pub fn copy_parts(
+    values: &[f32],
+    part: usize,
+    body: impl Fn(usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let mut copy = Vec::with_capacity(values.len());
+    for_parts(&mut copy.spare_capacity_mut()[..values.len()], part, |start, own| {
+        own.write_copy_of_slice(&values[start..start + own.len()]);
+        // SAFETY: the line before writes every element of the part.
+        body(start, unsafe { own.assume_init_mut() });
+    });
+    // SAFETY: the parts are the first `values.len()` places of the capacity, and each is written.
+    unsafe { copy.set_len(values.len()) };
+    copy
 }
 
 /// As [`build_parts`], in parts of whole rows of `width` values of about [`CHUNK`] in all: `body(first row, rows)`.

@@ -11,7 +11,7 @@ mod rows;
 
 pub use gradients::{NormalizedGradients, Statistics, Upstream, normalize_backward};
 
-use super::{CHUNK, build_parts, for_parts, lane_sum, vectorized};
+use super::{CHUNK, copy_parts, for_parts, lane_sum, vectorized};
 
 /// How the values of a tensor fall into sets. Its axes are `[samples, positions, groups, channels,
 /// inner]`; a set holds the values of one sample and one group. Scale and shift are per channel of all
@@ -146,10 +146,10 @@ impl Sets {
         pairs
     }
 
-    /// Runs `body(segment, out)` for every segment of a result of as many values.
-    fn map(&self, body: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    /// A copy of values of which `body(segment, values)` changes each segment.
+    fn map(&self, values: &[f32], body: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
         let segment = self.segment();
-        build_parts(self.len(), self.per_part() * segment, |start, part| {
+        copy_parts(&values[..self.len()], self.per_part() * segment, |start, part| {
             for (i, out) in part.chunks_mut(segment.max(1)).enumerate() {
                 body(start / segment + i, out);
             }
@@ -328,29 +328,27 @@ pub fn normalize_with(
     function: Option<Function<'_>>,
 ) -> Vec<f32> {
     let inverse = inverses(variance, epsilon);
-    sets.map(|segment, y| {
+    sets.map(x, |segment, y| {
         let sample = sets.sample_of(segment);
         let means = repeat(sets.by_channel(mean, sample), sets);
         let [scales, shifts] = scales_and_shifts(sets, sample, &inverse, gamma, beta);
-        let x = sets.of(x, segment);
         vectorized(
             #[inline(always)]
             || {
                 if sets.inner > 1 {
-                    let runs = y.chunks_exact_mut(sets.inner).zip(x.chunks_exact(sets.inner));
-                    for (run, (y, x)) in runs.enumerate() {
+                    for (run, y) in y.chunks_exact_mut(sets.inner).enumerate() {
                         let c = run % means.len();
                         let (mean, scale, shift) = (means[c], scales[c], shifts[c]);
-                        for (y, x) in y.iter_mut().zip(x) {
-                            *y = (x - mean) * scale + shift;
+                        for y in y {
+                            *y = (*y - mean) * scale + shift;
                         }
                     }
                     return;
                 }
-                for (y, x) in y.chunks_mut(means.len()).zip(x.chunks(means.len())) {
-                    let values = y.iter_mut().zip(x).zip(&means).zip(&scales).zip(&shifts);
-                    for ((((y, x), mean), scale), shift) in values {
-                        *y = (x - mean) * scale + shift;
+                for y in y.chunks_mut(means.len()) {
+                    let values = y.iter_mut().zip(&means).zip(&scales).zip(&shifts);
+                    for (((y, mean), scale), shift) in values {
+                        *y = (*y - mean) * scale + shift;
                     }
                 }
             },

@@ -6,7 +6,7 @@ use crate::dense::column_sums;
 use crate::op::{Input, Kernel, Operation, Values, is_cpu_f32, one};
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use sconce_core::tape::Pass;
-use sconce_kernels::{CHUNK, build_parts, map, map2, map3, vectorized, with_slice, with_slices};
+use sconce_kernels::{CHUNK, copy_parts, map, map2, map3, vectorized, with_slice, with_slices};
 use std::sync::Arc;
 
 /// An operator between two tensors.
@@ -129,11 +129,11 @@ impl Kernel<()> for Arithmetic {
     fn forward(&self, inputs: &[Input<'_>]) -> Result<(Vec<Values>, ())> {
         let (a, b) = (inputs[0].data, inputs[1].data);
         let y = match (self.operator, &self.activation) {
-            (_, Some(activation)) => build_parts(a.len(), CHUNK, |start, y| {
-                let (a, b) = (&a[start..start + y.len()], &b[start..start + y.len()]);
+            (_, Some(activation)) => copy_parts(a, CHUNK, |start, y| {
+                let b = &b[start..start + y.len()];
                 vectorized(
                     #[inline(always)]
-                    || y.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = a + b),
+                    || y.iter_mut().zip(b).for_each(|(y, b)| *y += b),
                 );
                 activation.map_in_place(y);
             }),
@@ -206,10 +206,8 @@ impl Kernel<()> for Arithmetic {
 /// The gradient before an activation, from its results.
 fn chain(activation: &Arc<dyn Activation>, y: &Tensor, dy: &Tensor) -> Result<Tensor> {
     let dz = with_slices([y, dy], |[y, dy]| {
-        Ok(build_parts(dy.len(), CHUNK, |start, dz| {
-            let range = start..start + dz.len();
-            dz.copy_from_slice(&dy[range.clone()]);
-            activation.chain_in_place(&y[range], dz);
+        Ok(copy_parts(dy, CHUNK, |start, dz| {
+            activation.chain_in_place(&y[start..start + dz.len()], dz);
         }))
     })?;
     Tensor::from_vec(dz, dy.shape(), dy.device())

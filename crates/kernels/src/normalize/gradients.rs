@@ -97,24 +97,24 @@ pub fn normalize_backward(
     };
     let slopes = of_sets(&slope, !given);
     let offsets = of_sets(&offset, !given && center);
-    let dx = sets.map(|segment, dx| {
+    let dx = sets.map(dy, |segment, dx| {
         let sample = sets.sample_of(segment);
         let by_set = |values: &[f32]| repeat(sets.by_channel(values, sample), sets);
         let (means, slopes, offsets) = (by_set(mean), by_set(&slopes), by_set(&offsets));
         let columns = scales_and_shifts(sets, sample, &inverse, gamma, beta);
         let [scales, _] = &columns;
-        let (x, dy) = (sets.of(x, segment), sets.of(dy, segment));
+        let x = sets.of(x, segment);
         if sets.inner > 1 {
             vectorized(
                 #[inline(always)]
                 || {
                     let runs = dx.chunks_exact_mut(sets.inner).zip(x.chunks_exact(sets.inner));
-                    for (run, ((dx, x), dy)) in runs.zip(dy.chunks_exact(sets.inner)).enumerate() {
+                    for (run, (dx, x)) in runs.enumerate() {
                         let c = run % means.len();
                         let (mean, scale, slope, offset) =
                             (means[c], scales[c], slopes[c], offsets[c]);
-                        for ((dx, x), dy) in dx.iter_mut().zip(x).zip(dy) {
-                            *dx = scale * dy + slope * (x - mean) + offset;
+                        for (dx, x) in dx.iter_mut().zip(x) {
+                            *dx = scale * *dx + slope * (x - mean) + offset;
                         }
                     }
                 },
@@ -122,23 +122,24 @@ pub fn normalize_backward(
             return;
         }
         let wide = means.len();
-        Chain::new(function, &means, &columns).each(x, dy, |start, x, dy| {
-            let dx = &mut dx[start..start + x.len()];
+        let mut chain = Chain::new(function, &means, &columns);
+        let piece = chain.piece(x.len());
+        for (dx, x) in dx.chunks_mut(piece).zip(x.chunks(piece)) {
+            chain.apply(x, dx);
             vectorized(
                 #[inline(always)]
                 || {
-                    let rows = dx.chunks_mut(wide).zip(x.chunks(wide)).zip(dy.chunks(wide));
-                    for ((dx, x), dy) in rows {
-                        let values = dx.iter_mut().zip(x).zip(dy);
+                    for (dx, x) in dx.chunks_mut(wide).zip(x.chunks(wide)) {
                         let columns = means.iter().zip(scales).zip(&slopes).zip(&offsets);
-                        for (((dx, x), dy), (((mean, scale), slope), offset)) in values.zip(columns)
+                        for ((dx, x), (((mean, scale), slope), offset)) in
+                            dx.iter_mut().zip(x).zip(columns)
                         {
-                            *dx = scale * dy + slope * (x - mean) + offset;
+                            *dx = scale * *dx + slope * (x - mean) + offset;
                         }
                     }
                 },
             );
-        });
+        }
     });
     let f32s = |values: &[f64]| values.iter().map(|v| *v as f32).collect();
     NormalizedGradients { dx, dgamma: f32s(&dgamma), dbeta: f32s(&dbeta) }
@@ -158,32 +159,48 @@ impl<'a> Chain<'a> {
         Self { function, means, columns, y: Vec::new(), dz: Vec::new() }
     }
 
-    /// Calls `body(start, x, dz)` for pieces of whole rows of columns.
-    fn each(&mut self, x: &[f32], dy: &[f32], mut body: impl FnMut(usize, &[f32], &[f32])) {
+    /// Values of a piece of `len` values, in whole rows of columns.
+    fn piece(&self, len: usize) -> usize {
         const PIECE: usize = 2048;
-        let Some(function) = self.function else { return body(0, x, dy) };
+        let wide = self.means.len().max(1);
+        if self.function.is_some() { (PIECE / wide).max(1) * wide } else { len.max(1) }
+    }
+
+    /// Turns the gradient of a piece's results into that before the function.
+    fn apply(&mut self, x: &[f32], gradient: &mut [f32]) {
+        let Some(function) = self.function else { return };
         let (means, [scales, shifts]) = (self.means, self.columns);
         let wide = means.len().max(1);
-        let piece = (PIECE / wide).max(1) * wide;
-        for (index, (x, dy)) in x.chunks(piece).zip(dy.chunks(piece)).enumerate() {
-            self.y.resize(x.len(), 0.0);
-            self.dz.clear();
-            self.dz.extend_from_slice(dy);
-            let y = &mut self.y[..];
-            vectorized(
-                #[inline(always)]
-                || {
-                    for (y, x) in y.chunks_mut(wide).zip(x.chunks(wide)) {
-                        let values = y.iter_mut().zip(x).zip(means).zip(scales).zip(shifts);
-                        for ((((y, x), mean), scale), shift) in values {
-                            *y = (x - mean) * scale + shift;
-                        }
+        self.y.resize(x.len(), 0.0);
+        let y = &mut self.y[..];
+        vectorized(
+            #[inline(always)]
+            || {
+                for (y, x) in y.chunks_mut(wide).zip(x.chunks(wide)) {
+                    let values = y.iter_mut().zip(x).zip(means).zip(scales).zip(shifts);
+                    for ((((y, x), mean), scale), shift) in values {
+                        *y = (x - mean) * scale + shift;
                     }
-                },
-            );
-            (function.map)(y);
-            (function.chain)(y, &mut self.dz);
-            body(index * piece, x, &self.dz);
+                }
+            },
+        );
+        (function.map)(y);
+        (function.chain)(y, gradient);
+    }
+
+    /// Calls `body(x, dz)` for the pieces of a gradient.
+    fn each(&mut self, x: &[f32], dy: &[f32], mut body: impl FnMut(&[f32], &[f32])) {
+        if self.function.is_none() {
+            return body(x, dy);
+        }
+        let piece = self.piece(x.len());
+        for (x, dy) in x.chunks(piece).zip(dy.chunks(piece)) {
+            let mut dz = std::mem::take(&mut self.dz);
+            dz.clear();
+            dz.extend_from_slice(dy);
+            self.apply(x, &mut dz);
+            body(x, &dz);
+            self.dz = dz;
         }
     }
 }
@@ -219,7 +236,7 @@ fn product_sums(
     let block = (CHUNK / wide).max(1) * wide;
     for (x, dy) in x.chunks(block).zip(dy.chunks(block)) {
         let (mut sums, mut products) = (vec![0f32; wide], vec![0f32; wide]);
-        chain.each(x, dy, |_, x, dy| {
+        chain.each(x, dy, |x, dy| {
             vectorized(
                 #[inline(always)]
                 || {

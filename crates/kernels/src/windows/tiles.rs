@@ -267,10 +267,13 @@ impl WithSimd for KernelGradient<'_> {
 
 /// `B' x B` of tiles that begin two rows and columns apart.
 pub(super) struct TransformInput<'a> {
-    /// Rows of `columns` places of `channels` values.
+    /// `[rows, columns, channels]`.
     pub x: &'a [f32],
-    pub columns: usize,
+    pub size: [usize; 2],
     pub channels: Width,
+    /// Where the first tile begins, counted from `pad` rows and columns of zeros before `x`.
+    pub first: usize,
+    pub pad: [usize; 2],
     pub tiles: [usize; 2],
     /// `[points, tiles, padded channels]`.
     pub out: &'a mut [f32],
@@ -281,25 +284,47 @@ impl WithSimd for TransformInput<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, columns, channels, tiles: [down, across], out } = self;
+        let Self { x, size: [rows, columns], channels, first, pad, tiles: [down, across], out } =
+            self;
         let (padded, channels) = (channels.padded(), channels.len);
         let tiles = down * across;
         assert!(out.len() == points_len(tiles, padded) && padded.is_multiple_of(S::F32_LANES));
-        assert!(2 * across + 2 <= columns && (2 * down + 2) * columns * channels <= x.len());
+        assert!(x.len() == rows * columns * channels);
         let from = Grid { apart: [columns * channels, channels], size: [4, 4] };
         let to = Grid::points(point_len(tiles, padded));
         for i in 0..down {
+            let row = first + 2 * i;
+            let rows_inside = row >= pad[0] && row - pad[0] + 4 <= rows;
             for j in 0..across {
-                let (tile, place) = (i * across + j, 2 * (i * columns + j));
-
+                let (tile, column) = (i * across + j, 2 * j);
+                let inside = rows_inside && column >= pad[1] && column - pad[1] + 4 <= columns;
                 for c in (0..channels).step_by(S::F32_LANES) {
-                    // SAFETY: 4 x 4 places from that of a tile on lie in `x`, each with `channels - c`
-                    // values from `c` on, and each point has a row of whole vectors for a tile: checked
-                    // above.
+                    // SAFETY: 4 x 4 places from that of the tile on lie in `x`, or those that do are read; each
+                    // has `channels - c` values from `c` on, and each point a row of whole vectors for a tile:
+                    // checked above.
                     unsafe {
-                        let at = x.as_ptr().add(place * channels + c);
+                        let values: [[S::f32s; 4]; 4] = if inside {
+                            let place = (row - pad[0]) * columns + column - pad[1];
+                            from.load(simd, x.as_ptr().add(place * channels + c), channels - c)
+                        } else {
+                            let mut values = [[simd.splat_f32s(0.0); 4]; 4];
+                            for (a, values) in values.iter_mut().enumerate() {
+                                for (b, value) in values.iter_mut().enumerate() {
+                                    let at = [row + a, column + b];
+                                    let is =
+                                        |i: usize, len| (pad[i]..pad[i] + len).contains(&at[i]);
+                                    if is(0, rows) && is(1, columns) {
+                                        let place = (at[0] - pad[0]) * columns + at[1] - pad[1];
+                                        let at = x.as_ptr().add(place * channels + c);
+                                        let one = Grid { apart: [0, 0], size: [1, 1] };
+                                        *value = one.load::<S, 1>(simd, at, channels - c)[0][0];
+                                    }
+                                }
+                            }
+                            values
+                        };
                         let points = both_sides::<_, 4, 4>(
-                            from.load(simd, at, channels - c),
+                            values,
                             #[inline(always)]
                             |[a, b, c, d]| {
                                 [

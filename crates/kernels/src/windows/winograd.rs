@@ -92,17 +92,27 @@ impl Winograd {
     /// The tiles of some rows of results, of an image of `x`, transformed: `[points, tiles, padded channels]`.
     fn transform(&self, x: &Operand<'_>, image: usize, rows: &Range<usize>, scratch: &mut Scratch) {
         let tiles = [rows.len().div_ceil(2), self.output[1].div_ceil(2)];
+        let [height, width] = self.input;
+        let len = height * width * self.channels;
+        let channels = Width::new(self.channels);
+        let out = aligned(&mut scratch.block, self.points_len(rows));
+        if x.change.is_none() {
+            let (x, size, pad) = (&x.values[image * len..][..len], self.input, self.pad);
+            let first = rows.start;
+            Arch::new().dispatch(TransformInput { x, size, channels, first, pad, tiles, out });
+            return;
+        }
+        // Changed values are read four times: from a copy.
         let source = Source {
-            input: [self.input[0], 1, self.input[1]],
+            input: [height, 1, width],
             before: [self.pad[0], 0, self.pad[1]],
             first: rows.start,
             padded: [2 * tiles[0] + 2, 1, 2 * tiles[1] + 2],
         };
-        let start = image * self.input[0] * self.input[1] * self.channels;
-        let (x, [.., columns]) = x.rows(&source, start, self.channels, &mut scratch.padded);
-        let channels = Width::new(self.channels);
-        let out = aligned(&mut scratch.block, self.points_len(rows));
-        Arch::new().dispatch(TransformInput { x, columns, channels, tiles, out });
+        let (x, [rows, _, columns]) =
+            x.rows(&source, image * len, self.channels, &mut scratch.padded);
+        let (size, first, pad) = ([rows, columns], 0, [0; 2]);
+        Arch::new().dispatch(TransformInput { x, size, channels, first, pad, tiles, out });
     }
 
     /// `finish(x * kernel + bias)`.
