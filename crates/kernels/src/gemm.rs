@@ -1,5 +1,6 @@
 //! Matrix products on slices: `gemm` (candle's own), cut by shape and run on candle's pool.
 
+use super::narrow::{Narrow, is_narrow};
 use super::threads::{CHUNK, Shared, for_parts, for_rows, parallel};
 use super::zeros;
 use std::ops::Range;
@@ -164,6 +165,25 @@ pub fn product_rows(
 /// writes meanwhile, and holds values if `accumulate`.
 unsafe fn multiply(out: *mut f32, stride: usize, a: Matrix<'_>, b: Matrix<'_>, accumulate: bool) {
     let ((a_cs, a_rs), (b_cs, b_rs)) = (a.strides(), b.strides());
+    if is_narrow(b.columns) && b_cs == 1 && a.columns > 0 {
+        // SAFETY: as below.
+        unsafe {
+            Narrow {
+                left: a.data.as_ptr(),
+                apart: [a_rs as usize, a_cs as usize],
+                rows: a.rows,
+                depth: a.columns,
+                right: b.data.as_ptr(),
+                right_row: b_rs as usize,
+                width: b.columns,
+                out,
+                out_row: stride,
+                accumulate,
+            }
+            .run();
+        }
+        return;
+    }
     // SAFETY: `Matrix::new`, `column_range` and the parts of matrices make every element that gemm reads of
     // `a` and `b` lie inside their slices; the caller answers for `out`, which no `&[f32]` can overlap.
     unsafe {
@@ -214,6 +234,9 @@ mod tests {
             (130, 70, 257),
             (256, 130, 128),
             (20, 70, 1100),
+            (9, 300, 16),
+            (300, 140, 32),
+            (3, 0, 16),
         ];
         for (m, k, n) in shapes {
             for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {

@@ -9,6 +9,7 @@ pub mod gemm;
 mod map;
 mod mapped_file;
 pub mod math;
+mod narrow;
 pub mod normalize;
 mod pool;
 mod slices;

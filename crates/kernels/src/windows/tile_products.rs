@@ -1,10 +1,8 @@
 //! The products of transformed tiles, a matrix for each of their points (see `tiles.rs`).
 
 use super::tiles::{POINTS, Width, point_len, points_len};
+use crate::narrow::{Block, DEPTH};
 use pulp::{Simd, WithSimd};
-
-/// Columns of the left side in one pass: their rows of a panel then stay in the first cache.
-const DEPTH: usize = 128;
 
 /// `out[p, i, n] = sum_j left[p, i, j] right[p, j, n]` for each point p; added to what is there if `accumulate`.
 /// Sums run in the order of j.
@@ -48,82 +46,13 @@ impl WithSimd for Products<'_> {
                             rows,
                             depth: (depth - from).min(DEPTH),
                             right: self.right.as_ptr().add(right + from * width),
+                            right_row: width,
                             out: (self.out.as_mut_ptr())
                                 .add(point * point_len(rows, padded) + first),
-                            padded,
+                            out_row: padded,
                             accumulate: self.accumulate || from > 0,
                         };
-                        match width / S::F32_LANES {
-                            1 => block.run::<S, 8, 1>(simd),
-                            _ if S::REGISTER_COUNT < 32 => block.run::<S, 6, 2>(simd),
-                            _ => block.run::<S, 8, 2>(simd),
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Some columns of one product, and a panel of its results.
-struct Block {
-    left: *const f32,
-    apart: [usize; 2],
-    rows: usize,
-    depth: usize,
-    right: *const f32,
-    out: *mut f32,
-    padded: usize,
-    accumulate: bool,
-}
-
-impl Block {
-    /// # Safety
-    /// The left side has `rows` rows and `depth` columns, the right one `depth` rows of `VECTORS` vectors;
-    /// the result has `rows` rows, which nobody else has.
-    #[inline(always)]
-    unsafe fn run<S: Simd, const ROWS: usize, const VECTORS: usize>(self, simd: S) {
-        let lanes = S::F32_LANES;
-        let [row, column] = self.apart;
-        for first in (0..self.rows).step_by(ROWS) {
-            // The last tile repeats its last row, whose sums are then not kept.
-            let count = (self.rows - first).min(ROWS);
-            let rows: [usize; ROWS] = std::array::from_fn(
-                #[inline(always)]
-                |i| (first + i.min(count - 1)) * row,
-            );
-            // SAFETY: as the caller says.
-            unsafe {
-                let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
-                let out = self.out.add(first * self.padded);
-                if self.accumulate {
-                    for (i, sums) in sums.iter_mut().enumerate().take(count) {
-                        for (v, sum) in sums.iter_mut().enumerate() {
-                            let at = out.add(i * self.padded + v * lanes);
-                            *sum = at.cast::<S::f32s>().read_unaligned();
-                        }
-                    }
-                }
-                let (mut left, mut right) = (self.left, self.right);
-                for _ in 0..self.depth {
-                    let vectors: [S::f32s; VECTORS] = std::array::from_fn(
-                        #[inline(always)]
-                        |v| right.add(v * lanes).cast::<S::f32s>().read_unaligned(),
-                    );
-                    for i in 0..ROWS {
-                        let value = simd.splat_f32s(*left.add(rows[i]));
-                        for v in 0..VECTORS {
-                            sums[i][v] = simd.mul_add_e_f32s(value, vectors[v], sums[i][v]);
-                        }
-                    }
-                    // Beyond the last column these point nowhere and are not read.
-                    left = left.wrapping_add(column);
-                    right = right.wrapping_add(VECTORS * lanes);
-                }
-                for (i, sums) in sums.iter().enumerate().take(count) {
-                    for (v, sum) in sums.iter().enumerate() {
-                        let at = out.add(i * self.padded + v * lanes);
-                        at.cast::<S::f32s>().write_unaligned(*sum);
+                        block.run(simd, width / S::F32_LANES);
                     }
                 }
             }
