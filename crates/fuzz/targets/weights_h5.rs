@@ -7,6 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use sconce_core::Dims;
 use sconce_saving::NamedTensors;
 use sconce_train::{Model, WeightOptions};
+use std::cell::RefCell;
 
 /// A layer of each of the kinds whose weights older versions laid out in another way.
 const MODEL: &str = r#"{"class_name": "Sequential", "config": {"name": "sequential", "layers": [
@@ -17,12 +18,19 @@ const MODEL: &str = r#"{"class_name": "Sequential", "config": {"name": "sequenti
     {"class_name": "LSTM", "config": {"units": 2, "name": "lstm"}},
     {"class_name": "Dense", "config": {"units": 2, "name": "dense"}}]}}"#;
 
+thread_local! {
+    static BUILT: RefCell<Model> = RefCell::new({
+        let mut model = Model::from_json(MODEL).expect("a model");
+        model.build(&Dims::batch_of(&[4, 3])).expect("its weights");
+        model
+    });
+}
+
 fuzz_target!(|bytes: &[u8]| {
     let _ = NamedTensors::from_h5_bytes(bytes.to_vec(), "fuzz");
     let path = common::file("model.weights.h5", bytes);
     for (by_name, skip_mismatch) in [(false, false), (true, true)] {
-        let mut model = Model::from_json(MODEL).expect("a model");
-        model.build(&Dims::batch_of(&[4, 3])).expect("its weights");
-        let _ = model.load_weights_with(&path, WeightOptions { by_name, skip_mismatch });
+        let options = WeightOptions { by_name, skip_mismatch };
+        let _ = BUILT.with_borrow_mut(|model| model.load_weights_with(&path, options));
     }
 });
