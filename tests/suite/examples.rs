@@ -1,5 +1,9 @@
 //! The examples that no other test uses, run.
 
+#[path = "../../examples/callbacks.rs"]
+mod callbacks;
+#[path = "../../examples/custom_block.rs"]
+mod custom_block;
 #[path = "../../examples/custom_objects.rs"]
 mod custom_objects;
 #[path = "../../examples/custom_step.rs"]
@@ -12,9 +16,12 @@ mod forecasting;
 mod functional;
 #[path = "../../examples/image_classification.rs"]
 mod image_classification;
+#[path = "../../examples/masking_and_padding.rs"]
+mod masking_and_padding;
+#[path = "../../examples/saving.rs"]
+mod saving;
 #[path = "../../examples/sequence_generation.rs"]
 mod sequence_generation;
-
 #[path = "../../examples/serving.rs"]
 mod serving;
 #[path = "../../examples/text_classification.rs"]
@@ -37,6 +44,47 @@ fn objects_of_one_s_own_go_through_files() {
         assert!(error.contains(name), "{name} is not in: {error}");
     }
     assert!(error.contains("register it under this name in `CustomObjects`"), "{error}");
+}
+
+#[test]
+fn a_callback_of_one_s_own_stops_a_run() {
+    let (history, good) = callbacks::train().unwrap();
+    let losses = history.get("val_loss");
+    assert!(losses.len() < 200, "{losses:?}");
+    let (first, last) = losses.split_at(losses.len() - 3);
+    assert!(last.iter().all(|loss| *loss < 0.01), "{losses:?}");
+    assert!(first.windows(3).all(|w| w.iter().any(|loss| *loss >= 0.01)), "{losses:?}");
+    // 320 rows in batches of 32.
+    assert_eq!(good.lock().unwrap().batches, 10 * losses.len());
+}
+
+#[test]
+fn every_way_to_save_gives_the_same_predictions() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(saving::save_and_load(folder.path()).unwrap(), [true; 4]);
+}
+
+#[test]
+fn layers_of_layers_and_cells_of_one_s_own_train_and_go_through_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (before, after) = custom_block::train(&folder.path().join("block.keras")).unwrap();
+    assert_eq!(before, after);
+    assert!(before.get("accuracy").unwrap() > 0.9, "{before}");
+}
+
+#[test]
+fn padding_changes_no_prediction() {
+    let (model, scores) = masking_and_padding::train().unwrap();
+    assert!(scores.get("accuracy").unwrap() > 0.9, "{scores}");
+    let predicted = |steps| -> f32 {
+        let x = masking_and_padding::padded(&[vec![9, 2, 8]], steps).unwrap();
+        model.predict(&x).unwrap().to_vec2::<f32>().unwrap()[0][0]
+    };
+    for steps in [9, 30] {
+        assert!((predicted(steps) - predicted(3)).abs() < 1e-6);
+    }
+    // Without the mask 27 steps of padding would count.
+    assert!(predicted(30) > 0.5);
 }
 
 #[test]

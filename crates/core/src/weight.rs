@@ -167,11 +167,8 @@ impl Weight {
         let var = match first {
             FirstValues::Zeros => {
                 check_memory(&spec.dims, dtype).map_err(|e| e.in_layer(&path))?;
-                Var::from_tensor(&Tensor::zeros(
-                    spec.dims.as_slice(),
-                    held_as(dtype, device),
-                    device,
-                )?)?
+                // Not made of a tensor, which would be copied and so take its memory before there are values.
+                Var::zeros(spec.dims.as_slice(), held_as(dtype, device), device)?
             }
             FirstValues::Seed(seed) => {
                 spec.initializer.check()?;

@@ -365,7 +365,7 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
     });
     let write_flattened = flattened.iter().map(|field| {
         let ident = &field.ident;
-        quote!(writer.flatten(self.#ident.to_config()?);)
+        quote!(writer.flatten(Config::to_config(&self.#ident)?);)
     });
     let write = fields.iter().filter(|f| f.is_key() && !f.attributes.read_only).map(|field| {
         let (ident, key) = (&field.ident, &field.key);
@@ -386,7 +386,7 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
     });
     let check_flattened = flattened.iter().map(|field| {
         let ident = &field.ident;
-        quote!(self.#ident.check_ranges()?;)
+        quote!(Config::check_ranges(&self.#ident)?;)
     });
     let checks: Vec<TokenStream> = check_flattened.chain(checks).collect();
     let (check, check_read) = if checks.is_empty() {
@@ -398,7 +398,7 @@ fn config(input: &DeriveInput, container: &Container, fields: &[Field]) -> Token
                 Ok(())
             }
         };
-        (Some(check), Some(quote!(value.check_ranges()?;)))
+        (Some(check), Some(quote!(Config::check_ranges(&value)?;)))
     };
     let module = container
         .module

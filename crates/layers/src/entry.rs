@@ -358,15 +358,13 @@ impl LayerEntry {
         }
         let x = self.accepted(x)?;
         let layer = self.layer();
-        for child in layer.children() {
-            let siblings = child.entries();
-            for entry in &siblings {
-                if entry.given_name().is_none() {
-                    entry.set_name(&free_name(entry.class_name(), &siblings));
-                }
-                let inputs = layer.child_inputs(entry, &x).map_err(|e| e.in_layer(&path))?;
-                entry.build(&inputs, &path, options)?;
+        let siblings: Vec<_> = layer.children().iter().flat_map(Child::entries).collect();
+        for entry in &siblings {
+            if entry.given_name().is_none() {
+                entry.set_name(&free_name(entry.class_name(), &siblings));
             }
+            let inputs = layer.child_inputs(entry, &x).map_err(|e| e.in_layer(&path))?;
+            entry.build(&inputs, &path, options)?;
         }
         let specs = layer.weights(&x).map_err(|e| e.in_layer(&path))?;
         let mut weights: Vec<Arc<Weight>> = Vec::with_capacity(specs.len());

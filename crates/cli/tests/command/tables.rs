@@ -184,6 +184,8 @@ fn models_and_configurations_are_told_apart() {
         "{text}"
     );
     assert!(text.contains("train it first"), "{text}");
+    let text = error(&["convert", "run.json", "new.keras"]);
+    assert!(text.contains("`run.json` is a run configuration where a model is wanted"), "{text}");
     sconce(dir.path(), &["convert", "m.keras", "m.json"]).ok();
     assert!(error(&["train", "m.json"]).contains("`m.json` is a model; CONFIG"));
 }

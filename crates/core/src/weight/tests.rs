@@ -55,6 +55,23 @@ fn first_values_come_from_the_initializer_or_are_zeros() {
     assert_eq!(initializer.1.load(Ordering::Relaxed), 1, "nothing was drawn");
 }
 
+/// A file may claim weights that it does not hold; that it does not is found before they take memory.
+#[test]
+#[cfg(target_os = "linux")]
+fn zeros_take_no_memory_until_they_are_set() {
+    let peak = || -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    let before = peak();
+    let spec = WeightSpec::new("kernel", &[20_000, 20_000], Counting::from(1.0));
+    let zeros = make(spec, FirstValues::Zeros).unwrap();
+    assert_eq!(zeros.var.dims(), [20_000, 20_000]);
+    let kilobytes = peak() - before;
+    assert!(kilobytes < 400_000, "{kilobytes} kB of 1.6 GB");
+}
+
 #[test]
 fn state_keeps_a_type_of_its_own() {
     let big = Counting::from(16_777_215.0);

@@ -21,8 +21,12 @@ impl Reshape {
 
     /// The target for samples of `len` values (`None`: not known yet).
     fn resolve(&self, len: Option<usize>) -> Result<Vec<Option<usize>>> {
-        let known: usize =
-            self.target_shape.iter().filter(|a| **a >= 0).map(|a| *a as usize).product();
+        let mut axes = self.target_shape.iter().filter(|a| **a >= 0).map(|a| *a as usize);
+        let known = axes.try_fold(1usize, |known, axis| known.checked_mul(axis));
+        let known = known.ok_or_else(|| {
+            let message = format!("its target_shape {:?} is too large", self.target_shape);
+            Error::layer("", message)
+        })?;
         let open = self.target_shape.contains(&-1);
         if let Some(len) = len {
             let fits = if open { known > 0 && len.is_multiple_of(known) } else { known == len };
@@ -78,5 +82,19 @@ impl Layer for Reshape {
 
     fn outputs_probabilities(&self) -> Option<bool> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_that_overflow_are_refused() {
+        let x = Args::one(Spec::float(Dims::batch_of(&[4])));
+        for target in [&[1 << 33, 1 << 33, -1][..], &[i64::MAX, 3]] {
+            let error = Reshape::new(target).outputs(&x).unwrap_err().to_string();
+            assert!(error.contains("is too large"), "{error}");
+        }
     }
 }

@@ -254,6 +254,14 @@ pub fn load_model(path: &Path, device: &Device, seed: u64) -> Result<Model> {
         Some("safetensors") => Model::load_with(path, LoadOptions::new().device(device)),
         Some("json") => {
             let (text, value) = read_json(path)?;
+            if value.get("class_name").is_none() && value.get("model").is_some() {
+                let message = format!(
+                    "`{}` is a run configuration where a model is wanted: train it and take the file that \
+                     it writes, or take what is in its `model`",
+                    path.display()
+                );
+                return Err(Error::config("", message));
+            }
             from_json(&value, device, seed).map_err(|e| e.in_file(path, &text))
         }
         _ => Err(Error::config(
