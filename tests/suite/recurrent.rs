@@ -36,6 +36,30 @@ fn states_last_from_batch_to_batch_until_they_are_reset() {
     assert!(error.contains("[2, 4], this batch needs (3, 4)"), "{error}");
 }
 
+/// Steps that a mask leaves out keep the states, also over the end of a batch. (The next begins with a step that
+/// counts: what comes out before that is 0 in each batch.)
+#[test]
+fn masked_states_of_images_last_from_batch_to_batch() {
+    let x = Input::of_layer(InputLayer::of(Dims(vec![None, None, Some(4), Some(3), Some(2)])));
+    let mask = Input::of_layer(InputLayer::of(Dims(vec![None, None])).dtype("bool"));
+    let layer = ConvLSTM2D::new(2, 2).stateful(true).return_sequences(true);
+    let y = layer.apply(Args::one(x.clone()).named("mask", mask.clone())).unwrap();
+    let mut model = Model::new([&x, &mask], [&y]).unwrap();
+    model.compile("sgd", "mse").unwrap();
+    let x = sample(&[2, 6, 4, 3, 2]);
+    let counts = Tensor::new(&[[1u8, 0, 1, 0, 1, 0], [0, 1, 1, 0, 1, 1]], &Device::Cpu).unwrap();
+    let part = |start: usize, len: usize| {
+        let part = |x: &Tensor| x.narrow(1, start, len).unwrap().contiguous().unwrap();
+        model.predict_with(&[part(&x), part(&counts)][..], 2).unwrap()
+    };
+    let whole = part(0, 6);
+    model.reset_states();
+    close(&part(0, 4), &whole.narrow(1, 0, 4).unwrap());
+    close(&part(4, 2), &whole.narrow(1, 4, 2).unwrap());
+    let first = whole.get(0).unwrap();
+    close(&first.narrow(0, 3, 1).unwrap(), &first.narrow(0, 2, 1).unwrap());
+}
+
 #[test]
 fn states_are_no_weights_and_in_no_file() {
     let mut model = stateful();

@@ -17,7 +17,7 @@ mod gather;
 mod region;
 mod walk;
 
-pub use gather::GradientSink;
+pub use gather::{GradientSink, Rows};
 pub use region::{Output, unrecorded};
 pub use walk::Pass;
 

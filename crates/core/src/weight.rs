@@ -5,9 +5,9 @@
 //! results never depend on the order of a hash map.
 
 use crate::device::held_as;
-use crate::tape::{self, GradientSink, Tape};
+use crate::tape::{self, GradientSink, Rows, Tape};
 use crate::{Error, Result, Stream};
-use candle_core::{DType, Device, Shape, Tensor, Var};
+use candle_core::{DType, Device, Shape, Tensor, TensorId, Var};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -363,16 +363,39 @@ impl Store {
     }
 
     fn gradients(&self, sink: &mut GradientSink) -> Gradients {
-        Gradients(self.trainable().map(|p| sink.take(p.var.as_tensor())).collect())
+        let mut known = Vec::new();
+        let gradients = self.trainable().map(|parameter| {
+            let (gradient, rows) = sink.take_with_rows(parameter.var.as_tensor())?;
+            known.extend(rows.map(|rows| (gradient.id(), rows)));
+            Some(gradient)
+        });
+        Gradients(gradients.collect(), known)
     }
 }
 
 /// The gradients of a store's trainable weights, in its order. `None`: the loss does not depend on
 /// that weight.
 #[derive(Clone, Debug)]
-pub struct Gradients(pub Vec<Option<Tensor>>);
+pub struct Gradients(
+    pub Vec<Option<Tensor>>,
+    /// The tensors of which the rows are known outside which they are 0, as those of an embedding are.
+    Vec<(TensorId, Rows)>,
+);
+
+impl From<Vec<Option<Tensor>>> for Gradients {
+    fn from(gradients: Vec<Option<Tensor>>) -> Self {
+        Self(gradients, Vec::new())
+    }
+}
 
 impl Gradients {
+    /// Outside which rows (of the first axis, ascending, each once) a gradient is 0, if that is known.
+    pub fn rows(&self, index: usize) -> Option<&[u32]> {
+        // By tensor: one that was put in the place of another may be anything.
+        let gradient = self.0.get(index)?.as_ref()?.id();
+        self.1.iter().find(|(known, _)| *known == gradient).map(|(_, rows)| &**rows)
+    }
+
     /// Pairs each trainable weight with its gradient; a weight without one is an error that names it.
     pub fn audit(&self, store: &Store) -> Result<()> {
         let missing: Vec<&str> = store

@@ -20,6 +20,24 @@ pub fn update<const S: usize>(
     slots: [&Tensor; S],
     rule: impl Fn(f32, f32, [f32; S]) -> (f32, [f32; S]) + Sync + Copy,
 ) -> Result<()> {
+    update_rows(weight, gradient, slots, None, rule)
+}
+
+/// As [`update`], of some rows (of the first axis, ascending, each once) if they are given.
+pub fn update_rows<const S: usize>(
+    weight: &Tensor,
+    gradient: &Tensor,
+    slots: [&Tensor; S],
+    rows: Option<&[u32]>,
+    rule: impl Fn(f32, f32, [f32; S]) -> (f32, [f32; S]) + Sync + Copy,
+) -> Result<()> {
+    let count = weight.dims().first().copied().unwrap_or(1);
+    if let Some(rows) = rows {
+        let ascending = rows.windows(2).all(|pair| pair[0] < pair[1]);
+        if !ascending || rows.last().is_some_and(|last| *last as usize >= count) {
+            bail!("an update of rows needs each once, ascending, of the {count} there are")
+        }
+    }
     if slots.iter().any(|s| s.dims() != weight.dims()) || gradient.dims() != weight.dims() {
         bail!("an update needs weight, gradient and slots of one shape, {:?}", weight.dims())
     }
@@ -40,7 +58,10 @@ pub fn update<const S: usize>(
         with_slice_mut(weight, |w| {
             let mut open = std::array::from_fn(|_| Shared::new(&mut []));
             with_slices_mut(&slots, &mut open, 0, &mut |slots| {
-                run(w, g, slots, rule);
+                match rows {
+                    Some(rows) => run_rows(w, g, slots, (rows, count), rule),
+                    None => run(w, g, slots, rule),
+                }
                 Ok(())
             })
         })
@@ -67,26 +88,63 @@ fn run<const S: usize>(
         let (w, slots) = unsafe {
             (w.range(start, end), std::array::from_fn::<_, S, _>(|i| slots[i].range(start, end)))
         };
-        let g = &g[start..end];
+        vectorized(
+            #[inline(always)]
+            || each(w, &g[start..end], slots, rule),
+        );
+    });
+}
+
+/// As [`run`], of rows that are in range and ascending, of `count`.
+fn run_rows<const S: usize>(
+    w: &mut [f32],
+    g: &[f32],
+    slots: &[Shared<f32>; S],
+    (rows, count): (&[u32], usize),
+    rule: impl Fn(f32, f32, [f32; S]) -> (f32, [f32; S]) + Sync + Copy,
+) {
+    let width = w.len() / count.max(1);
+    let at_once = (CHUNK / width.max(1)).max(1);
+    let w = Shared::new(w);
+    parallel(rows.len().div_ceil(at_once), |part| {
+        let rows = &rows[part * at_once..rows.len().min((part + 1) * at_once)];
         vectorized(
             #[inline(always)]
             || {
-                // Equal lengths that the compiler can see: without them every index is checked and
-                // nothing vectorises (13 times slower for two slots).
-                let n = w.len();
-                let g = &g[..n];
-                let slots = slots.map(|s| &mut s[..n]);
-                for i in 0..n {
-                    let old = std::array::from_fn(|s| slots[s][i]);
-                    let (value, new) = rule(w[i], g[i], old);
-                    w[i] = value;
-                    for s in 0..S {
-                        slots[s][i] = new[s];
-                    }
+                for row in rows {
+                    let (start, end) = (*row as usize * width, (*row as usize + 1) * width);
+                    // SAFETY: as in `run`; each row comes once, so ranges are disjoint.
+                    let (w, slots) = unsafe {
+                        let slots = std::array::from_fn::<_, S, _>(|i| slots[i].range(start, end));
+                        (w.range(start, end), slots)
+                    };
+                    each(w, &g[start..end], slots, rule);
                 }
             },
         );
     });
+}
+
+#[inline(always)]
+fn each<const S: usize>(
+    w: &mut [f32],
+    g: &[f32],
+    slots: [&mut [f32]; S],
+    rule: impl Fn(f32, f32, [f32; S]) -> (f32, [f32; S]),
+) {
+    // Equal lengths that the compiler can see: without them every index is checked and nothing
+    // vectorises (13 times slower for two slots).
+    let n = w.len();
+    let g = &g[..n];
+    let slots = slots.map(|s| &mut s[..n]);
+    for i in 0..n {
+        let old = std::array::from_fn(|s| slots[s][i]);
+        let (value, new) = rule(w[i], g[i], old);
+        w[i] = value;
+        for s in 0..S {
+            slots[s][i] = new[s];
+        }
+    }
 }
 
 type Then<'f, const N: usize> = dyn FnMut(&[Shared<f32>; N]) -> Result<()> + 'f;
@@ -180,6 +238,37 @@ mod tests {
             assert!(w.iter().enumerate().all(|(i, v)| *v == -3.0 * i as f32), "{len}");
             let m = m.to_vec1::<f32>().unwrap();
             assert!(m.iter().enumerate().all(|(i, v)| *v == 2.0 * i as f32), "{len}");
+        }
+    }
+
+    #[test]
+    fn some_rows_are_updated() {
+        let values = |count: usize| (0..count).map(|i| i as f32).collect::<Vec<_>>();
+        for (count, width) in [(7, 3), (2, 1), (1, CHUNK + 1), (1000, 129)] {
+            let shape = (count, width);
+            let make = || Tensor::from_vec(values(count * width), shape, &Device::Cpu).unwrap();
+            let (g, all_g) = (make(), make());
+            for rows in [vec![], vec![0], (0..count as u32).step_by(2).collect::<Vec<_>>()] {
+                let (w, m) = (make(), make());
+                let rule = |w: f32, g: f32, [m]: [f32; 1]| (w - g * 2.0 + m, [m + g]);
+                update_rows(&w, &g, [&m], Some(&rows), rule).unwrap();
+                let (all_w, all_m) = (make(), make());
+                update(&all_w, &all_g, [&all_m], rule).unwrap();
+                let flat = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                for (some, all, before) in [(&w, &all_w, make()), (&m, &all_m, make())] {
+                    let (some, all, before) = (flat(some), flat(all), flat(&before));
+                    for i in 0..count * width {
+                        let right =
+                            if rows.contains(&((i / width) as u32)) { all[i] } else { before[i] };
+                        assert_eq!(some[i], right, "{count} rows of {width}, {rows:?}");
+                    }
+                }
+            }
+            for wrong in [vec![0, 0], vec![1, 0], vec![count as u32]] {
+                let (w, rule) = (make(), |w: f32, _: f32, []: [f32; 0]| (w, []));
+                let message = update_rows(&w, &g, [], Some(&wrong), rule).unwrap_err().to_string();
+                assert!(message.contains("ascending"), "{message}");
+            }
         }
     }
 

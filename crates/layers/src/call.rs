@@ -185,13 +185,8 @@ impl<'a> Call<'a> {
                 *output = tape.seal(output)?;
             }
         }
-        if let Some(regularizer) = self.entry.activity_regularizer() {
-            for output in &outputs {
-                // Keras divides by the batch size, so that the strength does not depend on it.
-                let rows = output.dims().first().copied().unwrap_or(1).max(1) as f64;
-                let penalty = (regularizer.get()?.penalty(output)? / rows)?;
-                self.scope.context.add_loss(penalty);
-            }
+        if layer.regularizes_outputs() {
+            outputs.iter().try_for_each(|output| self.regularize_activity(output))?;
         }
         let masks = match self.masks.take() {
             Some(masks) => masks,
@@ -207,6 +202,16 @@ impl<'a> Call<'a> {
             observe(&self.scope.path.text(), &outputs)?;
         }
         Ok(outputs)
+    }
+
+    /// Adds the penalty of the layer's `activity_regularizer` on a tensor, if it has one.
+    pub(crate) fn regularize_activity(&mut self, output: &Tensor) -> Result<()> {
+        let Some(regularizer) = self.entry.activity_regularizer() else { return Ok(()) };
+        // Keras divides by the batch size, so that the strength does not depend on it.
+        let rows = output.dims().first().copied().unwrap_or(1).max(1) as f64;
+        let penalty = (regularizer.get()?.penalty(output)? / rows)?;
+        self.scope.context.add_loss(penalty);
+        Ok(())
     }
 
     fn has_masks(&self) -> bool {

@@ -193,6 +193,11 @@ pub trait Layer: Configured {
         None
     }
 
+    /// Whether `activity_regularizer` is a penalty on the outputs, and not only on what the layer computes within.
+    fn regularizes_outputs(&self) -> bool {
+        true
+    }
+
     /// Whether masks pass through. The mask of a layer that does not support masking ends there, with
     /// a warning, as in Keras.
     fn supports_masking(&self) -> bool {

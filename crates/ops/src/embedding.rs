@@ -98,13 +98,10 @@ impl Kernel<()> for Embedding {
         let width = pass.input(0).dim(1)?;
         let rows = self.rows.as_deref().unwrap_or_default();
         sconce_kernels::with_slice(dy, |dy| {
-            pass.write(0, |table, accumulate| {
+            pass.write_rows(0, rows, |table| {
                 // Each part of the table adds its own rows, in their order.
                 let part = table.len().div_ceil(PARTS).next_multiple_of(width.max(1));
                 for_parts(table, part, |start, part| {
-                    if !accumulate {
-                        part.fill(0.0);
-                    }
                     for (from, row) in dy.chunks_exact(width.max(1)).zip(rows) {
                         let to = (*row as usize * width).wrapping_sub(start);
                         if let Some(sums) = part.get_mut(to..to.wrapping_add(width)) {
@@ -121,7 +118,11 @@ impl Kernel<()> for Embedding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arithmetic::Operator;
+    use crate::dense::Dense;
     use crate::gradient_check::{check_operation_on, sample};
+    use candle_core::Var;
+    use sconce_core::{GradientSink, Tape};
 
     #[test]
     fn gradients_and_forms_agree() {
@@ -141,6 +142,57 @@ mod tests {
         let ids = Tensor::new(&[[1i64, 3], [3, 0]], &Device::Cpu).unwrap();
         assert_eq!(embedding(&table, &ids).unwrap().dims(), [2, 2, 3]);
         check(&ids);
+    }
+
+    /// Over steps that use one sink, whose buffer is cleared where it was used.
+    #[test]
+    fn gradients_know_their_rows() {
+        let table = sample("table", &[6, 3]).unwrap().to_dtype(DType::F32).unwrap();
+        let table = Var::from_tensor(&table).unwrap();
+        let look_up = |ids: &[u32]| {
+            let ids = Tensor::from_slice(ids, ids.len(), &Device::Cpu).unwrap();
+            embedding(&table, &ids).unwrap().sum_all().unwrap()
+        };
+        let all = || Dense::plain().apply(&[&ones(2, 6), &table]).unwrap().sum_all().unwrap();
+        let mut sink = GradientSink::new([table.as_tensor()]);
+        let mut step = |loss: &dyn Fn() -> Tensor, right: Option<&[u32]>| {
+            let gradient = |sink: &mut GradientSink| {
+                let (loss, tape) = Tape::record(loss);
+                tape.backward(&loss, sink).unwrap();
+                let (gradient, rows) = sink.take_with_rows(&table).unwrap();
+                (gradient.to_vec2::<f32>().unwrap(), rows)
+            };
+            let (dense, rows) = gradient(&mut sink);
+            assert_eq!(rows.as_deref(), right);
+            let (anew, _) = gradient(&mut GradientSink::new([table.as_tensor()]));
+            assert_eq!(dense, anew);
+            for (row, values) in dense.iter().enumerate() {
+                let is_used = right.is_none_or(|rows| rows.contains(&(row as u32)));
+                assert_eq!(values.iter().any(|value| *value != 0.0), is_used, "row {row}");
+            }
+        };
+        step(&|| look_up(&[4, 0, 4]), Some(&[0, 4]));
+        step(&|| look_up(&[1]), Some(&[1]));
+        step(&|| (look_up(&[3, 2, 3]) + look_up(&[2, 1])).unwrap(), Some(&[1, 2, 3]));
+        step(&|| (look_up(&[3]) + all()).unwrap(), None);
+        step(&|| (all() + look_up(&[3])).unwrap(), None);
+        step(&|| look_up(&[5]), Some(&[5]));
+        // Through another operation the gradient of a table that is no weight goes on.
+        let twice = || {
+            let table = crate::arithmetic::arithmetic(Operator::Add, &table, &table).unwrap();
+            embedding(&table, &Tensor::new(&[1u32], &Device::Cpu).unwrap())
+                .unwrap()
+                .sum_all()
+                .unwrap()
+        };
+        let (loss, tape) = Tape::record(twice);
+        tape.backward(&loss, &mut sink).unwrap();
+        let gradient = sink.take(&table).unwrap().to_vec2::<f32>().unwrap();
+        assert_eq!((gradient[0][0], gradient[1][0]), (0.0, 2.0));
+    }
+
+    fn ones(rows: usize, columns: usize) -> Tensor {
+        Tensor::ones((rows, columns), DType::F32, &Device::Cpu).unwrap()
     }
 
     #[test]

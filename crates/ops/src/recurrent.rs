@@ -11,6 +11,7 @@
 mod conv_lstm;
 mod fused;
 mod gru;
+mod gru_before;
 mod lstm;
 mod simple_rnn;
 #[cfg(test)]

@@ -44,4 +44,9 @@ impl UpdateRule for Adagrad {
     fn fused(&self) -> bool {
         true
     }
+
+    fn leaves_without_gradient(&self) -> bool {
+        // Else 0 would be divided by 0.
+        self.epsilon as f32 > 0.0 || self.initial_accumulator_value as f32 > 0.0
+    }
 }

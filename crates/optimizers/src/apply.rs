@@ -22,7 +22,7 @@ impl OptimizerState {
             return Ok(());
         }
         let trainable: Vec<&Parameter> = store.trainable().collect();
-        self.apply_to(&trainable, &gradients.0, 1.0)
+        self.apply_to(&trainable, gradients, 1.0)
     }
 
     /// Applies the gradients, times `scale`, of the weights that this optimizer (which may be one of several)
@@ -30,7 +30,7 @@ impl OptimizerState {
     pub(super) fn apply_to(
         &mut self,
         trainable: &[&Parameter],
-        gradients: &[Option<Tensor>],
+        gradients: &Gradients,
         scale: f64,
     ) -> Result<()> {
         if let Some(dynamic) = self.rule.dynamic_scale() {
@@ -43,7 +43,7 @@ impl OptimizerState {
             self.iterations += 1;
             return Ok(());
         }
-        if !self.weights.iter().any(|at| matches!(gradients.get(*at), Some(Some(_)))) {
+        if !self.weights.iter().any(|at| matches!(gradients.0.get(*at), Some(Some(_)))) {
             return Ok(());
         }
         if self.iterations == 0 {
@@ -59,19 +59,21 @@ impl OptimizerState {
             self.update(trainable, gradients, &step, unscale)?;
         } else {
             for (at, sum) in self.weights.iter().zip(&self.accumulated) {
-                if let Some(Some(gradient)) = gradients.get(*at) {
+                if let Some(Some(gradient)) = gradients.0.get(*at) {
                     add_scaled(sum, gradient, unscale, self.fused)?;
                 }
             }
             if (self.iterations + 1).is_multiple_of(every) {
-                let mut sums = vec![None; gradients.len()];
+                let mut sums = vec![None; gradients.0.len()];
                 for (at, sum) in self.weights.iter().zip(&self.accumulated) {
-                    if let (Some(Some(_)), Some(place)) = (gradients.get(*at), sums.get_mut(*at)) {
+                    if let (Some(Some(_)), Some(place)) = (gradients.0.get(*at), sums.get_mut(*at))
+                    {
                         *place = Some(sum.clone());
                     }
                 }
+                let sums = Gradients::from(sums);
                 self.update(trainable, &sums, &step, 1.0 / every as f64)?;
-                sums.iter().flatten().try_for_each(Tensor::zero_set)?;
+                sums.0.iter().flatten().try_for_each(Tensor::zero_set)?;
             }
         }
         self.average(trainable, updates)?;
@@ -106,16 +108,16 @@ impl OptimizerState {
     /// Their gradients.
     fn own_gradients<'a>(
         &'a self,
-        gradients: &'a [Option<Tensor>],
+        gradients: &'a Gradients,
     ) -> impl Iterator<Item = Option<&'a Tensor>> {
-        self.weights.iter().filter_map(|at| gradients.get(*at).map(Option::as_ref))
+        self.weights.iter().filter_map(|at| gradients.0.get(*at).map(Option::as_ref))
     }
 
     /// Clips gradients, decays weights and updates them.
     fn update(
         &self,
         trainable: &[&Parameter],
-        gradients: &[Option<Tensor>],
+        gradients: &Gradients,
         step: &Step<'_>,
         scale: f64,
     ) -> Result<()> {
@@ -123,13 +125,16 @@ impl OptimizerState {
         let clip = Clip::new(self.rule.common(), scale);
         if self.fused {
             let clip = clip.globally(self.own_gradients(gradients).flatten())?;
-            let gradients = self.own_gradients(gradients);
-            for (i, (parameter, gradient)) in self.own(trainable).zip(gradients).enumerate() {
+            let own = self.own_gradients(gradients);
+            for (i, (parameter, gradient)) in self.own(trainable).zip(own).enumerate() {
                 if let (Some(gradient), Some(slots)) = (gradient, self.slots.get(i)) {
                     let decay = step.rate * self.decays.get(i).copied().unwrap_or_default();
-                    let prepare = Some(clip.prepare(gradient, decay)?);
-                    let weight = parameter.var.as_tensor();
-                    self.rule.update(step, &Target { weight, gradient, slots, prepare })?;
+                    let prepare = clip.prepare(gradient, decay)?;
+                    let leaves = self.rule.leaves_without_gradient() && prepare.keeps_zero();
+                    let known = || gradients.rows(self.weights.get(i).copied()?);
+                    let rows = if leaves { known() } else { None };
+                    let (weight, prepare) = (parameter.var.as_tensor(), Some(prepare));
+                    self.rule.update(step, &Target { weight, gradient, slots, rows, prepare })?;
                 }
             }
             return Ok(());
@@ -144,7 +149,8 @@ impl OptimizerState {
                 if decay != 0.0 {
                     update::assign(weight, &(weight - (weight * decay)?)?)?;
                 }
-                self.rule.update(step, &Target { weight, gradient, slots, prepare: None })?;
+                let target = Target { weight, gradient, slots, rows: None, prepare: None };
+                self.rule.update(step, &target)?;
             }
         }
         Ok(())

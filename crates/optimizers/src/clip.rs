@@ -14,6 +14,11 @@ pub struct Prepare {
 }
 
 impl Prepare {
+    /// Whether a weight whose gradient is 0 is changed by nothing but the rule.
+    pub(super) fn keeps_zero(self) -> bool {
+        self.scale.is_finite() && self.decay == 0.0
+    }
+
     /// The clipped gradient.
     #[inline(always)]
     pub fn gradient(self, g: f32) -> f32 {

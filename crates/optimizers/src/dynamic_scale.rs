@@ -2,7 +2,7 @@
 //! [`LossScaleOptimizer`](super::LossScaleOptimizer).
 
 use super::OptimizerState;
-use sconce_core::{DType, Error, Parameter, Result, Tensor};
+use sconce_core::{DType, Error, Gradients, Parameter, Result, Tensor};
 use sconce_kernels::update;
 
 /// How a loss scale changes.
@@ -27,14 +27,14 @@ impl OptimizerState {
         &mut self,
         dynamic: DynamicScale,
         trainable: &[&Parameter],
-        gradients: &[Option<Tensor>],
+        gradients: &Gradients,
     ) -> Result<()> {
         let [counter, scale] = self.shared.as_slice() else {
             return Err(Error::training("a loss scale needs its count of steps and its value"));
         };
         let (now, steps) =
             (scale.to_scalar::<f32>()?, counter.to_dtype(DType::I64)?.to_scalar::<i64>()?);
-        let finite = all_finite(gradients)?;
+        let finite = all_finite(&gradients.0)?;
         if finite {
             for inner in &mut self.inner {
                 inner.apply_to(trainable, gradients, 1.0 / f64::from(now))?;

@@ -129,6 +129,12 @@ pub trait UpdateRule: Send + Sync {
         false
     }
 
+    /// Whether a weight and its slots stay as they are, bit for bit, where the gradient is 0, so that only the rows
+    /// that an embedding used need be changed. For rules whose update is `elementwise!`.
+    fn leaves_without_gradient(&self) -> bool {
+        false
+    }
+
     /// The factor on the loss before the backward pass, by which gradients are divided.
     fn loss_scale_factor(&self) -> Option<f64> {
         self.common().loss_scale_factor

@@ -46,4 +46,8 @@ impl UpdateRule for SGD {
     fn fused(&self) -> bool {
         true
     }
+
+    fn leaves_without_gradient(&self) -> bool {
+        self.momentum == 0.0
+    }
 }

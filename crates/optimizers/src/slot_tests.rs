@@ -37,7 +37,7 @@ fn step(store: &Store, state: &mut OptimizerState, value: f32) {
         let ramp = Tensor::arange(1f32, p.var.elem_count() as f32 + 1.0, &Device::Cpu).unwrap();
         Some((ramp.reshape(p.var.dims()).unwrap() * f64::from(value)).unwrap())
     });
-    state.apply(store, &Gradients(gradients.collect())).unwrap();
+    state.apply(store, &Gradients::from(gradients.collect::<Vec<_>>())).unwrap();
 }
 
 fn state(rule: impl UpdateRule + 'static, store: &Store) -> OptimizerState {

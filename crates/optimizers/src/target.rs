@@ -13,6 +13,8 @@ pub struct Target<'a> {
     pub gradient: &'a Tensor,
     /// The slots as [`UpdateRule::slots`](super::UpdateRule::slots) declares them.
     pub slots: &'a [Tensor],
+    /// The rows (of the first axis) to change, if the others stay as they are.
+    pub(crate) rows: Option<&'a [u32]>,
     /// What is left to do before the rule, for rules that do it in one pass with their own work.
     pub(crate) prepare: Option<Prepare>,
 }
@@ -48,10 +50,11 @@ macro_rules! elementwise {
     ($target:expr, [$($slot:expr),*], |$w:ident, $g:ident, [$($name:ident),*]| $body:expr) => {{
         let target: &$crate::Target<'_> = $target;
         match target.prepare {
-            Some(prepare) => sconce_kernels::update::update(
+            Some(prepare) => sconce_kernels::update::update_rows(
                 target.weight,
                 target.gradient,
                 [$($slot),*],
+                target.rows,
                 #[inline(always)]
                 move |w, g, [$($name),*]| {
                     let $w = sconce_ops::number::Scalar(prepare.weight(w));

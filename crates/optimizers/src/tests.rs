@@ -65,7 +65,7 @@ impl Bench {
 
     fn step(&mut self, step: usize) {
         let at = |g: &Tensor| Some(g.get(step).unwrap());
-        let gradients = Gradients(self.gradients.iter().map(at).collect());
+        let gradients = Gradients::from(self.gradients.iter().map(at).collect::<Vec<_>>());
         self.state.apply(&self.store, &gradients).unwrap();
     }
 
@@ -233,15 +233,15 @@ fn variables_that_do_not_fit_are_refused() {
 #[test]
 fn gradients_that_do_not_fit_are_refused() {
     let Bench { store, mut state, .. } = bench("sgd");
-    let none = state.apply(&store, &Gradients(vec![None, None, None]));
+    let none = state.apply(&store, &Gradients::from(vec![None, None, None]));
     assert!(none.unwrap_err().to_string().starts_with("no trainable weight has a gradient"));
-    let few = state.apply(&store, &Gradients(vec![None]));
+    let few = state.apply(&store, &Gradients::from(vec![None]));
     assert!(few.unwrap_err().to_string().contains("each of the 3 trainable weights, found 1"));
     let mut frozen = Store::new();
     for (index, parameter) in store.parameters().iter().enumerate() {
         frozen.add(parameter.path.clone(), parameter.weight.clone(), index != 1).unwrap();
     }
-    let frozen = state.apply(&frozen, &Gradients(vec![None, None]));
+    let frozen = state.apply(&frozen, &Gradients::from(vec![None, None]));
     assert!(frozen.unwrap_err().to_string().contains("other weights are trainable now"));
 }
 
@@ -252,8 +252,8 @@ fn a_weight_without_gradient_stays() {
         bench.state.fused = fused;
         let before = bench.weights();
         for step in 0..4 {
-            let gradients = bench.gradients.iter().map(|g| g.get(step).ok()).collect();
-            let mut gradients = Gradients(gradients);
+            let gradients: Vec<_> = bench.gradients.iter().map(|g| g.get(step).ok()).collect();
+            let mut gradients = Gradients::from(gradients);
             gradients.0[1] = None;
             bench.state.apply(&bench.store, &gradients).unwrap();
         }
@@ -410,7 +410,7 @@ fn the_loss_scale_changes() {
             let ones = Tensor::ones(p.var.dims(), DType::F32, &Device::Cpu).unwrap();
             Some((ones * f64::from(value)).unwrap())
         });
-        let gradients = Gradients(gradients.collect());
+        let gradients = Gradients::from(gradients.collect::<Vec<_>>());
         let before = bench.weights()[2].to_scalar::<f32>().unwrap();
         bench.state.apply(&bench.store, &gradients).unwrap();
         let moved = before - bench.weights()[2].to_scalar::<f32>().unwrap();
@@ -451,7 +451,7 @@ fn after(optimizer: SGD, fused: bool, gradients: [f32; 3]) -> Vec<Vec<f32>> {
     let gradients = parameters.iter().zip(gradients).map(|(p, g)| {
         Some(Tensor::full(g, p.var.dims(), &Device::Cpu).unwrap().to_dtype(DType::F32).unwrap())
     });
-    let gradients = Gradients(gradients.collect());
+    let gradients = Gradients::from(gradients.collect::<Vec<_>>());
     bench.state.apply(&bench.store, &gradients).unwrap();
     bench.weights().iter().map(|w| w.flatten_all().unwrap().to_vec1().unwrap()).collect()
 }
@@ -493,7 +493,7 @@ fn norms_beyond_f32_are_clipped() {
 fn clip_grad_norm_returns_the_norm_before() {
     let gradients = |values: &[f32]| {
         let one = |value: &f32| Some(Tensor::new(&[*value], &Device::Cpu).unwrap());
-        Gradients(values.iter().map(one).chain([None]).collect())
+        Gradients::from(values.iter().map(one).chain([None]).collect::<Vec<_>>())
     };
     let values = |gradients: &Gradients| -> Vec<f32> {
         let value = |g: &Tensor| g.to_vec1::<f32>().unwrap()[0];
@@ -528,5 +528,74 @@ fn gradients_are_divided_by_the_loss_scale_factor() {
         // Clipping comes after unscaling.
         let clipped = after(SGD::new(1.0).loss_scale_factor(8.0).clipvalue(2.0), fused, [24.0; 3]);
         assert!(clipped.iter().flatten().all(|w| *w == -2.0), "{clipped:?}");
+    }
+}
+
+/// The rows that an embedding used are changed alone: to the same bits as if all were, of weights and slots.
+#[test]
+fn rows_without_a_gradient_are_left_alone() {
+    let make = |optimizer: &Optimizer| {
+        let mut store = Store::new();
+        let spec = WeightSpec::new("embeddings", &[9, 5], Arc::new(Zeros));
+        let weight =
+            Weight::new(spec, "words", &Device::Cpu, DType::F32, FirstValues::Zeros).unwrap();
+        store.add("words/embeddings".to_string(), Arc::new(weight), true).unwrap();
+        let values: Vec<f32> = (0..45).map(|i| (i as f32 * 0.7).sin() - 0.1).collect();
+        let values = Tensor::from_vec(values, (9, 5), &Device::Cpu).unwrap();
+        store.parameters()[0].set(&values).unwrap();
+        let state = OptimizerState::new(optimizer, &store).unwrap();
+        (store, state)
+    };
+    let optimizers: Vec<Optimizer> = vec![
+        SGD::new(0.1).into(),
+        SGD::new(0.1).clipnorm(0.5).into(),
+        SGD::new(0.1).clipvalue(0.5).into(),
+        SGD::new(0.1).global_clipnorm(0.5).loss_scale_factor(8.0).into(),
+        SGD::new(0.1).momentum(0.9).nesterov(true).into(),
+        SGD::new(0.1).weight_decay(0.01).into(),
+        SGD::new(0.1).use_ema(0.5).ema_overwrite_frequency(2).into(),
+        SGD::new(0.1).gradient_accumulation_steps(2).into(),
+        Adagrad::new(0.1).into(),
+        Adagrad::new(0.1).initial_accumulator_value(0.0).into(),
+        Adagrad::new(0.1).initial_accumulator_value(0.0).epsilon(0.0).into(),
+        Adam::new(0.1).into(),
+    ];
+    let batches: [&[u32]; 5] = [&[4, 0, 4, 8], &[1], &[], &[7, 7, 7], &[2, 1, 0]];
+    for optimizer in optimizers {
+        let ((some, mut of_some), (all, mut of_all)) = (make(&optimizer), make(&optimizer));
+        let mut sink = some.sink();
+        for ids in batches {
+            let ids = Tensor::from_slice(ids, ids.len(), &Device::Cpu).unwrap();
+            let table = some.parameters()[0].var.as_tensor();
+            let (loss, tape) = sconce_core::Tape::record(|| {
+                let vectors = sconce_ops::embedding(table, &ids)?;
+                (vectors.sqr()? * 3.0)?.sum_all()
+            });
+            let gradients = some.backward_into(&loss.unwrap(), &tape, &mut sink).unwrap();
+            if gradients.0[0].is_none() {
+                continue;
+            }
+            assert!(gradients.rows(0).is_some_and(|rows| rows.len() < 4) || ids.elem_count() == 0);
+            let copies = gradients.0.iter().flatten().map(|g| Some(g.copy().unwrap()));
+            let copies = Gradients::from(copies.collect::<Vec<_>>());
+            assert!(copies.rows(0).is_none());
+            of_some.apply(&some, &gradients).unwrap();
+            of_all.apply(&all, &copies).unwrap();
+            let bits = |store: &Store, state: &OptimizerState| -> Vec<u32> {
+                let weight = store.parameters()[0].var.as_tensor();
+                let tensors = std::iter::once(weight).chain(state.slots.iter().flatten());
+                let values = tensors
+                    .flat_map(|x| x.flatten_all().unwrap().to_vec1::<f32>().unwrap())
+                    // What a NaN looks like is the processor's choice.
+                    .map(|x| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() });
+                values.collect()
+            };
+            assert_eq!(
+                bits(&some, &of_some),
+                bits(&all, &of_all),
+                "{}",
+                optimizer.to_json().unwrap()
+            );
+        }
     }
 }

@@ -50,6 +50,13 @@ def make(_folder):
         add("/scores", q, w, masks=masks, attention_mask=seen, return_attention_scores=True)
         add("/scores_unseen", q, w, attention_mask=nothing, return_attention_scores=True)
         add("/scores_causal", same, same, use_causal_mask=True, return_attention_scores=True)
+    for name, make_layer in {
+        "multi_head": lambda **more: layers.MultiHeadAttention(2, 3, activity_regularizer="l2", **more),
+        "group_query": lambda **more: layers.GroupQueryAttention(3, 4, 2, activity_regularizer="l1", **more),
+    }.items():
+        cases.add(f"{name}/activity", make_layer, q, w, spread=True)
+        gated = lambda: make_layer(use_gate=True)
+        cases.add(f"{name}/activity/scores", gated, q, w, spread=True, return_attention_scores=True)
     several = lambda: layers.MultiHeadAttention(2, 3, output_shape=(2, 3))
     cases.add("multi_head/output_shape", several, q, w, spread=True)
     dropped = lambda: layers.MultiHeadAttention(2, 3, dropout=0.3)

@@ -1,5 +1,6 @@
 """Embeddings, recurrent layers, their cells and wrappers. Dropout draws other numbers here than there."""
 
+import numpy as np
 from keras import layers
 
 from .common import exact_tanh
@@ -84,7 +85,16 @@ def cases():
         images = cases.normal(2, 3, *shape)
         add(f"conv_lstm_{rank}d", lambda: layer(2, 2), images)
         add(f"conv_lstm_{rank}d/states", lambda: layer(3, 2, padding="same", go_backwards=True, **every), images)
-    # Without masks: on JAX, Keras spreads those of sequences of images over the last axes.
+        # Unrolled: otherwise Keras on JAX spreads masks of sequences of images over the last axes.
+        masked = lambda **more: lambda: layer(2, 2, padding="same", unroll=True, **more)
+        steps = [np.array([[False, True, False], [True, True, False]])]
+        add(f"conv_lstm_{rank}d/mask", masked(), images, masks=steps)
+        add(f"conv_lstm_{rank}d/mask_every", masked(**every), images, masks=steps)
+        add(f"conv_lstm_{rank}d/mask_backwards", masked(go_backwards=True, **every), images, masks=steps)
+        # Of one row they are spread over it alone. Unrolled, Keras does not know of zero_output_for_mask.
+        zero = lambda **more: lambda: layer(2, 2, zero_output_for_mask=True, **more)
+        add(f"conv_lstm_{rank}d/mask_zero_output", zero(**every), images[:1], masks=[steps[0][:1]])
+        add(f"conv_lstm_{rank}d/mask_zero_last", zero(return_state=True), images[:1], masks=[steps[0][:1]])
     add("conv_lstm_2d/strides", lambda: layers.ConvLSTM2D(2, 3, strides=2, padding="same", **every), cases.normal(3, 4, 4, 5, 2))
     add("conv_lstm_1d/dilation", lambda: layers.ConvLSTM1D(2, 2, dilation_rate=2, use_bias=False), cases.normal(2, 3, 5, 2))
 

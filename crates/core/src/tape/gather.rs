@@ -4,6 +4,10 @@
 use super::ById;
 use candle_core::{DType, Result, Tensor, TensorId};
 use sconce_kernels::{map2, with_slice, with_slice_mut, zeros};
+use std::sync::Arc;
+
+/// Rows of the first axis, ascending, each once.
+pub type Rows = Arc<[u32]>;
 
 /// A gradient that may grow.
 pub(super) struct Gathered {
@@ -68,6 +72,8 @@ pub struct GradientSink {
 struct SinkSlot {
     buffer: Option<Tensor>,
     gathered: Option<Gathered>,
+    /// Outside which rows both are 0; `None`: they may be anything anywhere.
+    rows: Option<Rows>,
 }
 
 impl GradientSink {
@@ -95,7 +101,10 @@ impl GradientSink {
     /// Adds a gradient to a variable's, if it is watched.
     pub(super) fn give(&mut self, id: TensorId, gradient: Tensor) -> Result<()> {
         match self.slots.get_mut(&id) {
-            Some(slot) => gather(&mut slot.gathered, gradient),
+            Some(slot) => {
+                slot.rows = None;
+                gather(&mut slot.gathered, gradient)
+            }
             None => Ok(()),
         }
     }
@@ -111,24 +120,83 @@ impl GradientSink {
         write: &mut dyn FnMut(&mut [f32], bool) -> Result<()>,
     ) -> Result<()> {
         let Some(slot) = self.slots.get_mut(&id) else { return Ok(()) };
-        match (&slot.gathered, &slot.buffer) {
-            (None, Some(buffer)) => {
-                with_slice_mut(buffer, |values| write(values, false))?;
-                slot.gathered = Some(Gathered { tensor: buffer.clone(), owned: true });
+        slot.rows = None;
+        slot.write(like, write)
+    }
+
+    /// As [`GradientSink::write`], of a kernel that adds to some rows only: of a buffer that is used again just
+    /// the rows of the pass before are cleared.
+    pub(super) fn write_rows(
+        &mut self,
+        id: TensorId,
+        like: &Tensor,
+        rows: &[u32],
+        add: &mut dyn FnMut(&mut [f32]) -> Result<()>,
+    ) -> Result<()> {
+        let Some(slot) = self.slots.get_mut(&id) else { return Ok(()) };
+        let before = slot.rows.take();
+        let is_first = slot.gathered.is_none();
+        slot.write(like, &mut |values, accumulate| {
+            if !accumulate {
+                clear(values, like.dim(0)?, before.as_deref());
             }
-            (None, None) => {
-                gather_in_place(&mut slot.gathered, like, write)?;
-                slot.buffer = slot.gathered.as_ref().map(|g| g.tensor.clone());
-            }
-            (Some(_), _) => gather_in_place(&mut slot.gathered, like, write)?,
+            add(values)
+        })?;
+        let mut all = rows.to_vec();
+        if !is_first {
+            // What another kernel wrote may be anywhere.
+            let Some(before) = before else { return Ok(()) };
+            all.extend_from_slice(&before);
         }
+        all.sort_unstable();
+        all.dedup();
+        slot.rows = Some(all.into());
         Ok(())
     }
 
     /// The gradient of a variable, taken out; `None`: the loss does not depend on it. Its memory may be
     /// the sink's buffer, which the sink's next backward pass overwrites.
     pub fn take(&mut self, variable: &Tensor) -> Option<Tensor> {
+        self.take_with_rows(variable).map(|(gradient, _)| gradient)
+    }
+
+    /// As [`GradientSink::take`], with the rows outside which it is 0, if they are known.
+    pub fn take_with_rows(&mut self, variable: &Tensor) -> Option<(Tensor, Option<Rows>)> {
         let slot = self.slots.get_mut(&variable.id())?;
-        slot.gathered.take().map(|gathered| gathered.tensor)
+        let gathered = slot.gathered.take()?;
+        Some((gathered.tensor, slot.rows.clone()))
+    }
+}
+
+impl SinkSlot {
+    fn write(
+        &mut self,
+        like: &Tensor,
+        write: &mut dyn FnMut(&mut [f32], bool) -> Result<()>,
+    ) -> Result<()> {
+        match (&self.gathered, &self.buffer) {
+            (None, Some(buffer)) => {
+                with_slice_mut(buffer, |values| write(values, false))?;
+                self.gathered = Some(Gathered { tensor: buffer.clone(), owned: true });
+            }
+            (None, None) => {
+                gather_in_place(&mut self.gathered, like, write)?;
+                self.buffer = self.gathered.as_ref().map(|g| g.tensor.clone());
+            }
+            (Some(_), _) => gather_in_place(&mut self.gathered, like, write)?,
+        }
+        Ok(())
+    }
+}
+
+/// Sets all values to 0, of `count` rows of which only some may differ from it.
+fn clear(values: &mut [f32], count: usize, rows: Option<&[u32]>) {
+    let Some(rows) = rows else { return values.fill(0.0) };
+    let width = values.len() / count.max(1);
+    for row in rows {
+        let start = *row as usize * width;
+        if let Some(row) = values.get_mut(start..start + width) {
+            row.fill(0.0);
+        }
     }
 }

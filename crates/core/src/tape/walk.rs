@@ -124,6 +124,22 @@ impl Walk {
             Target::Variable(id) => self.sink.write(id, like, write),
         }
     }
+
+    fn write_rows(
+        &mut self,
+        target: Target,
+        like: &Tensor,
+        rows: &[u32],
+        add: &mut dyn FnMut(&mut [f32]) -> Result<()>,
+    ) -> Result<()> {
+        match target {
+            Target::Nowhere => Ok(()),
+            Target::Place(place) => {
+                gather_in_place(&mut self.gathered[place], like, |values, _| add(values))
+            }
+            Target::Variable(id) => self.sink.write_rows(id, like, rows, add),
+        }
+    }
 }
 
 /// The backward pass of one operation: its inputs, its results, their gradients, and where the
@@ -202,5 +218,21 @@ impl<'a> Pass<'a> {
             return Ok(());
         }
         self.walk.write(input.target, &input.value, &mut write)
+    }
+
+    /// As [`Pass::write`], of a gradient that is 0 but in some rows (of the first axis, in any order, also several
+    /// times): `add` must add to those rows and leave the others. An optimizer that leaves alone what has no
+    /// gradient then reads no others.
+    pub fn write_rows(
+        &mut self,
+        index: usize,
+        rows: &[u32],
+        mut add: impl FnMut(&mut [f32]) -> Result<()>,
+    ) -> Result<()> {
+        let input = &self.inputs[index];
+        if !self.walk.needs(input.target) {
+            return Ok(());
+        }
+        self.walk.write_rows(input.target, &input.value, rows, &mut add)
     }
 }

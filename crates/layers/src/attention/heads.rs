@@ -56,8 +56,15 @@ impl Projections<'_> {
 /// The projection of features to heads.
 pub const TO_HEADS: &str = "...a,abc->...bc";
 
-/// x projected with the weights of `name`, summed over its last `inner` axes.
-pub fn project(call: &Call<'_>, name: &str, x: &Tensor, inner: usize) -> Result<Tensor> {
+/// x projected with the weights of `name`, summed over its last `inner` axes. As in Keras, the layer's activity
+/// regularizer is one of each projection.
+pub fn project(call: &mut Call<'_>, name: &str, x: &Tensor, inner: usize) -> Result<Tensor> {
+    let y = product(call, name, x, inner)?;
+    call.regularize_activity(&y)?;
+    Ok(y)
+}
+
+fn product(call: &Call<'_>, name: &str, x: &Tensor, inner: usize) -> Result<Tensor> {
     let kernel = call.weight(&format!("{name}/kernel"))?;
     let bias = call.find_weight(&format!("{name}/bias"));
     let front = x.rank().saturating_sub(inner);
@@ -72,8 +79,9 @@ pub fn project(call: &Call<'_>, name: &str, x: &Tensor, inner: usize) -> Result<
 }
 
 /// y times the sigmoid of a projection of the query.
-pub fn gated(call: &Call<'_>, y: &Tensor, query: &Tensor) -> Result<Tensor> {
-    let gate = Sigmoid {}.call(&project(call, "gate", query, 1)?)?;
+pub fn gated(call: &mut Call<'_>, y: &Tensor, query: &Tensor) -> Result<Tensor> {
+    let gate = Sigmoid {}.call(&product(call, "gate", query, 1)?)?;
+    call.regularize_activity(&gate)?;
     Ok(arithmetic(Operator::Multiply, y, &gate)?)
 }
 

@@ -237,7 +237,7 @@ impl Layer for MultiHeadAttention {
             inputs(call.args(), "MultiHeadAttention")?.map(|value: &Value| value.tensor.clone());
         let positions = self.positions(query.rank())?;
         let order = order(query.rank() + 1, &positions);
-        let project = |name: &str, x: &Tensor| permuted(&project(call, name, x, 1)?, &order);
+        let mut project = |name: &str, x: &Tensor| permuted(&project(call, name, x, 1)?, &order);
         let (q, k, v) =
             (project("query", &query)?, project("key", &key)?, project("value", &value)?);
         let heads = Heads {
@@ -257,6 +257,10 @@ impl Layer for MultiHeadAttention {
         }
         let y = super::heads::project(call, "attention_output", &y, 2)?;
         Ok(std::iter::once(y).chain(scores.filter(|_| returns(call))).collect())
+    }
+
+    fn regularizes_outputs(&self) -> bool {
+        false
     }
 
     fn supports_masking(&self) -> bool {

@@ -291,6 +291,20 @@ places! {
     Argmin argmin_keepdim;
 }
 
+/// The sums of whole numbers up to each, row by row.
+fn sums_of_rows(rows: &Tensor) -> Result<Tensor> {
+    let width = rows.dim(1)?.max(1);
+    let mut values = rows.flatten_all()?.to_vec1::<i64>()?;
+    for row in values.chunks_mut(width) {
+        let mut sum = 0i64;
+        for value in row {
+            sum = sum.wrapping_add(*value);
+            *value = sum;
+        }
+    }
+    Ok(Tensor::from_vec(values, rows.shape(), rows.device())?)
+}
+
 /// The sums of the values up to each. Keras: `ops.cumsum`.
 #[derive(Clone, Debug, Config)]
 #[config(module = "keras.src.ops.numpy")]
@@ -328,17 +342,23 @@ impl Operation for Cumsum {
         let x = &tensor(x, 0, "x")?.tensor;
         let dtype = self.result(x.dtype())?;
         // candle multiplies with a triangular matrix, of floats only.
-        let x = x.to_dtype(if dtype.is_float() { dtype } else { DType::F64 })?;
+        let on_cpu = !dtype.is_float() && x.device().is_cpu();
+        let x = x.to_dtype(match dtype.is_float() {
+            true => dtype,
+            false if on_cpu => DType::I64,
+            false => DType::F64,
+        })?;
+        let sums = |rows: &Tensor| if on_cpu { sums_of_rows(rows) } else { Ok(rows.cumsum(1)?) };
         let y = match self.axis {
             Some(axis) => {
                 let axis = position(axis, x.rank())?;
                 let last = x.rank() - 1;
                 let moved = x.transpose(axis, last)?.contiguous()?;
                 let width = moved.dim(last)?.max(1);
-                let rows = reshape(&moved, (moved.elem_count() / width, width))?.cumsum(1)?;
+                let rows = sums(&reshape(&moved, (moved.elem_count() / width, width))?)?;
                 rows.reshape(moved.shape())?.transpose(axis, last)?.contiguous()?
             }
-            None => reshape(&x, x.elem_count())?.cumsum(0)?,
+            None => sums(&reshape(&x, (1, x.elem_count()))?)?.flatten_all()?,
         };
         one(cast(&y, dtype)?)
     }

@@ -109,7 +109,8 @@ impl Sequence {
             carried.iter().zip(shapes).find(|(state, shape)| !shape.fits(state.dims()))
         {
             let message = format!(
-                "is stateful: its state of the batch before has shape {:?}, this batch needs {expected}; give                  batches of one size, or call `reset_states` before",
+                "is stateful: its state of the batch before has shape {:?}, this batch needs {expected}; give \
+                 batches of one size, or call `reset_states` before",
                 state.dims()
             );
             return Err(Error::layer("", message));

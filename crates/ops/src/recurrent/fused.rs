@@ -11,6 +11,7 @@ use crate::op::{Input, Kernel, Values};
 use candle_core::{DType, Result, Shape, Tensor, bail};
 use sconce_core::tape::Pass;
 use sconce_kernels::{Matrix, build_parts_of, product, with_slice};
+use std::ops::Range;
 
 /// Rows in a block: enough for the product with the recurrent kernel, few enough for several threads.
 const ROWS: usize = 16;
@@ -34,6 +35,12 @@ pub trait FusedCell: Sync {
     /// Whether the gradient of the recurrent product is not that of z.
     fn inner_differs(&self) -> bool {
         false
+    }
+
+    /// Where in the scratch that is which the kernel's columns of the last gate multiply, if it is not the state
+    /// before the step.
+    fn last_operand(&self) -> Option<usize> {
+        None
     }
 
     /// Computes the states after a step; `scratch` begins with z. False if shapes do not fit.
@@ -70,6 +77,32 @@ pub fn add_product(out: &mut [f32], rows: &[f32], count: usize, kernel: &[f32]) 
         (Some(rows), Some(kernel)) => product(out, rows, kernel, true),
         _ => false,
     }
+}
+
+/// The gradient of some columns of a kernel `width` wide, from the rows it multiplies and the gradient of the products.
+fn gradient_of_columns(
+    out: &mut [f32],
+    width: usize,
+    columns: Range<usize>,
+    rows: Matrix<'_>,
+    d: Matrix<'_>,
+    accumulate: bool,
+) -> bool {
+    let count = columns.len();
+    let Some(d) = d.column_range(columns.clone()) else { return false };
+    let mut part = vec![0.0; rows.columns() * count];
+    if !product(&mut part, rows.t(), d, false) {
+        return false;
+    }
+    for (out, part) in out.chunks_exact_mut(width).zip(part.chunks_exact(count)) {
+        let out = &mut out[columns.clone()];
+        if accumulate {
+            out.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
+        } else {
+            out.copy_from_slice(part);
+        }
+    }
+    true
 }
 
 /// Which steps count.
@@ -271,11 +304,18 @@ impl<C: Cell> Kernel<Saved> for Recurrent<C> {
             .collect::<Result<Vec<_>>>()?;
         let ends: Vec<&[f32]> = ends.iter().map(Vec::as_slice).collect();
         let inner_width = if cell.inner_differs() { width } else { 0 };
-        let lengths = [steps * width, steps * inner_width, steps * units, C::STATES * units]
-            .map(|of_row| (batch * of_row, ROWS * of_row));
+        let operand_width = if cell.last_operand().is_some() { units } else { 0 };
+        let lengths = [
+            steps * width,
+            steps * inner_width,
+            steps * units,
+            steps * operand_width,
+            C::STATES * units,
+        ]
+        .map(|of_row| (batch * of_row, ROWS * of_row));
         let fits = std::sync::atomic::AtomicBool::new(true);
         let back = |dy: &[f32]| {
-            build_parts_of(lengths, |block, [dz, d_inner, previous, d_first]| {
+            build_parts_of(lengths, |block, [dz, d_inner, previous, operands, d_first]| {
                 let rows = plan.rows(block);
                 let size = Size { rows, units };
                 let saved = &saved[block * ROWS * steps * plan.kept()..];
@@ -343,14 +383,18 @@ impl<C: Cell> Kernel<Saved> for Recurrent<C> {
                             }
                         }
                         let to = (row * steps + place) * units;
-                        previous[to..to + units]
-                            .copy_from_slice(&old[row * units..(row + 1) * units]);
+                        let of_row = row * units..(row + 1) * units;
+                        previous[to..to + units].copy_from_slice(&old[of_row.clone()]);
+                        if let Some(place) = cell.last_operand() {
+                            let operand = &scratch[place * rows * units..][of_row];
+                            operands[to..to + units].copy_from_slice(operand);
+                        }
                     }
                 }
                 d_first.copy_from_slice(&d);
             })
         };
-        let [dz, d_inner, previous, d_first] = match pass.gradient(0) {
+        let [dz, d_inner, previous, operands, d_first] = match pass.gradient(0) {
             Some(dy) => with_slice(dy, |dy| Ok(back(dy)))?,
             None => back(&[]),
         };
@@ -360,9 +404,16 @@ impl<C: Cell> Kernel<Saved> for Recurrent<C> {
         let inner = if cell.inner_differs() { &d_inner } else { &dz };
         pass.write(1 + C::STATES, |out, accumulate| {
             let rows = batch * steps;
-            let fits = match (Matrix::new(&previous, rows, units), Matrix::new(inner, rows, width))
-            {
-                (Some(h), Some(d)) => product(out, h.t(), d, accumulate),
+            let h = Matrix::new(&previous, rows, units);
+            let last =
+                Matrix::new(&operands, rows, units).filter(|_| cell.last_operand().is_some());
+            let fits = match (h, last, Matrix::new(inner, rows, width)) {
+                (Some(h), None, Some(d)) => product(out, h.t(), d, accumulate),
+                (Some(h), Some(last), Some(d)) => {
+                    let start = width - units;
+                    gradient_of_columns(out, width, 0..start, h, d, accumulate)
+                        && gradient_of_columns(out, width, start..width, last, d, accumulate)
+                }
                 _ => false,
             };
             if fits { Ok(()) } else { bail!("{}: shapes do not fit", C::NAME) }

@@ -62,13 +62,13 @@ impl Cell for Gru {
     fn fused(&self) -> Option<&dyn FusedCell> {
         let fuses = self.activation.fuses()
             && self.recurrent_activation.fuses()
-            && self.recurrent_dropout.is_none()
-            && self.reset_after;
+            && self.recurrent_dropout.is_none();
         fuses.then_some(self as &dyn FusedCell)
     }
 }
 
-/// Scratch: the gates u, r and the candidate of each row; then the recurrent products of each row.
+/// With `reset_after`; without it see `gru_before`. Scratch: the gates u, r and the candidate of each row; then the
+/// recurrent products of each row.
 impl FusedCell for Gru {
     fn gates(&self) -> usize {
         3
@@ -79,7 +79,11 @@ impl FusedCell for Gru {
     }
 
     fn inner_differs(&self) -> bool {
-        true
+        self.reset_after
+    }
+
+    fn last_operand(&self) -> Option<usize> {
+        (!self.reset_after).then_some(5)
     }
 
     fn forward(
@@ -90,6 +94,9 @@ impl FusedCell for Gru {
         old: &[f32],
         weights: &[&[f32]],
     ) -> bool {
+        if !self.reset_after {
+            return self.forward_before(size, scratch, new, old, weights[0]);
+        }
         let Size { rows, units } = size;
         let (gates, inner) = scratch.split_at_mut(rows * 3 * units);
         match weights.get(1) {
@@ -123,6 +130,9 @@ impl FusedCell for Gru {
     }
 
     fn backward(&self, step: StepBack<'_>) -> bool {
+        if !self.reset_after {
+            return self.backward_before(step);
+        }
         let StepBack { size, scratch, old, d, dz, d_inner, transposed } = step;
         let Size { rows, units } = size;
         let (gates, inner) = scratch.split_at(rows * 3 * units);
