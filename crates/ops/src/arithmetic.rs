@@ -269,7 +269,23 @@ pub fn sum_to(gradient: &Tensor, shape: &Shape) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gradient_check::{check_operation, sample};
+    use crate::activations::{Gelu, Relu};
+    use crate::gradient_check::{check_forms, check_operation, sample};
+
+    #[test]
+    fn an_activation_of_a_sum_agrees_with_one_after_it() {
+        for activation in
+            [Arc::new(Relu::default()) as Arc<dyn Activation>, Arc::new(Gelu::default())]
+        {
+            for (a, b) in [(&[2, 3][..], &[2, 3][..]), (&[2, 3], &[3]), (&[0, 3], &[0, 3])] {
+                let after =
+                    |x: &[&Tensor]| activation.call(&arithmetic(Operator::Add, x[0], x[1])?);
+                let inputs = [sample("a", a).unwrap(), sample("b", b).unwrap()];
+                let inside = |x: &[&Tensor]| activated_sum(x[0], x[1], &activation);
+                check_forms(inside, after, &inputs).unwrap();
+            }
+        }
+    }
 
     #[test]
     fn gradients_and_forms_agree() {

@@ -352,6 +352,7 @@ impl Kernel<()> for Normalize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activations::{Relu, Tanh};
     use crate::gradient_check::{check_all, check_operation, sample};
 
     /// Of a batch, channels last and first; rows; groups, channels last and first; instances.
@@ -371,7 +372,7 @@ mod tests {
 
     fn operation(sets: Sets, center: bool, affine: (bool, bool), source: Source) -> Normalize {
         let (has_gamma, has_beta) = affine;
-        Normalize { sets, center, epsilon: 0.1, has_gamma, has_beta, source }
+        Normalize { sets, center, epsilon: 0.1, has_gamma, has_beta, source, activation: None }
     }
 
     fn inputs(sets: Sets, (has_gamma, has_beta): (bool, bool)) -> Vec<Tensor> {
@@ -417,6 +418,30 @@ mod tests {
             let inputs = inputs(sets, (true, true));
             crate::gradient_check::check(|x| y(x, false), &inputs, 1e-6).unwrap();
             crate::gradient_check::check_forms(|x| y(x, true), |x| y(x, false), &inputs).unwrap();
+        }
+    }
+
+    /// An activation inside: values and gradients of the two operations one after the other.
+    #[test]
+    fn activations_inside_agree_with_those_after() {
+        let (relu, tanh): (Arc<dyn Activation>, Arc<dyn Activation>) =
+            (Arc::new(Relu::default()), Arc::new(Tanh {}));
+        for dims in [[1, 6, 3, 1, 1], [1, 700, 5, 1, 1], [1, 2, 3, 1, 4], [2, 3, 2, 2, 1]] {
+            let sets = sets(dims);
+            for activation in [&relu, &tanh] {
+                let y = |x: &[&Tensor], inside: bool| {
+                    let (center, gamma, beta) = (true, Some(x[1]), Some(x[2]));
+                    let normalization = Normalization { sets, center, epsilon: 0.1, gamma, beta };
+                    let [y, ..] = match inside {
+                        true => normalization.apply_activated(x[0], None, Some(activation))?,
+                        false => normalization.apply(x[0], None)?,
+                    };
+                    if inside { Ok(y) } else { activation.call(&y) }
+                };
+                let inputs = inputs(sets, (true, true));
+                crate::gradient_check::check_forms(|x| y(x, true), |x| y(x, false), &inputs)
+                    .unwrap();
+            }
         }
     }
 
