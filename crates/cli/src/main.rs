@@ -53,6 +53,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    sconce_kernels::allocator::keep_freed_memory(10_000);
     let args = Args::parse();
     notes::show(!matches!(&args.command, Command::Train(train) if train.quiet));
     let result = match &args.command {

@@ -3,6 +3,8 @@
 //! Every loop is cut into parts by its length alone, never by the number of threads, so results have
 //! the same bits on any machine.
 
+#[cfg(feature = "mimalloc")]
+pub mod allocator;
 pub mod factored;
 mod gather;
 pub mod gemm;

@@ -250,13 +250,13 @@ fn segment_moments(x: &[f32], sets: Sets, mean: &mut [f32], squares: &mut [f32])
             let wide = width * sets.repeats();
             let count = (block.len() / width) as f32;
             let (mut sums, mut means) = (vec![0f32; wide], vec![0f32; wide]);
-            column_sums(block, &mut sums, |_, x| x);
+            column_sums(block, &mut sums, None);
             fold(&mut sums, width);
             for (mean, sum) in means.chunks_mut(width).flat_map(|m| m.iter_mut().zip(&sums)) {
                 *mean = sum / count;
             }
             sums.fill(0.0);
-            column_sums(block, &mut sums, |i, x| (x - means[i]) * (x - means[i]));
+            column_sums(block, &mut sums, Some(&means));
             fold(&mut sums, width);
             for (joined, (mean, sum)) in joined.iter_mut().zip(means.iter().zip(&sums)) {
                 let (mean, squares) = (f64::from(*mean), f64::from(*sum));
@@ -269,16 +269,22 @@ fn segment_moments(x: &[f32], sets: Sets, mean: &mut [f32], squares: &mut [f32])
     }
 }
 
-/// Adds `f(column, x)` to the sum of each column of rows as wide as `sums`; the last may be shorter.
-#[inline(always)]
-fn column_sums(x: &[f32], sums: &mut [f32], f: impl Fn(usize, f32) -> f32) {
+/// Adds rows as wide as `sums` to them, or the squares of their distances from `means`; the last row may be shorter.
+fn column_sums(x: &[f32], sums: &mut [f32], means: Option<&[f32]>) {
     let wide = sums.len();
     vectorized(
         #[inline(always)]
-        || {
-            for x in x.chunks(wide) {
-                for (i, (sum, x)) in sums.iter_mut().zip(x).enumerate() {
-                    *sum += f(i, *x);
+        || match means {
+            None => {
+                for x in x.chunks(wide) {
+                    sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += x);
+                }
+            }
+            Some(means) => {
+                for x in x.chunks(wide) {
+                    for ((sum, x), mean) in sums.iter_mut().zip(x).zip(means) {
+                        *sum += (x - mean) * (x - mean);
+                    }
                 }
             }
         },

@@ -385,7 +385,7 @@ impl Graph {
             values[edge.0] = Some(value);
         }
         // Nodes that one before has run too.
-        let mut done = vec![false; if scope.joins_layers() { self.nodes.len() } else { 0 }];
+        let mut done: Vec<bool> = Vec::new();
         for (index, node) in self.nodes.iter().enumerate() {
             if self.is_input(node) || done.get(index) == Some(&true) {
                 continue;
@@ -402,12 +402,15 @@ impl Graph {
             for edge in &node.last_use {
                 values[edge.0] = None;
             }
-            let (following, too) = match done.is_empty() {
-                true => (Following::default(), Vec::new()),
-                false => self.follow(node, scope.predicts())?,
+            let (following, too) = match scope.joins_layers() {
+                true => self.follow(node, scope.predicts())?,
+                false => (Following::default(), Vec::new()),
             };
             let outputs = scope.run_with(entry, args, node.stream_key, following)?;
-            too.iter().for_each(|index| done[*index] = true);
+            if !too.is_empty() {
+                done.resize(self.nodes.len(), false);
+                too.iter().for_each(|index| done[*index] = true);
+            }
             let node = too.last().map_or(node, |index| &self.nodes[*index]);
             if outputs.len() != node.outputs.len() {
                 let message = format!(

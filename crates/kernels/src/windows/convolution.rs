@@ -371,6 +371,7 @@ impl Convolution {
             winograd.backward_kernel(&x, &dy, dw, db, accumulate);
             return true;
         }
+        let has_bias = db.is_some();
         let bands = self.output_bands();
         let [first, b, c] = &self.windows.axes;
         let row = b.output * c.output;
@@ -391,7 +392,9 @@ impl Convolution {
                     let (data, dims) = x.rows(&source, image * lens[0], self.channels, padded);
                     let from = (image * first.output + rows.start) * lens[1];
                     let dy = dy.piece(from..from + rows.len() * lens[1], &mut scratch.small);
-                    add_rows(db, dy);
+                    if has_bias {
+                        add_rows(db, dy);
+                    }
                     let starts = self.windows.starts(&rows, dims, self.channels);
                     let places = self.windows.places(dims, self.channels);
                     if self.is_depthwise() {

@@ -192,6 +192,7 @@ impl Winograd {
         db: Option<&mut [f32]>,
         accumulate: bool,
     ) {
+        let has_bias = db.is_some();
         let (channels, filters) = (Width::new(self.channels), Width::new(self.filters));
         let bands = self.bands();
         let [rows, columns] = self.output;
@@ -214,7 +215,9 @@ impl Winograd {
                     let from = (image * rows + band.start) * columns * self.filters;
                     let len = band.len() * columns * self.filters;
                     let dy = dy.piece(from..from + len, &mut scratch.small);
-                    add_rows(db, dy);
+                    if has_bias {
+                        add_rows(db, dy);
+                    }
                     let size = [band.len(), columns];
                     let tiles = size.map(|length| length.div_ceil(2)).iter().product();
                     let points = aligned(&mut scratch.tiles, filters.panels_len(tiles));
