@@ -8,8 +8,8 @@ const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 /// Lets freed memory go back to the system after so many milliseconds instead of one second, unless the environment
 /// variable `MIMALLOC_PURGE_DELAY` says otherwise: pages that come back hold zeros that somebody must write, which
 /// takes 3 to 5 % of the time of a small ResNet.
-pub fn keep_freed_memory(milliseconds: u32) {
-    let milliseconds = c_long::try_from(milliseconds).unwrap_or(c_long::MAX);
+pub fn keep_freed_memory(milliseconds: u16) {
+    let milliseconds = c_long::from(milliseconds);
     // SAFETY: the option exists, and has no effect but on when memory is given back.
     unsafe { libmimalloc_sys::mi_option_set_default(PURGE_DELAY, milliseconds) };
 }
