@@ -7,8 +7,7 @@
 //! `G' [(A dy A') * (B' x B)] G`, summed over tiles.
 //!
 //! The transforms have only the factors 1, -1 and 1/2: results differ from those of the sum as written by a few
-//! roundings of the largest value of a tile. A value that is not finite may make all results of its tiles not a
-//! number.
+//! roundings of the largest value of a tile. A value that is not finite makes the results of its tiles not a number.
 
 use super::convolution::{Finish, Operand, Scratch, add_private, add_rows, by_bands};
 use super::geometry::{Axis, Bands, Source, aligned};
