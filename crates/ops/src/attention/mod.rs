@@ -359,6 +359,27 @@ mod tests {
         }
     }
 
+    /// Of a query that is not a number nothing is; the others do not see it. Of a key, nothing is.
+    #[test]
+    fn what_is_not_a_number_stays_so() {
+        let spoiled = |name: &str| {
+            let mut values: Vec<f32> = (0..2 * 3 * 2 * 4).map(|i| (i % 7) as f32 / 7.0).collect();
+            if name == "spoiled" {
+                values[8] = f32::NAN;
+            }
+            Tensor::from_vec(values, (2, 3, 2, 4), &Device::Cpu).unwrap()
+        };
+        let (plain, spoiled) = (spoiled("plain"), spoiled("spoiled"));
+        let not_numbers = |q: &Tensor, k: &Tensor| -> Vec<usize> {
+            let y = attention(q, k, &plain, None, options()).unwrap();
+            let y = y.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            (0..y.len()).filter(|i| y[*i].is_nan()).collect()
+        };
+        // Batch 0, row 1, head 0.
+        assert_eq!(not_numbers(&spoiled, &plain), [8, 9, 10, 11]);
+        assert_eq!(not_numbers(&plain, &spoiled), [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19]);
+    }
+
     #[test]
     fn lengths_of_zero_and_shapes_that_do_not_fit() {
         let zeros = |dims: [usize; 4]| Tensor::zeros(&dims, DType::F32, &Device::Cpu).unwrap();
