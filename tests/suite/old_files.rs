@@ -1,6 +1,7 @@
 //! Files of Keras 1 and 2: what they predict, what training takes them to, and that Keras 3 opens what is made
 //! of them.
 
+use sconce::data::read_npy;
 use sconce::prelude::*;
 use sconce::saving::LayerWeights;
 use sconce::saving::{ModelFile, StoredWeights};
@@ -59,15 +60,62 @@ fn they_predict_what_they_did_and_so_do_the_files_made_of_them() {
             1e-5,
         );
         if let Some(python) = python() {
-            keras_predicts(python, &case, &again, folder.path(), &x, &predictions);
+            keras_predicts(python, case.name(), &again, folder.path(), &x, &predictions);
         }
     }
+}
+
+/// The files of `tests/golden/real_files`, as people keep them but for their weights, which are random, and those of the
+/// folder that `SCONCE_REAL_FILES` names: `files` and, for each, a folder of `answers` with inputs x0.npy .. and outputs
+/// y0.npy .. They answer as recorded, and so do the files made of them.
+#[test]
+fn files_as_people_keep_them_answer_as_recorded() {
+    let own = golden::path("real_files");
+    let folders = [Some(own), std::env::var_os("SCONCE_REAL_FILES").map(PathBuf::from)];
+    let mut seen = 0;
+    for folder in folders.into_iter().flatten() {
+        for entry in std::fs::read_dir(folder.join("files")).unwrap() {
+            let file = entry.unwrap().path();
+            let name = file.file_name().unwrap().to_str().unwrap().to_string();
+            let answers = folder.join("answers").join(&name);
+            let arrays = |letter: &str| -> Vec<Tensor> {
+                let path = |index| answers.join(format!("{letter}{index}.npy"));
+                (0..)
+                    .map(path)
+                    .take_while(|path| path.exists())
+                    .map(|p| read_npy(p).unwrap())
+                    .collect()
+            };
+            let (x, expected) = (arrays("x"), arrays("y"));
+            assert!(!x.is_empty() && !expected.is_empty(), "{name}");
+            let model = Model::load_with(&file, LoadOptions::new().compile(false)).unwrap();
+            let scratch = tempfile::tempdir().unwrap();
+            let again = scratch.path().join("again.keras");
+            model.save(&again).unwrap();
+            for (what, model) in [("the file", &model), ("a copy", &Model::load(&again).unwrap())] {
+                let ours = model.predict_all(&x, 8).unwrap();
+                assert_eq!(ours.len(), expected.len(), "{name}: {what}");
+                for (ours, expected) in ours.iter().zip(&expected) {
+                    let size =
+                        expected.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+                    let worst = (ours - expected).unwrap().abs().unwrap().max_all().unwrap();
+                    let worst = worst.to_scalar::<f32>().unwrap();
+                    assert!(worst <= 1e-3 * size, "{name}: {what} differs by {worst} of {size}");
+                }
+            }
+            if let Some(python) = python() {
+                keras_predicts(python, &name, &again, scratch.path(), &x, &expected);
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 10);
 }
 
 /// Keras opens the file and predicts the same.
 fn keras_predicts(
     python: &str,
-    case: &Case,
+    name: &str,
     model: &Path,
     folder: &Path,
     x: &[Tensor],
@@ -85,7 +133,7 @@ fn keras_predicts(
     }
     let output = command.env("KERAS_BACKEND", "jax").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{}: {text}", case.name());
+    assert!(output.status.success(), "{name}: {text}");
 }
 
 #[test]
