@@ -24,7 +24,7 @@ pub struct Upstream<'a> {
     pub dvariance: Option<&'a [f32]>,
 }
 
-/// Statistics as [`normalize`] gave them, or as they were given, for [`normalize_backward`].
+/// Statistics as [`normalize`](super::normalize) gave them, or as they were given, for [`normalize_backward`].
 #[derive(Clone, Copy)]
 pub struct Statistics<'a> {
     /// One for each set.
@@ -39,8 +39,8 @@ pub struct Statistics<'a> {
     pub epsilon: f32,
 }
 
-/// The gradients of [`normalize`] and [`normalize_with`]. What a function was applied to is computed again, which
-/// takes less time than reading the results.
+/// The gradients of [`normalize`](super::normalize) and [`normalize_with`](super::normalize_with). What a
+/// function was applied to is computed again, which takes less time than reading the results.
 pub fn normalize_backward(
     x: &[f32],
     sets: Sets,
