@@ -1,6 +1,5 @@
 //! Elementary functions on f32 in plain arithmetic, so that loops over them vectorise and give the
-//! same bits on every CPU (libm's do neither). `mul_add` is one instruction in loops that are
-//! [vectorized](crate::vectorized), on every CPU with AVX2 or NEON. Each states its largest error, measured in its test
+//! same bits on every CPU (libm's do neither). Each states its largest error, measured in its test
 //! against f64.
 
 // Coefficients stand as their sources print them.
@@ -38,16 +37,16 @@ fn exp_sum(x: f32, small: f32) -> f32 {
 fn exp_parts(x: f32, small: f32) -> (f32, i32) {
     // Adding 1.5 * 2^23 rounds to the nearest integer, in the low bits, without a libm call.
     const ROUND: f32 = 12_582_912.0;
-    let rounded = x.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let rounded = x * std::f32::consts::LOG2_E + ROUND;
     let n = rounded - ROUND;
-    let r = n.mul_add(2.121_944_4e-4, n.mul_add(-0.693_359_375, x)) + small;
+    let r = x - n * 0.693_359_375 - n * -2.121_944_4e-4 + small;
     let p = 1.987_569_1e-4f32;
-    let p = p.mul_add(r, 1.398_199_9e-3);
-    let p = p.mul_add(r, 8.333_452e-3);
-    let p = p.mul_add(r, 4.166_579_6e-2);
-    let p = p.mul_add(r, 1.666_666_5e-1);
-    let p = p.mul_add(r, 5e-1);
-    let y = (p * r).mul_add(r, r) + 1.0;
+    let p = p * r + 1.398_199_9e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_5e-1;
+    let p = p * r + 5e-1;
+    let y = p * r * r + r + 1.0;
     (y, rounded.to_bits().wrapping_sub(ROUND.to_bits()) as i32)
 }
 
