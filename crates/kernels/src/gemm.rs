@@ -166,23 +166,19 @@ pub fn product_rows(
 unsafe fn multiply(out: *mut f32, stride: usize, a: Matrix<'_>, b: Matrix<'_>, accumulate: bool) {
     let ((a_cs, a_rs), (b_cs, b_rs)) = (a.strides(), b.strides());
     if is_narrow(b.columns) && b_cs == 1 && a.columns > 0 {
-        // SAFETY: as below.
-        unsafe {
-            Narrow {
-                left: a.data.as_ptr(),
-                apart: [a_rs as usize, a_cs as usize],
-                rows: a.rows,
-                depth: a.columns,
-                right: b.data.as_ptr(),
-                right_row: b_rs as usize,
-                width: b.columns,
-                out,
-                out_row: stride,
-                accumulate,
-            }
-            .run();
-        }
-        return;
+        // The requirements of `Narrow::run` are those below.
+        return pulp::Arch::new().dispatch(Narrow {
+            left: a.data.as_ptr(),
+            apart: [a_rs as usize, a_cs as usize],
+            rows: a.rows,
+            depth: a.columns,
+            right: b.data.as_ptr(),
+            right_row: b_rs as usize,
+            width: b.columns,
+            out,
+            out_row: stride,
+            accumulate,
+        });
     }
     // SAFETY: `Matrix::new`, `column_range` and the parts of matrices make every element that gemm reads of
     // `a` and `b` lie inside their slices; the caller answers for `out`, which no `&[f32]` can overlap.

@@ -1,7 +1,7 @@
 //! The products of transformed tiles, a matrix for each of their points (see `tiles.rs`).
 
 use super::tiles::{POINTS, Width, point_len, points_len};
-use crate::narrow::{Block, DEPTH};
+use crate::narrow::Narrow;
 use pulp::{Simd, WithSimd};
 
 /// `out[p, i, n] = sum_j left[p, i, j] right[p, j, n]` for each point p; added to what is there if `accumulate`.
@@ -37,23 +37,21 @@ impl WithSimd for Products<'_> {
             for (panel, first) in (0..padded).step_by(full).enumerate() {
                 let width = (padded - first).min(full);
                 let right = panel * points_len(depth, full) + point * point_len(depth, width);
-                for from in (0..depth).step_by(DEPTH) {
-                    // SAFETY: matrices of these sizes lie in the slices, checked above.
-                    unsafe {
-                        let block = Block {
-                            left: self.left.as_ptr().add(point * matrix + from * column),
-                            apart: self.apart,
-                            rows,
-                            depth: (depth - from).min(DEPTH),
-                            right: self.right.as_ptr().add(right + from * width),
-                            right_row: width,
-                            out: (self.out.as_mut_ptr())
-                                .add(point * point_len(rows, padded) + first),
-                            out_row: padded,
-                            accumulate: self.accumulate || from > 0,
-                        };
-                        block.run(simd, width / S::F32_LANES);
-                    }
+                // SAFETY: matrices of these sizes lie in the slices, checked above.
+                unsafe {
+                    let product = Narrow {
+                        left: self.left.as_ptr().add(point * matrix),
+                        apart: self.apart,
+                        rows,
+                        depth,
+                        right: self.right.as_ptr().add(right),
+                        right_row: width,
+                        width,
+                        out: self.out.as_mut_ptr().add(point * point_len(rows, padded) + first),
+                        out_row: padded,
+                        accumulate: self.accumulate,
+                    };
+                    product.run(simd);
                 }
             }
         }
