@@ -5,13 +5,13 @@
 //! Each works through bands of rows that stay in cache, products through `patches.rs`. Bands and parts
 //! are cut by shape.
 
+use super::bands::{Bands, Finish, Scratch, add_private, aligned, by_bands, private_sums};
 use super::depthwise;
-use super::geometry::{Axis, Bands, Source, Windows, aligned, sums};
+use super::geometry::{Axis, Source, Windows, sums};
 use super::patches::Product;
 use super::winograd::Winograd;
-use crate::threads::{for_chunks, for_parts};
-use crate::{build_parts, vectorized};
-use std::cell::Cell;
+use crate::threads::for_parts;
+use crate::vectorized;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -25,9 +25,6 @@ pub struct Convolution {
     filters: usize,
     groups: usize,
 }
-
-/// What is done with finished values of a result, such as an activation.
-pub type Finish<'a> = dyn Fn(&mut [f32]) + Sync + 'a;
 
 /// Changes a piece of a tensor that starts at an offset.
 pub type Change<'a> = dyn Fn(usize, &mut [f32]) + Sync + 'a;
@@ -84,30 +81,6 @@ impl<'a> Operand<'a> {
         (padded, source.padded)
     }
 }
-
-/// Memory that a thread uses again for each of its bands.
-#[derive(Default)]
-pub(super) struct Scratch {
-    pub padded: Vec<f32>,
-    pub small: Vec<f32>,
-    pub block: Vec<f32>,
-    pub tiles: Vec<f32>,
-}
-
-impl Scratch {
-    /// Calls `body` with the memory of this thread.
-    pub fn lend<R>(body: impl FnOnce(&mut Self) -> R) -> R {
-        thread_local! { static OWN: Cell<Scratch> = Cell::default() }
-        let mut scratch = OWN.take();
-        let result = body(&mut scratch);
-        OWN.set(scratch);
-        result
-    }
-}
-
-/// Most private gradients of the kernel, and most values of all of them.
-const PARTS: usize = 32;
-const PRIVATE: usize = 8 << 20;
 
 impl Convolution {
     /// `None` if the groups do not divide channels and filters, or a size is zero or too large.
@@ -377,50 +350,41 @@ impl Convolution {
         let row = b.output * c.output;
         let size = self.kernel_len() + self.filters;
         let work = self.work(row).saturating_mul(first.output).saturating_mul(self.images);
-        let parts = (work / 4_000_000).clamp(1, PARTS.min((PRIVATE / size).max(1)));
-        let per_part = bands.count().div_ceil(parts).max(1);
-        let parts = bands.count().div_ceil(per_part);
         let lens = [self.windows.input_len() * self.channels, row * self.filters];
-        let private = build_parts(parts * size, size, |start, own| {
+        let body = |image: usize, rows: Range<usize>, own: &mut [f32], scratch: &mut Scratch| {
             let (dw, db) = own.split_at_mut(self.kernel_len());
-            Scratch::lend(|scratch| {
-                let from = start / size * per_part;
-                for band in from..(from + per_part).min(bands.count()) {
-                    let (image, rows) = bands.band(band);
-                    let source = self.windows.source(&rows);
-                    let padded = &mut scratch.padded;
-                    let (data, dims) = x.rows(&source, image * lens[0], self.channels, padded);
-                    let from = (image * first.output + rows.start) * lens[1];
-                    let dy = dy.piece(from..from + rows.len() * lens[1], &mut scratch.small);
-                    if has_bias {
-                        add_rows(db, dy);
-                    }
-                    let starts = self.windows.starts(&rows, dims, self.channels);
-                    let places = self.windows.places(dims, self.channels);
-                    if self.is_depthwise() {
-                        depthwise::backward_kernel(data, &starts, &places, dy, self.channels, dw);
-                        continue;
-                    }
-                    for group in 0..self.groups {
-                        let filters = self.filters_of(group);
-                        let product = Product {
-                            x: data,
-                            rows: &self.columns(&places, group),
-                            columns: &starts,
-                            b: &dy[filters.start..],
-                            b_stride: self.filters,
-                            width: filters.len(),
-                            out_rows: &multiples(
-                                places.len() * self.group_channels(),
-                                self.filters,
-                                filters.start,
-                            ),
-                        };
-                        product.add(dw, &mut scratch.block);
-                    }
-                }
-            })
-        });
+            let source = self.windows.source(&rows);
+            let (data, dims) = x.rows(&source, image * lens[0], self.channels, &mut scratch.padded);
+            let from = (image * first.output + rows.start) * lens[1];
+            let dy = dy.piece(from..from + rows.len() * lens[1], &mut scratch.small);
+            if has_bias {
+                add_rows(db, dy);
+            }
+            let starts = self.windows.starts(&rows, dims, self.channels);
+            let places = self.windows.places(dims, self.channels);
+            if self.is_depthwise() {
+                depthwise::backward_kernel(data, &starts, &places, dy, self.channels, dw);
+                return;
+            }
+            for group in 0..self.groups {
+                let filters = self.filters_of(group);
+                let product = Product {
+                    x: data,
+                    rows: &self.columns(&places, group),
+                    columns: &starts,
+                    b: &dy[filters.start..],
+                    b_stride: self.filters,
+                    width: filters.len(),
+                    out_rows: &multiples(
+                        places.len() * self.group_channels(),
+                        self.filters,
+                        filters.start,
+                    ),
+                };
+                product.add(dw, &mut scratch.block);
+            }
+        };
+        let private = private_sums(&bands, work / 4_000_000, size, body);
         add_private(&private, size, 0, dw, accumulate);
         if let Some(db) = db {
             add_private(&private, size, self.kernel_len(), db, accumulate);
@@ -441,46 +405,6 @@ impl Convolution {
         };
         places.iter().flat_map(at).collect()
     }
-}
-
-/// A new tensor of `row` values for each row of the bands.
-///
-/// # Safety
-/// `body(image, rows, values, scratch)` must write all of the values.
-pub(super) unsafe fn by_bands(
-    bands: &Bands,
-    row: usize,
-    work: usize,
-    finish: &Finish<'_>,
-    body: impl Fn(usize, Range<usize>, &mut [MaybeUninit<f32>], &mut Scratch) + Sync,
-) -> Vec<f32> {
-    let band =
-        |image, rows, out: &mut [MaybeUninit<f32>], _: &mut [MaybeUninit<()>], _: &mut ()| {
-            Scratch::lend(|scratch| body(image, rows, &mut *out, scratch));
-            // SAFETY: `body` wrote all of them.
-            finish(unsafe { out.assume_init_mut() });
-        };
-    // SAFETY: as for this function; unit values need no writing.
-    unsafe { bands.build(row, work, band) }.0
-}
-
-/// The sum of what lies at `offset` in each of some private gradients of `size` values, or what it adds to `out`.
-pub(super) fn add_private(
-    private: &[f32],
-    size: usize,
-    offset: usize,
-    out: &mut [f32],
-    accumulate: bool,
-) {
-    for_chunks([out], |start, [out]| {
-        if !accumulate {
-            out.fill(0.0);
-        }
-        for own in private.chunks_exact(size) {
-            let own = &own[offset + start..][..out.len()];
-            out.iter_mut().zip(own).for_each(|(sum, v)| *sum += v);
-        }
-    });
 }
 
 /// Adds each row of `dy` to `db`.

@@ -1,6 +1,7 @@
 //! Maxima and averages of windows, in channels-last order, and their gradients.
 
-use super::geometry::{Bands, Source, Windows, aligned};
+use super::bands::{Bands, aligned};
+use super::geometry::{Source, Windows};
 use crate::vectorized;
 use std::mem::MaybeUninit;
 use std::ops::Range;

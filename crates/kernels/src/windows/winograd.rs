@@ -9,8 +9,9 @@
 //! The transforms have only the factors 1, -1 and 1/2: results differ from those of the sum as written by a few
 //! roundings of the largest value of a tile. A value that is not finite makes the results of its tiles not a number.
 
-use super::convolution::{Finish, Operand, Scratch, add_private, add_rows, by_bands};
-use super::geometry::{Axis, Bands, Source, aligned};
+use super::bands::{Bands, Finish, Scratch, add_private, aligned, by_bands, private_sums};
+use super::convolution::{Operand, add_rows};
+use super::geometry::{Axis, Source};
 use super::tile_products::Products;
 use super::tiles::{
     KernelGradient, TransformGradient, TransformInput, TransformKernel, TransformOutput, Width,
@@ -25,10 +26,8 @@ use std::ops::Range;
 const BAND: usize = 32 * 1024;
 /// Channels or filters below which the transforms take longer than they save.
 const FEWEST: usize = 16;
-/// Multiplications of a private gradient of the kernel, the most of these, and most values of all of them.
+/// Multiplications of a private gradient of the kernel.
 const WORK: usize = 16_000_000;
-const PARTS: usize = 32;
-const PRIVATE: usize = 8 << 20;
 
 /// Shapes: x `[images, input.., channels]`, kernel `[3, 3, channels, filters]`, y `[images, output.., filters]`.
 #[derive(Clone, Copy)]
@@ -193,47 +192,38 @@ impl Winograd {
     ) {
         let has_bias = db.is_some();
         let (channels, filters) = (Width::new(self.channels), Width::new(self.filters));
-        let bands = self.bands();
         let [rows, columns] = self.output;
         let sums_len = points_len(self.channels, filters.padded());
         let size = sums_len + filters.padded();
         let work = [self.images, rows, columns, 9 * self.channels, self.filters]
             .into_iter()
             .fold(1, usize::saturating_mul);
-        let parts = (work / WORK).clamp(1, PARTS.min((PRIVATE / size).max(1)));
-        let per_part = bands.count().div_ceil(parts.next_power_of_two()).max(1);
-        let parts = bands.count().div_ceil(per_part);
-        let private = build_parts(parts * size, size, |start, own| {
+        let body = |image: usize, band: Range<usize>, own: &mut [f32], scratch: &mut Scratch| {
             let (sums, db) = own.split_at_mut(sums_len);
-            let db = &mut db[..self.filters];
-            Scratch::lend(|scratch| {
-                let from = start / size * per_part;
-                for band in from..(from + per_part).min(bands.count()) {
-                    let (image, band) = bands.band(band);
-                    self.transform(x, image, &band, scratch);
-                    let from = (image * rows + band.start) * columns * self.filters;
-                    let len = band.len() * columns * self.filters;
-                    let dy = dy.piece(from..from + len, &mut scratch.small);
-                    if has_bias {
-                        add_rows(db, dy);
-                    }
-                    let size = [band.len(), columns];
-                    let tiles = size.map(|length| length.div_ceil(2)).iter().product();
-                    let points = aligned(&mut scratch.tiles, filters.panels_len(tiles));
-                    Arch::new().dispatch(TransformGradient { dy, size, filters, out: points });
-                    Arch::new().dispatch(Products {
-                        left: aligned(&mut scratch.block, self.points_len(&band)),
-                        apart: [1, channels.padded()],
-                        rows: self.channels,
-                        depth: tiles,
-                        right: points,
-                        width: filters,
-                        out: sums,
-                        accumulate: true,
-                    });
-                }
-            })
-        });
+            self.transform(x, image, &band, scratch);
+            let from = (image * rows + band.start) * columns * self.filters;
+            let len = band.len() * columns * self.filters;
+            let dy = dy.piece(from..from + len, &mut scratch.small);
+            if has_bias {
+                add_rows(&mut db[..self.filters], dy);
+            }
+            let size = [band.len(), columns];
+            let tiles = size.map(|length| length.div_ceil(2)).iter().product();
+            let points = aligned(&mut scratch.tiles, filters.panels_len(tiles));
+            Arch::new().dispatch(TransformGradient { dy, size, filters, out: points });
+            Arch::new().dispatch(Products {
+                left: aligned(&mut scratch.block, self.points_len(&band)),
+                apart: [1, channels.padded()],
+                rows: self.channels,
+                depth: tiles,
+                right: points,
+                width: filters,
+                out: sums,
+                accumulate: true,
+            });
+        };
+        let parts = (work / WORK).max(1).next_power_of_two();
+        let private = private_sums(&self.bands(), parts, size, body);
         let mut sums = vec![0.0; sums_len];
         add_private(&private, size, 0, &mut sums, false);
         let channels = self.channels;
