@@ -122,9 +122,7 @@ impl FusedCell for Gru {
                 *c += r * inner;
             }
             self.activation.map_in_place(candidate);
-            for (((new, old), u), c) in new.iter_mut().zip(old).zip(update).zip(&*candidate) {
-                *new = u * old + (1.0 - u) * c;
-            }
+            mix(new, old, update, candidate);
         }
         true
     }
@@ -145,16 +143,7 @@ impl FusedCell for Gru {
             let (candidate, inner) = (&gates[2 * units..], &inner[2 * units..]);
             let (d_gates, d_candidate) = dz.split_at_mut(2 * units);
             let (d_update, d_reset) = d_gates.split_at_mut(units);
-            vectorized(
-                #[inline(always)]
-                || {
-                    for j in 0..units {
-                        d_update[j] = dh[j] * (old[j] - candidate[j]);
-                        d_candidate[j] = dh[j] * (1.0 - update[j]);
-                        dh[j] *= update[j];
-                    }
-                },
-            );
+            unmix(dh, old, [update, candidate], [d_update, d_candidate]);
             self.activation.chain_in_place(candidate, d_candidate);
             for ((d, candidate), inner) in d_reset.iter_mut().zip(&*d_candidate).zip(inner) {
                 *d = candidate * inner;
@@ -168,4 +157,30 @@ impl FusedCell for Gru {
         }
         add_product(d, d_inner, size.rows, transposed)
     }
+}
+
+/// `h = u h_before + (1 - u) c`.
+pub(super) fn mix(new: &mut [f32], old: &[f32], update: &[f32], candidate: &[f32]) {
+    for (((new, old), u), c) in new.iter_mut().zip(old).zip(update).zip(candidate) {
+        *new = u * old + (1.0 - u) * c;
+    }
+}
+
+/// From the gradient of [`mix`] those of u and c, and of h before in its place.
+pub(super) fn unmix(
+    dh: &mut [f32],
+    old: &[f32],
+    [update, candidate]: [&[f32]; 2],
+    [d_update, d_candidate]: [&mut [f32]; 2],
+) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for j in 0..dh.len() {
+                d_update[j] = dh[j] * (old[j] - candidate[j]);
+                d_candidate[j] = dh[j] * (1.0 - update[j]);
+                dh[j] *= update[j];
+            }
+        },
+    );
 }

@@ -5,7 +5,8 @@
 
 use super::Gru;
 use super::fused::{Size, StepBack, add_product};
-use sconce_kernels::{Matrix, product, vectorized};
+use super::gru::{mix, unmix};
+use sconce_kernels::{Matrix, product};
 
 impl Gru {
     pub(super) fn forward_before(
@@ -50,9 +51,7 @@ impl Gru {
             let (gates, candidate) = gates.split_at_mut(2 * units);
             candidate.iter_mut().zip(inner).for_each(|(c, inner)| *c += inner);
             self.activation.map_in_place(candidate);
-            for (((new, old), u), c) in new.iter_mut().zip(old).zip(&*gates).zip(&*candidate) {
-                *new = u * old + (1.0 - u) * c;
-            }
+            mix(new, old, gates, candidate);
         }
         true
     }
@@ -70,16 +69,7 @@ impl Gru {
             let (update, candidate) = (&gates[..units], &gates[2 * units..]);
             let (d_gates, d_candidate) = dz.split_at_mut(2 * units);
             let d_update = &mut d_gates[..units];
-            vectorized(
-                #[inline(always)]
-                || {
-                    for j in 0..units {
-                        d_update[j] = dh[j] * (old[j] - candidate[j]);
-                        d_candidate[j] = dh[j] * (1.0 - update[j]);
-                        dh[j] *= update[j];
-                    }
-                },
-            );
+            unmix(dh, old, [update, candidate], [d_update, d_candidate]);
             self.activation.chain_in_place(candidate, d_candidate);
             d_candidates[at].copy_from_slice(d_candidate);
         }
