@@ -55,14 +55,7 @@ struct Line {
 }
 
 fn main() -> ExitCode {
-    sconce_kernels::allocator::keep_freed_memory(10_000);
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    sconce_bench::run(|| run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> sconce::core::Result<()> {

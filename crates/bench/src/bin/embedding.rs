@@ -19,14 +19,7 @@ const SIZES: (usize, usize, usize, usize) = (200_000, 64, 32, 100);
 const STEPS: usize = 30;
 
 fn main() -> ExitCode {
-    sconce_kernels::allocator::keep_freed_memory(10_000);
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    sconce_bench::run(run)
 }
 
 fn run() -> Result<()> {

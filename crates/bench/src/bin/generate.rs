@@ -51,14 +51,7 @@ enum Writer {
 }
 
 fn main() -> ExitCode {
-    sconce_kernels::allocator::keep_freed_memory(10_000);
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    sconce_bench::run(|| run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {

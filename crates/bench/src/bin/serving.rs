@@ -16,14 +16,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const MEASURED: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    sconce_kernels::allocator::keep_freed_memory(10_000);
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    sconce_bench::run(run)
 }
 
 fn run() -> Result<()> {
