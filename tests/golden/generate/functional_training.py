@@ -258,7 +258,7 @@ def train(run, dtype):
 def add(group, label, run):
     initial, final, variables, predictions, index = train(run, np.float32)
     with double():
-        _, final64, _, _, index64 = train(run, np.float64)
+        _, final64, _, predictions64, index64 = train(run, np.float64)
     tensors = {
         **run.tensors,
         "initial": initial,
@@ -266,6 +266,7 @@ def add(group, label, run):
         "final64": final64,
         "optimizer_variables": variables,
         "predictions": predictions,
+        "predictions64": predictions64,
     }
     config = index.pop("config")
     more = {} if run.keys is None else {"keys": run.keys}
